@@ -1,0 +1,272 @@
+//! The course of a training: loss and validation PSNR over the upper steps.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use plotters::prelude::{DrawingBackend, IntoDrawingArea, RGBColor, SVGBackend, WHITE};
+
+use super::axis::{Axis, drawable};
+use super::canvas::Canvas;
+use super::medium::{Area, Medium, failure};
+use super::panel::{Line, Panel};
+use super::save::save;
+use super::trend::running_median;
+
+/// Width of the picture in units, one pixel of the SVG at its own size.
+const WIDTH: u32 = 900;
+/// Height of the panel with the loss, in units.
+const LOSS_HEIGHT: u32 = 280;
+/// Height of the panel with the PSNR and the labels of the x axis, in units.
+const PSNR_HEIGHT: u32 = 320;
+/// Pixels of the PNG file per unit, for dense screens.
+const PNG_SCALE: u32 = 2;
+/// The PNG is drawn this much larger and averaged down, so that sloping lines are smooth.
+const OVERSAMPLING: u32 = 2;
+
+const BLUE: RGBColor = RGBColor(31, 95, 168);
+const PALE_BLUE: RGBColor = RGBColor(176, 206, 236);
+const RED: RGBColor = RGBColor(190, 75, 30);
+
+/// What is known about one upper step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CurvePoint {
+    /// Number of the upper step.
+    pub(crate) step: usize,
+    /// Loss of the step's training batch.
+    pub(crate) loss: f64,
+    /// PSNR of the validation images in dB, where it was measured.
+    pub(crate) validation_psnr: Option<f64>,
+}
+
+/// Writes `points` as the pictures `stem.svg` and `stem.png` (900 × 600 units, the PNG twice that
+/// in pixels).
+///
+/// Above, the loss as it is and its running median, logarithmic if it spans more than a decade;
+/// below, the PSNR.
+/// Values that are not finite (or beyond ±1e100) are left out; a panel without any value says so.
+pub(crate) fn training_curves(points: &[CurvePoint], stem: &Path) -> Result<()> {
+    let (width, height) = (WIDTH, LOSS_HEIGHT + PSNR_HEIGHT);
+    let mut svg = String::new();
+    let area = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
+    draw(points, area, Medium::SVG)?;
+    save(&with_suffix(stem, ".svg"), svg.as_bytes())?;
+
+    let scale = PNG_SCALE * OVERSAMPLING;
+    let mut canvas = Canvas::new(width * scale, height * scale);
+    draw(points, canvas.area(), Medium::bitmap(scale as i32))?;
+    canvas
+        .shrunk(OVERSAMPLING)
+        .save_png(&with_suffix(stem, ".png"))
+}
+
+/// The path with `suffix` behind it; a point in the stem's own name is not an extension.
+fn with_suffix(stem: &Path, suffix: &str) -> PathBuf {
+    let mut path = stem.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
+fn draw<DB: DrawingBackend>(points: &[CurvePoint], area: Area<DB>, medium: Medium) -> Result<()> {
+    let steps: Vec<f64> = points.iter().map(|point| point.step as f64).collect();
+    let x = Axis::counting(&steps);
+    area.fill(&WHITE).map_err(failure)?;
+    let (above, below) = area.split_vertically(medium.pixels(LOSS_HEIGHT as i32));
+    loss_panel(points).draw(&x, &above, medium)?;
+    psnr_panel(points).draw(&x, &below, medium)?;
+    area.present().map_err(failure)
+}
+
+fn loss_panel(points: &[CurvePoint]) -> Panel {
+    let (steps, losses): (Vec<f64>, Vec<f64>) = points
+        .iter()
+        .filter(|point| drawable(point.loss))
+        .map(|point| (point.step as f64, point.loss))
+        .unzip();
+    let y = Axis::fitting(&losses);
+    let window = (losses.len() / 15) | 1;
+    let trend = running_median(&losses, window);
+    let line = |values: Vec<f64>, colour, width, legend: &str| Line {
+        points: steps.iter().copied().zip(values).collect(),
+        colour,
+        width,
+        marked: steps.len() == 1,
+        legend: legend.to_string(),
+    };
+    let lines = if window == 1 {
+        vec![line(losses, BLUE, 2, "each step")]
+    } else {
+        let legend = format!("running median of {window}");
+        vec![
+            line(losses, PALE_BLUE, 1, "each step"),
+            line(trend, BLUE, 2, &legend),
+        ]
+    };
+    let y_label = if y.is_logarithmic() {
+        "loss (logarithmic)"
+    } else {
+        "loss"
+    };
+    Panel {
+        title: "Training loss",
+        y_label,
+        y,
+        x_label: None,
+        lines,
+    }
+}
+
+fn psnr_panel(points: &[CurvePoint]) -> Panel {
+    let measured: Vec<(usize, f64)> = points
+        .iter()
+        .filter_map(|point| Some((point.step, point.validation_psnr?)))
+        .filter(|&(_, psnr)| drawable(psnr))
+        .collect();
+    let values: Vec<f64> = measured.iter().map(|point| point.1).collect();
+    let best = measured
+        .iter()
+        .copied()
+        .reduce(|a, b| if b.1 > a.1 { b } else { a });
+    let legend = best.map(|(step, psnr)| format!("best {psnr:.2} dB at step {step}"));
+    let line = Line {
+        points: measured
+            .iter()
+            .map(|&(step, psnr)| (step as f64, psnr))
+            .collect(),
+        colour: RED,
+        width: 2,
+        marked: true,
+        legend: legend.unwrap_or_default(),
+    };
+    Panel {
+        title: "Validation PSNR",
+        y_label: "PSNR (dB)",
+        y: Axis::linear(&values),
+        x_label: Some("upper step"),
+        lines: vec![line],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(step: usize, loss: f64, validation_psnr: Option<f64>) -> CurvePoint {
+        CurvePoint {
+            step,
+            loss,
+            validation_psnr,
+        }
+    }
+
+    /// Draws into an empty directory and returns the SVG, after a look at the PNG.
+    fn drawn(points: &[CurvePoint]) -> String {
+        let directory = tempfile::tempdir().expect("a directory");
+        let stem = directory.path().join("sigma0.1");
+        training_curves(points, &stem).expect("written");
+        let png = directory.path().join("sigma0.1.png");
+        let size = image::image_dimensions(png).expect("a picture");
+        assert_eq!(size, (1800, 1200));
+        image::open(directory.path().join("sigma0.1.png")).expect("readable to its end");
+        assert_eq!(
+            std::fs::read_dir(directory.path()).expect("listed").count(),
+            2
+        );
+        std::fs::read_to_string(directory.path().join("sigma0.1.svg")).expect("text")
+    }
+
+    /// Every tag is closed, in order, and the document is one `svg`.
+    fn assert_well_formed(svg: &str) {
+        assert!(svg.starts_with("<svg"), "{svg:.40}");
+        let mut open = Vec::new();
+        for tag in svg.split('<').skip(1) {
+            let (tag, _) = tag.split_once('>').expect("a tag ends");
+            if let Some(name) = tag.strip_prefix('/') {
+                assert_eq!(open.pop(), Some(name));
+            } else if !tag.ends_with('/') {
+                open.push(tag.split_whitespace().next().expect("a name"));
+            }
+        }
+        assert!(open.is_empty(), "{open:?} left open");
+    }
+
+    #[test]
+    fn both_files_hold_both_panels() {
+        let points: Vec<CurvePoint> = (0..60)
+            .map(|i| {
+                point(
+                    i,
+                    (-0.1 * i as f64).exp(),
+                    (i % 10 == 9).then_some(25.0 + 0.1 * i as f64),
+                )
+            })
+            .collect();
+        let svg = drawn(&points);
+        assert_well_formed(&svg);
+        for label in [
+            "Training loss",
+            "Validation PSNR",
+            "upper step",
+            "loss (logarithmic)",
+            "PSNR (dB)",
+            "each step",
+            "running median of 5",
+            "best 30.90 dB at step 59",
+            "sans-serif",
+        ] {
+            assert!(svg.contains(label), "no '{label}'");
+        }
+        assert_eq!(
+            svg.matches("<circle").count(),
+            6 + 1,
+            "six measurements and the legend"
+        );
+    }
+
+    #[test]
+    fn a_narrow_loss_is_drawn_on_a_linear_axis() {
+        let svg = drawn(&[point(0, 2.0, None), point(1, 1.0, None)]);
+        assert!(!svg.contains("logarithmic"));
+    }
+
+    #[test]
+    fn values_that_are_not_finite_are_left_out() {
+        let svg = drawn(&[
+            point(0, f64::NAN, Some(f64::INFINITY)),
+            point(1, 1.0, Some(20.0)),
+            point(2, f64::INFINITY, Some(f64::NAN)),
+            point(3, f64::MAX, None),
+            point(4, 0.5, Some(21.0)),
+        ]);
+        assert_well_formed(&svg);
+        assert!(svg.contains("best 21.00 dB at step 4"));
+        assert!(!svg.contains("NaN") && !svg.contains("inf"));
+        assert_eq!(svg.matches("<circle").count(), 2 + 1);
+    }
+
+    #[test]
+    fn one_point_or_none_is_enough() {
+        let svg = drawn(&[point(7, 0.3, Some(25.0))]);
+        assert_well_formed(&svg);
+        assert_eq!(
+            svg.matches("<circle").count(),
+            4,
+            "a mark and a legend in each panel"
+        );
+        for points in [&[][..], &[point(3, f64::NAN, None)]] {
+            assert_eq!(drawn(points).matches("no finite values").count(), 2);
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_path_and_leaves_nothing() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let stem = directory.path().join("missing").join("curves");
+        let error = training_curves(&[point(0, 1.0, None)], &stem).expect_err("refused");
+        let path = with_suffix(&stem, ".svg").display().to_string();
+        assert!(error.to_string().contains(&path), "{error}");
+        assert_eq!(
+            std::fs::read_dir(directory.path()).expect("listed").count(),
+            0
+        );
+    }
+}

@@ -1,0 +1,26 @@
+//! Pictures of results: comparison sheets, learned filters and training curves.
+//!
+//! | function | shows | file |
+//! | --- | --- | --- |
+//! | [`comparison_sheet`] | images side by side, a caption under each | PNG |
+//! | [`filter_picture`] | learned filters, the most influential first | PNG |
+//! | [`training_curves`] | loss and validation PSNR over the upper steps | SVG and PNG |
+//!
+//! Each takes plain values, knows nothing of Burn or of the commands, and writes each file whole or
+//! not at all.
+
+mod axis;
+mod canvas;
+mod curves;
+mod filters;
+mod font;
+mod medium;
+mod panel;
+mod save;
+mod sheet;
+mod text;
+mod trend;
+
+pub(crate) use curves::{CurvePoint, training_curves};
+pub(crate) use filters::{Filter, filter_picture};
+pub(crate) use sheet::{SheetCell, SheetRow, comparison_sheet};

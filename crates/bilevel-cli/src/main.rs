@@ -1,0 +1,2 @@
+//! Command line tool of the bilevel project.
+fn main() {}

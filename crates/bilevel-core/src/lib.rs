@@ -1,0 +1,54 @@
+//! Bilevel optimization on Burn: problems, solvers, hypergradients, algorithms.
+//!
+//! ```text
+//! min_x F(x) = f(x, y*(x))   where   y*(x) = argmin_y g(x, y)
+//! ```
+//!
+//! `x` is the **upper** variable (elsewhere: outer, meta, leader, hyperparameter), `y` the **lower**
+//! one (inner, task, follower). The gradient of `F` is the **hypergradient**. A user writes the two
+//! losses as a [`BilevelProblem`]; everything else is a choice of parts, by type:
+//!
+//! ```text
+//! BilevelProblem → LowerSolver → Hypergradient (SecondOrder, LinearSolver) → optimizer → Report → Observer
+//! ```
+//!
+//! | part | choices |
+//! |---|---|
+//! | [`LowerSolver`] | [`GradientDescent`], [`Accelerated`] |
+//! | [`LinearSolver`] | [`ConjugateGradient`] |
+//! | [`SecondOrder`] | [`DoubleBackward`] (exact), [`CentralDifference`] (one tape) |
+//! | [`Hypergradient`] | [`ImplicitDifferentiation`] |
+//! | algorithm | [`DoubleLoop`] with any optimizer of `burn::optim` |
+//!
+//! Numerics end in a [`Status`], never in an error and never in silence; a mistake in a setting is an
+//! [`Error`]; a broken contract (two shapes that do not fit) panics with both shapes.
+
+pub mod algorithm;
+pub mod derivative;
+mod error;
+pub mod hypergradient;
+pub mod linear;
+pub mod lower;
+pub mod observe;
+mod parallel;
+pub mod parameters;
+mod problem;
+mod solution;
+pub mod vector;
+
+pub use algorithm::{DoubleLoop, State, Task};
+pub use bilevel_backend::Tape;
+pub use derivative::{
+    CentralDifference, DoubleBackward, LossGradients, LowerHessian, LowerObjective, Point,
+    SecondOrder,
+};
+pub use error::{Error, ErrorKind, positive};
+pub use hypergradient::{Estimate, Hypergradient, ImplicitDifferentiation};
+pub use linear::{ConjugateGradient, LinearOperator, LinearSolver};
+pub use lower::{
+    Accelerated, Backtracking, GradientDescent, Known, LowerSolver, PowerIteration, Smoothness,
+};
+pub use observe::{Failure, Level, Observer, Report};
+pub use problem::{BilevelProblem, Differentiable, TwiceDifferentiable};
+pub use solution::{Outcome, Solution, Status};
+pub use vector::Vector;

@@ -1,0 +1,52 @@
+//! Solvers of the lower problem `y*(x) = argmin_y g(x, y)`.
+
+mod accelerated;
+mod gradient_descent;
+mod smoothness;
+
+pub use accelerated::Accelerated;
+pub use gradient_descent::GradientDescent;
+pub use smoothness::{Backtracking, Known, PowerIteration, Smoothness};
+
+use bilevel_backend::Tape;
+use burn::tensor::backend::Backend;
+
+use crate::vector::{largest, norm, read};
+use crate::{Differentiable, LowerObjective, Point, Solution, Status, Vector};
+
+/// Solves the lower problem, all systems at once.
+pub trait LowerSolver<B: Backend, P: Differentiable<B>> {
+    /// A minimiser of `g(x, ·)`, from the point's `y`.
+    ///
+    /// `residual` is the largest `‖∇y g‖₂` over the systems, at the returned value.
+    fn solve(&self, point: Point<'_, B, P>) -> Solution<P::Lower<Tape<B>>>;
+}
+
+/// The solution at `y`, where `∇y g` is `gradient`.
+fn solution<B: Backend, P: Differentiable<B>>(
+    objective: &LowerObjective<'_, B, P>,
+    y: Vector<B>,
+    gradient: Vector<B>,
+    steps: usize,
+    tolerance: f64,
+) -> Solution<P::Lower<Tape<B>>> {
+    let residual = residual(gradient);
+    let status = if !residual.is_finite() {
+        Status::NonFinite
+    } else if residual <= tolerance {
+        Status::Converged
+    } else {
+        Status::MaxSteps
+    };
+    Solution {
+        value: objective.module(y),
+        status,
+        steps,
+        residual,
+    }
+}
+
+/// The largest `‖∇y g‖₂` over the systems. One read from the device.
+fn residual<B: Backend>(gradient: Vector<B>) -> f64 {
+    largest(&read(norm(gradient)))
+}

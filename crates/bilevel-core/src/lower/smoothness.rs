@@ -1,0 +1,102 @@
+//! How a lower solver learns the Lipschitz constant of `∇y g`.
+
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+
+use crate::vector::{epsilon, norm};
+use crate::{Differentiable, LowerObjective, Vector};
+
+/// A source of `L` with `‖∇y g(y) − ∇y g(z)‖ ≤ L ‖y − z‖`.
+pub trait Smoothness<B: Backend, P: Differentiable<B>> {
+    /// `L` of each system, `[systems, 1]`, before the first step from `y`.
+    fn constant(&self, objective: &LowerObjective<'_, B, P>, y: &Vector<B>) -> Vector<B>;
+
+    /// `Some(growth)` if `L` is a guess: the solver then checks every step and multiplies `L` by
+    /// `growth` until it is large enough.
+    fn growth(&self) -> Option<f64> {
+        None
+    }
+}
+
+/// `L` is known, the same in every system.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Known(pub f64);
+
+impl<B: Backend, P: Differentiable<B>> Smoothness<B, P> for Known {
+    fn constant(&self, _: &LowerObjective<'_, B, P>, y: &Vector<B>) -> Vector<B> {
+        Tensor::full([y.dims()[0], 1], self.0, &y.device())
+    }
+}
+
+/// The largest curvature at the start, by power iteration on differences of gradients.
+///
+/// ```text
+/// v ← H v / ‖H v‖,   H v ≈ (∇y g(y + e v) − ∇y g(y)) / e,   L = margin · ‖H v‖
+/// ```
+///
+/// Exact in the limit for quadratic `g`; for others it is the curvature at the start and not a
+/// bound elsewhere, which `margin` has to cover. Costs one gradient a step and one more.
+/// The first `v` is drawn once from a fixed seed, so that runs repeat.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PowerIteration {
+    /// Products with the Hessian.
+    pub steps: usize,
+    /// Factor on the result, at least 1: power iteration finds `L` from below.
+    pub margin: f64,
+}
+
+impl<B: Backend, P: Differentiable<B>> Smoothness<B, P> for PowerIteration {
+    fn constant(&self, objective: &LowerObjective<'_, B, P>, y: &Vector<B>) -> Vector<B> {
+        let gradient = objective.gradient(y.clone());
+        let e = (norm(y.clone()) + 1.0) * epsilon::<B>().sqrt();
+        let mut v = fixed_directions(y);
+        let mut curvature = norm(v.clone());
+        for _ in 0..self.steps {
+            v = v / curvature;
+            let moved = y.clone() + v * e.clone();
+            v = (objective.gradient(moved) - gradient.clone()) / e.clone();
+            curvature = norm(v.clone()).clamp_min(f64::from(f32::MIN_POSITIVE));
+        }
+        curvature * self.margin
+    }
+}
+
+/// Directions that depend on the shape alone and on no random state.
+fn fixed_directions<B: Backend>(like: &Vector<B>) -> Vector<B> {
+    let [systems, dim] = like.dims();
+    // Weyl sequence of the golden ratio: equidistributed, cheap, the same on every backend.
+    let row: Vec<f64> = (1..=dim)
+        .map(|i| (i as f64 * 0.618_033_988_749_895).fract() - 0.5)
+        .collect();
+    let row = Tensor::<B, 1>::from_data(row.as_slice(), &like.device()).unsqueeze::<2>();
+    row.repeat_dim(0, systems)
+}
+
+/// `L` found by trial: grown until the descent inequality holds, for all systems together.
+///
+/// ```text
+/// g(y₊) ≤ g(z) + ∇g(z)ᵀ(y₊ − z) + L/2 ‖y₊ − z‖²,   y₊ = z − ∇g(z)/L
+/// ```
+///
+/// Costs one value a step and one a trial.
+///
+/// # References
+/// Beck, Teboulle (2009), "A Fast Iterative Shrinkage-Thresholding Algorithm for Linear Inverse
+/// Problems", SIAM J. Imaging Sci. 2(1), FISTA with backtracking.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Backtracking {
+    /// First guess of `L`.
+    pub initial: f64,
+    /// Factor by which a guess that fails grows, above 1.
+    pub growth: f64,
+}
+
+impl<B: Backend, P: Differentiable<B>> Smoothness<B, P> for Backtracking {
+    fn constant(&self, objective: &LowerObjective<'_, B, P>, y: &Vector<B>) -> Vector<B> {
+        Known(self.initial).constant(objective, y)
+    }
+
+    fn growth(&self) -> Option<f64> {
+        Some(self.growth)
+    }
+}

@@ -1,0 +1,372 @@
+//! The bridge between modules and vectors.
+//!
+//! Outside the tape a module's parameters are one [`Vector`]; inside it they are separate leaves.
+//! These are the only visitors and mappers of the workspace.
+//!
+//! **What counts as a parameter:** a float `Param` that requires a gradient on its tape, in the order
+//! in which the module visits them. A frozen parameter (`no_grad`) keeps its value and has no entry in
+//! any vector. Modules therefore live on a tape between steps, as in Burn's own training loops: on a
+//! plain backend Burn forgets which parameters are frozen.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{Tensor, TensorData};
+
+use crate::error::ErrorKind;
+use crate::vector::read;
+use crate::{Error, Vector};
+
+/// The values of a module's parameters: `[systems, dim / systems]`.
+///
+/// # Panics
+/// If the module has no parameter, or the first axis of one of them is not `systems` long
+/// (for `systems > 1`).
+pub fn pack<B: AutodiffBackend, M: Module<B>>(
+    module: &M,
+    systems: usize,
+) -> Vector<B::InnerBackend> {
+    let mut rows = Rows::new(systems);
+    module.visit(&mut Values { rows: &mut rows });
+    rows.into_vector()
+}
+
+/// The gradients that a backward pass left for a module's parameters, in the shape of [`pack`].
+///
+/// A parameter that the loss does not reach has gradient zero.
+pub fn pack_gradients<B: AutodiffBackend, M: Module<B>>(
+    module: &M,
+    gradients: &B::Gradients,
+    systems: usize,
+) -> Vector<B::InnerBackend> {
+    let mut rows = Rows::new(systems);
+    module.visit(&mut Gradients {
+        gradients,
+        rows: &mut rows,
+    });
+    rows.into_vector()
+}
+
+/// The module with the values of its parameters replaced by those of `vector`, as fresh leaves.
+///
+/// # Panics
+/// If the number of entries differs, with both numbers.
+pub fn unpack<B: AutodiffBackend, M: Module<B>>(module: M, vector: Vector<B::InnerBackend>) -> M {
+    let mut mapper = Unpack::<B> {
+        pieces: Pieces::new(vector),
+    };
+    let module = module.map(&mut mapper);
+    mapper.pieces.finish();
+    module
+}
+
+/// The entries of `vector` as gradients for any Burn optimizer.
+///
+/// # Panics
+/// If the number of entries differs, with both numbers.
+pub fn unpack_gradients<B: AutodiffBackend, M: Module<B>>(
+    module: &M,
+    vector: Vector<B::InnerBackend>,
+) -> GradientsParams {
+    let mut visitor = Register::<B> {
+        pieces: Pieces::new(vector),
+        gradients: GradientsParams::new(),
+    };
+    module.visit(&mut visitor);
+    visitor.pieces.finish();
+    visitor.gradients
+}
+
+/// Path of the first parameter with a NaN or infinity in `vector` (laid out as by [`pack`]).
+///
+/// Reads the vector back from the device.
+pub fn non_finite_parameter<B: AutodiffBackend, M: Module<B>>(
+    module: &M,
+    vector: Vector<B::InnerBackend>,
+) -> Option<String> {
+    let [systems, dim] = vector.dims();
+    let entries = read(vector);
+    let column = entries.iter().position(|v| !v.is_finite())? % dim;
+    let mut locate = Locate {
+        path: Path::default(),
+        systems,
+        column,
+        before: 0,
+        found: None,
+    };
+    module.visit(&mut locate);
+    locate.found
+}
+
+/// Every float parameter of a module with its path, frozen ones too: what a file holds.
+pub fn named_values<B: Backend, M: Module<B>>(module: &M) -> BTreeMap<String, TensorData> {
+    let mut values = BTreeMap::new();
+    module.visit(&mut Named {
+        path: Path::default(),
+        values: &mut values,
+    });
+    values
+}
+
+/// The module with every float parameter replaced by the value of its path.
+///
+/// What requires a gradient stays so. Values that the module has no parameter for are left alone.
+///
+/// # Errors
+/// If a parameter is missing, or has another shape.
+pub fn load_values<B: Backend, M: Module<B>>(
+    module: M,
+    values: &BTreeMap<String, TensorData>,
+) -> Result<M, Error> {
+    let mut mapper = Load {
+        path: Path::default(),
+        values,
+        error: None,
+    };
+    let module = module.map(&mut mapper);
+    match mapper.error {
+        Some(kind) => Err(kind.into()),
+        None => Ok(module),
+    }
+}
+
+/// Where a visitor is in the module: `layers.0.weight`.
+#[derive(Default)]
+struct Path(Vec<String>);
+
+impl Path {
+    fn enter(&mut self, name: &str) {
+        self.0.push(name.to_owned());
+    }
+
+    fn exit(&mut self) {
+        self.0.pop();
+    }
+
+    /// A module that is itself one `Param` has no field to be named after.
+    fn text(&self) -> String {
+        if self.0.is_empty() {
+            "value".to_owned()
+        } else {
+            self.0.join(".")
+        }
+    }
+}
+
+/// Parameters as rows, side by side.
+struct Rows<B: Backend> {
+    systems: usize,
+    parts: Vec<Vector<B>>,
+}
+
+impl<B: Backend> Rows<B> {
+    fn new(systems: usize) -> Self {
+        Self {
+            systems,
+            parts: Vec::new(),
+        }
+    }
+
+    fn push<const D: usize>(&mut self, value: Tensor<B, D>) {
+        let shape = value.dims();
+        assert!(
+            self.systems == 1 || shape[0] == self.systems,
+            "the problem has {} systems, a parameter has shape {shape:?}: its first axis must be as long",
+            self.systems
+        );
+        let entries = shape.iter().product::<usize>();
+        self.parts
+            .push(value.reshape([self.systems, entries / self.systems]));
+    }
+
+    fn into_vector(mut self) -> Vector<B> {
+        match self.parts.len() {
+            0 => panic!("the module has no parameter that requires a gradient"),
+            1 => self.parts.remove(0),
+            _ => Tensor::cat(self.parts, 1),
+        }
+    }
+}
+
+/// A vector cut into parameters again.
+struct Pieces<B: Backend> {
+    vector: Vector<B>,
+    taken: usize,
+}
+
+impl<B: Backend> Pieces<B> {
+    fn new(vector: Vector<B>) -> Self {
+        Self { vector, taken: 0 }
+    }
+
+    fn take<const D: usize>(&mut self, shape: [usize; D]) -> Tensor<B, D> {
+        let [systems, dim] = self.vector.dims();
+        let width = shape.iter().product::<usize>() / systems;
+        let (from, to) = (self.taken, self.taken + width);
+        self.taken = to;
+        assert!(
+            to <= dim,
+            "the vector has {dim} entries a row, the module more than {to}"
+        );
+        if width == dim {
+            self.vector.clone().reshape(shape)
+        } else {
+            self.vector
+                .clone()
+                .slice([0..systems, from..to])
+                .reshape(shape)
+        }
+    }
+
+    fn finish(self) {
+        let dim = self.vector.dims()[1];
+        assert_eq!(
+            dim, self.taken,
+            "the vector and the module differ in entries a row"
+        );
+    }
+}
+
+struct Values<'a, B: AutodiffBackend> {
+    rows: &'a mut Rows<B::InnerBackend>,
+}
+
+impl<B: AutodiffBackend> ModuleVisitor<B> for Values<'_, B> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        if param.is_require_grad() {
+            self.rows.push(param.val().inner());
+        }
+    }
+}
+
+struct Gradients<'a, B: AutodiffBackend> {
+    gradients: &'a B::Gradients,
+    rows: &'a mut Rows<B::InnerBackend>,
+}
+
+impl<B: AutodiffBackend> ModuleVisitor<B> for Gradients<'_, B> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        if param.is_require_grad() {
+            let value = param.val();
+            let gradient = value.grad(self.gradients);
+            self.rows
+                .push(gradient.unwrap_or_else(|| value.inner().zeros_like()));
+        }
+    }
+}
+
+struct Unpack<B: AutodiffBackend> {
+    pieces: Pieces<B::InnerBackend>,
+}
+
+impl<B: AutodiffBackend> ModuleMapper<B> for Unpack<B> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let (id, value, mapper) = param.consume();
+        let value = if value.is_require_grad() {
+            Tensor::from_inner(self.pieces.take(value.dims())).require_grad()
+        } else {
+            value
+        };
+        Param::from_mapped_value(id, value, mapper)
+    }
+}
+
+struct Register<B: AutodiffBackend> {
+    pieces: Pieces<B::InnerBackend>,
+    gradients: GradientsParams,
+}
+
+impl<B: AutodiffBackend> ModuleVisitor<B> for Register<B> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        if param.is_require_grad() {
+            let piece = self.pieces.take(param.dims());
+            self.gradients
+                .register::<B::InnerBackend, D>(param.id, piece);
+        }
+    }
+}
+
+struct Locate {
+    path: Path,
+    systems: usize,
+    column: usize,
+    before: usize,
+    found: Option<String>,
+}
+
+impl<B: Backend> ModuleVisitor<B> for Locate {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        if param.is_require_grad() {
+            self.before += param.shape().num_elements() / self.systems;
+            if self.found.is_none() && self.column < self.before {
+                self.found = Some(self.path.text());
+            }
+        }
+    }
+}
+
+struct Named<'a> {
+    path: Path,
+    values: &'a mut BTreeMap<String, TensorData>,
+}
+
+impl<B: Backend> ModuleVisitor<B> for Named<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        self.values
+            .insert(self.path.text(), param.val().into_data());
+    }
+}
+
+struct Load<'a> {
+    path: Path,
+    values: &'a BTreeMap<String, TensorData>,
+    error: Option<ErrorKind>,
+}
+
+impl<B: Backend> ModuleMapper<B> for Load<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let path = self.path.text();
+        let (id, value, mapper) = param.consume();
+        let loaded = match self.values.get(&path) {
+            None => Err(ErrorKind::MissingParameter { path }),
+            Some(data) if *data.shape != value.dims() => Err(ErrorKind::ParameterShape {
+                path,
+                expected: value.dims().to_vec(),
+                found: data.shape.to_vec(),
+            }),
+            Some(data) => Ok(Tensor::from_data(data.clone(), &value.device())
+                .set_require_grad(value.is_require_grad())),
+        };
+        let value = loaded.unwrap_or_else(|kind| {
+            self.error.get_or_insert(kind);
+            value
+        });
+        Param::from_mapped_value(id, value, mapper)
+    }
+}

@@ -1,0 +1,129 @@
+//! The problem: two losses, generic over the backend.
+
+use bilevel_backend::Tape;
+use burn::module::{AutodiffModule, Module};
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+
+use crate::Vector;
+
+/// A bilevel problem, stated by its two losses.
+///
+/// ```text
+/// min_x F(x) = f(x, y*(x))   where   y*(x) = argmin_y g(x, y)
+/// ```
+///
+/// `f` is [`upper_loss`](Self::upper_loss), `g` is [`lower_loss`](Self::lower_loss). Both are generic
+/// over the backend, so the same code is run for values, recorded once for gradients and recorded
+/// twice for Hessian products.
+///
+/// `Upper`, `Lower` and `Batch` are `#[derive(Module)]` structs. In `Upper` and `Lower` the
+/// parameters are the `Param` fields that require a gradient, as everywhere in Burn; a batch is a
+/// struct of plain tensors.
+///
+/// # Example
+///
+/// Ridge regression whose regularization weight `exp(x)` is learned:
+///
+/// ```
+/// use bilevel_core::BilevelProblem;
+/// use burn::module::{Module, Param};
+/// use burn::tensor::{Tensor, backend::Backend};
+///
+/// #[derive(Module, Debug)]
+/// struct Weight<B: Backend> { log: Param<Tensor<B, 1>> }
+/// #[derive(Module, Debug)]
+/// struct Linear<B: Backend> { w: Param<Tensor<B, 2>> }
+/// #[derive(Module, Debug)]
+/// struct Split<B: Backend> {
+///     a: Tensor<B, 2>, b: Tensor<B, 2>, // training
+///     c: Tensor<B, 2>, d: Tensor<B, 2>, // validation
+/// }
+///
+/// struct Ridge;
+///
+/// impl BilevelProblem for Ridge {
+///     type Upper<B: Backend> = Weight<B>;
+///     type Lower<B: Backend> = Linear<B>;
+///     type Batch<B: Backend> = Split<B>;
+///
+///     fn upper_loss<B: Backend>(&self, _: &Weight<B>, y: &Linear<B>, s: &Split<B>) -> Tensor<B, 1> {
+///         (s.c.clone().matmul(y.w.val()) - s.d.clone()).square().sum() * 0.5
+///     }
+///     fn lower_loss<B: Backend>(&self, x: &Weight<B>, y: &Linear<B>, s: &Split<B>) -> Tensor<B, 1> {
+///         let residual = s.a.clone().matmul(y.w.val()) - s.b.clone();
+///         (residual.square().sum() + x.log.val().exp() * y.w.val().square().sum()) * 0.5
+///     }
+/// }
+/// ```
+pub trait BilevelProblem {
+    /// Upper variables `x`: filters, sample weights, an initialisation.
+    type Upper<B: Backend>: Module<B>;
+    /// Lower variables `y`: images, the weights of a classifier.
+    type Lower<B: Backend>: Module<B>;
+    /// The data both losses see.
+    type Batch<B: Backend>: Module<B>;
+
+    /// `f(x, y)`, one number, on `batch`.
+    fn upper_loss<B: Backend>(
+        &self,
+        x: &Self::Upper<B>,
+        y: &Self::Lower<B>,
+        batch: &Self::Batch<B>,
+    ) -> Tensor<B, 1>;
+
+    /// `g(x, y)`, one number, on `batch`: the sum over the independent systems where there are many.
+    fn lower_loss<B: Backend>(
+        &self,
+        x: &Self::Upper<B>,
+        y: &Self::Lower<B>,
+        batch: &Self::Batch<B>,
+    ) -> Tensor<B, 1>;
+
+    /// `∇y g` in closed form, `[systems, dim y]`, for problems that know it; `None` unless overridden.
+    ///
+    /// Lower solvers use it in place of a recorded pass. It must equal what the recording gives.
+    fn lower_gradient<B: Backend>(
+        &self,
+        _x: &Self::Upper<B>,
+        _y: &Self::Lower<B>,
+        _batch: &Self::Batch<B>,
+    ) -> Option<Vector<B>> {
+        None
+    }
+
+    /// How many independent lower problems `y` holds; 1 unless overridden.
+    ///
+    /// With `n` systems the first axis of every parameter of `y` has length `n`, and `g` must be a sum
+    /// over that axis of terms that share nothing but `x`. Then each system gets its own step sizes
+    /// and its own stopping test.
+    fn systems<B: Backend>(&self, _y: &Self::Lower<B>) -> usize {
+        1
+    }
+}
+
+/// `P` can be recorded once: its modules on [`Tape<B>`] have its modules on `B` inside.
+///
+/// Holds by itself for every problem whose associated types derive `Module`.
+pub trait Differentiable<B: Backend>:
+    BilevelProblem<
+        Upper<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = Self::Upper<B>>,
+        Lower<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = Self::Lower<B>>,
+        Batch<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = Self::Batch<B>>,
+    >
+{
+}
+
+impl<B: Backend, P> Differentiable<B> for P where
+    P: BilevelProblem<
+            Upper<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = P::Upper<B>>,
+            Lower<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = P::Lower<B>>,
+            Batch<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = P::Batch<B>>,
+        >
+{
+}
+
+/// `P` can be recorded twice, which Hessian products by double backward need.
+pub trait TwiceDifferentiable<B: Backend>: Differentiable<B> + Differentiable<Tape<B>> {}
+
+impl<B: Backend, P: Differentiable<B> + Differentiable<Tape<B>>> TwiceDifferentiable<B> for P {}

@@ -1,0 +1,71 @@
+//! Vectors outside the tape: one row per independent system.
+
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+
+/// One row per independent system: `[systems, dim]`.
+///
+/// The weights of a network are one row; `n` images that are reconstructed independently are `n`
+/// rows, so that every solver has one step size per image.
+pub type Vector<B> = Tensor<B, 2>;
+
+/// Inner products of the rows: `[systems, 1]`.
+///
+/// # Panics
+/// If the shapes differ, with both of them.
+pub fn dot<B: Backend>(a: Vector<B>, b: Vector<B>) -> Vector<B> {
+    (a * b).sum_dim(1)
+}
+
+/// Euclidean norms of the rows: `[systems, 1]`.
+pub fn norm<B: Backend>(a: Vector<B>) -> Vector<B> {
+    a.square().sum_dim(1).sqrt()
+}
+
+/// Reads a vector back from the device, row by row. This waits for the device.
+pub fn read<B: Backend>(a: Vector<B>) -> Vec<f64> {
+    a.into_data().iter::<f64>().collect()
+}
+
+/// The largest of `values`, NaN if any of them is NaN.
+pub(crate) fn largest(values: &[f64]) -> f64 {
+    values.iter().fold(
+        f64::NEG_INFINITY,
+        |m, &v| if v > m || v.is_nan() { v } else { m },
+    )
+}
+
+/// Distance from 1 to the next number of the float type that `B` computes in.
+pub fn epsilon<B: Backend>() -> f64 {
+    use burn::tensor::Element;
+    B::FloatElem::dtype()
+        .finfo()
+        .expect("a backend's float element is a float")
+        .epsilon
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bilevel_backend::NdArray;
+
+    #[test]
+    fn rows_are_separate() {
+        let a = Vector::<NdArray<f64>>::from_data([[3.0, 4.0], [1.0, 0.0]], &Default::default());
+        assert_eq!(read(norm(a.clone())), [5.0, 1.0]);
+        assert_eq!(read(dot(a.clone(), a)), [25.0, 1.0]);
+    }
+
+    #[test]
+    fn largest_does_not_hide_nan() {
+        assert!(largest(&[1.0, f64::NAN, 2.0]).is_nan());
+        assert!(largest(&[f64::NAN, 2.0]).is_nan());
+        assert_eq!(largest(&[1.0, -3.0]).to_bits(), 1f64.to_bits());
+    }
+
+    #[test]
+    fn epsilon_is_of_the_float_type() {
+        assert!((epsilon::<NdArray<f64>>() - f64::EPSILON).abs() < 1e-30);
+        assert!((epsilon::<NdArray<f32>>() - f64::from(f32::EPSILON)).abs() < 1e-30);
+    }
+}

@@ -1,0 +1,329 @@
+//! Grey images from and to PNG and JPEG files.
+
+use std::io::{Cursor, Write};
+use std::path::Path;
+
+use image::{DynamicImage, ImageBuffer, ImageFormat, ImageReader, Luma};
+
+use crate::{Error, ErrorKind, GrayImage};
+
+impl GrayImage {
+    /// Reads a PNG or JPEG file; the content decides which, not the name.
+    ///
+    /// A value v of an 8- or 16-bit file becomes v / 255 or v / 65535. Grey files are read exactly;
+    /// colour becomes luma, on the gamma-coded values as in ITU-R BT.601:
+    ///
+    /// ```text
+    /// Y = 0.299 R + 0.587 G + 0.114 B
+    /// ```
+    ///
+    /// Alpha, colour profiles and the EXIF orientation are ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ImageUnreadable`] if the file cannot be opened, is truncated or is no such
+    /// image.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let unreadable = |reason: String| ErrorKind::ImageUnreadable {
+            path: path.into(),
+            reason,
+        };
+
+        let bytes = std::fs::read(path).map_err(|e| unreadable(e.to_string()))?;
+        let format = image::guess_format(&bytes)
+            .ok()
+            .filter(|format| matches!(format, ImageFormat::Png | ImageFormat::Jpeg))
+            .ok_or_else(|| unreadable("neither PNG nor JPEG".into()))?;
+        if format == ImageFormat::Jpeg && !jpeg_is_complete(&bytes) {
+            return Err(unreadable("the JPEG data end early".into()).into());
+        }
+        let decoded = ImageReader::with_format(Cursor::new(&bytes), format)
+            .decode()
+            .map_err(|e| unreadable(e.to_string()))?;
+        Ok(luma(&decoded))
+    }
+
+    /// Writes an 8-bit grey PNG: intensities are clamped to [0, 1] and rounded to the nearest of
+    /// 256 levels (NaN becomes 0).
+    ///
+    /// The file appears complete or not at all: it is written under a temporary name in the same
+    /// folder and then renamed, which replaces an older file.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ImageUnwritable`] if the folder is missing or cannot be written to.
+    pub fn save_png(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        let unwritable = |reason: String| ErrorKind::ImageUnwritable {
+            path: path.into(),
+            reason,
+        };
+
+        let png = encode_png(self).map_err(unwritable)?;
+        replace_file(path, &png).map_err(|e| unwritable(e.to_string()))?;
+        Ok(())
+    }
+}
+
+fn luma(decoded: &DynamicImage) -> GrayImage {
+    let pixels = if decoded.color().has_color() {
+        let luma = |rgb: &image::Rgb<f32>| 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2];
+        decoded.to_rgb32f().pixels().map(luma).collect()
+    } else {
+        decoded.to_luma32f().into_raw()
+    };
+    GrayImage::new(decoded.width() as usize, decoded.height() as usize, pixels)
+}
+
+fn encode_png(image: &GrayImage) -> Result<Vec<u8>, String> {
+    let (Ok(width), Ok(height)) = (u32::try_from(image.width()), u32::try_from(image.height()))
+    else {
+        return Err(format!(
+            "{}x{} is too large for PNG",
+            image.width(),
+            image.height()
+        ));
+    };
+    let level = |&intensity: &f32| (255.0 * intensity.clamp(0.0, 1.0)).round() as u8;
+    let levels = image.pixels().iter().map(level).collect();
+    let buffer: ImageBuffer<Luma<u8>, Vec<u8>> =
+        ImageBuffer::from_raw(width, height, levels).expect("one level per pixel");
+
+    let mut png = Cursor::new(Vec::new());
+    buffer
+        .write_to(&mut png, ImageFormat::Png)
+        .map_err(|e| e.to_string())?;
+    Ok(png.into_inner())
+}
+
+fn replace_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let mut builder = tempfile::Builder::new();
+    // A temporary file is private by default; an image is an ordinary file, subject to the umask.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// Whether the data reach the end-of-image marker of the outermost image.
+///
+/// The decoder reports success for a truncated JPEG and makes up the missing part, so this is
+/// checked first. Markers are FF xx (ITU-T T.81, section B.1.1.2); segments say their length, which
+/// skips a thumbnail with its own end; in the coded data between segments only FF 00 (a data byte)
+/// and FF D0 to FF D7 (restart) occur, and FF FF is filling.
+fn jpeg_is_complete(bytes: &[u8]) -> bool {
+    const END_OF_IMAGE: u8 = 0xD9;
+    let is_marker =
+        |pair: &[u8]| pair[0] == 0xFF && !matches!(pair[1], 0x00 | 0x01 | 0xD0..=0xD8 | 0xFF);
+    let mut rest = bytes;
+    while let Some(at) = rest.windows(2).position(is_marker) {
+        if rest[at + 1] == END_OF_IMAGE {
+            return true;
+        }
+        let Some(&[high, low]) = rest.get(at + 2..at + 4) else {
+            return false;
+        };
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        let Some(after) = rest.get(at + 2 + length..) else {
+            return false;
+        };
+        rest = after;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{Rgb, Rgba};
+
+    use super::*;
+
+    fn assert_close(image: &GrayImage, expected: &[f32]) {
+        for (a, b) in image.pixels().iter().zip(expected) {
+            assert!(
+                (a - b).abs() < 1e-6,
+                "{:?} is not {expected:?}",
+                image.pixels()
+            );
+        }
+    }
+
+    #[test]
+    fn eight_bit_round_trip_is_exact() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("levels.png");
+        let levels = GrayImage::new(32, 8, (0..=255u8).map(|v| f32::from(v) / 255.0).collect());
+        levels.save_png(&path).unwrap();
+        assert_eq!(GrayImage::load(&path).unwrap(), levels);
+    }
+
+    #[test]
+    fn save_clamps_rounds_and_replaces() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("image.png");
+        GrayImage::new(1, 1, vec![1.0]).save_png(&path).unwrap();
+        let wild = vec![
+            -0.5,
+            1.5,
+            f32::NAN,
+            f32::INFINITY,
+            10.4 / 255.0,
+            10.6 / 255.0,
+        ];
+        GrayImage::new(3, 2, wild).save_png(&path).unwrap();
+        let expected = [0, 255, 0, 255, 10, 11].map(|v: u8| f32::from(v) / 255.0);
+        assert_eq!(
+            GrayImage::load(&path).unwrap(),
+            GrayImage::new(3, 2, expected.to_vec())
+        );
+        let names = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(names, 1, "a temporary file was left behind");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn saved_file_has_the_permissions_of_any_new_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (plain, png) = (folder.path().join("plain"), folder.path().join("image.png"));
+        std::fs::write(&plain, b"").unwrap();
+        GrayImage::new(1, 1, vec![1.0]).save_png(&png).unwrap();
+        let mode = |path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&png), mode(&plain));
+    }
+
+    #[test]
+    fn save_into_a_missing_folder_names_the_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("missing").join("image.png");
+        let error = GrayImage::new(1, 1, vec![1.0]).save_png(&path).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::ImageUnwritable { .. }));
+        assert!(
+            error.to_string().contains(path.to_str().unwrap()),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn colour_becomes_luma() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("colour.png");
+        let expected = [
+            0.299,
+            0.587,
+            0.114,
+            (0.299 * 51.0 + 0.587 * 102.0 + 0.114 * 204.0) / 255.0,
+        ];
+
+        let eight = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [51, 102, 204]];
+        ImageBuffer::from_fn(4, 1, |x, _| Rgb::<u8>(eight[x as usize]))
+            .save(&path)
+            .unwrap();
+        assert_close(&GrayImage::load(&path).unwrap(), &expected);
+
+        let sixteen = eight.map(|rgb| rgb.map(|v: u8| 257 * u16::from(v)));
+        ImageBuffer::from_fn(4, 1, |x, _| Rgb::<u16>(sixteen[x as usize]))
+            .save(&path)
+            .unwrap();
+        assert_close(&GrayImage::load(&path).unwrap(), &expected);
+
+        let [r, g, b] = eight[3];
+        ImageBuffer::from_fn(2, 1, |x, _| Rgba([r, g, b, [0, 255][x as usize]]))
+            .save(&path)
+            .unwrap();
+        assert_close(&GrayImage::load(&path).unwrap(), &[expected[3]; 2]);
+    }
+
+    #[test]
+    fn sixteen_bit_grey_keeps_its_precision() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep.png");
+        ImageBuffer::from_fn(2, 1, |x, _| Luma([[1u16, 40_000][x as usize]]))
+            .save(&path)
+            .unwrap();
+        let expected = vec![1.0 / 65535.0, 40_000.0 / 65535.0];
+        assert_eq!(
+            GrayImage::load(&path).unwrap(),
+            GrayImage::new(2, 1, expected)
+        );
+    }
+
+    /// A 32x32 texture, saved by the image crate in the format its name asks for.
+    fn save_texture(path: &Path) {
+        let texture = |x: u32, y: u32| Luma([((x * 37 + y * 91 + x * y * 7) % 256) as u8]);
+        ImageBuffer::from_fn(32, 32, texture).save(path).unwrap();
+    }
+
+    #[test]
+    fn truncated_files_are_one_line_errors_wherever_they_end() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["whole.png", "whole.jpg"] {
+            let whole = folder.path().join(name);
+            save_texture(&whole);
+            let image = GrayImage::load(&whole).unwrap();
+            assert_eq!((image.width(), image.height()), (32, 32));
+
+            let bytes = std::fs::read(&whole).unwrap();
+            // Behind the pixel data a PNG has 12 bytes that say "end" and nothing else.
+            let needed = if name.ends_with("png") {
+                bytes.len() - 12
+            } else {
+                bytes.len()
+            };
+            let cut = folder.path().join(format!("cut-{name}"));
+            for length in 0..needed {
+                std::fs::write(&cut, &bytes[..length]).unwrap();
+                let error = GrayImage::load(&cut).expect_err(&format!("{length} bytes of {name}"));
+                assert!(matches!(error.kind(), ErrorKind::ImageUnreadable { .. }));
+                let message = error.to_string();
+                assert_eq!(message.lines().count(), 1, "{message}");
+                assert!(message.contains(cut.to_str().unwrap()), "{message}");
+            }
+        }
+    }
+
+    #[test]
+    fn jpeg_thumbnail_does_not_end_the_image() {
+        let thumbnail = [0xFF, 0xE1, 0x00, 0x06, 0xFF, 0xD8, 0xFF, 0xD9];
+        let start = [&[0xFF, 0xD8][..], &thumbnail].concat();
+        assert!(!jpeg_is_complete(&start));
+        assert!(jpeg_is_complete(
+            &[&start[..], &[0x12, 0xFF, 0x00, 0xFF, 0xFF, 0xD9]].concat()
+        ));
+    }
+
+    #[test]
+    fn content_decides_the_format() {
+        let folder = tempfile::tempdir().unwrap();
+        let (jpeg, misnamed) = (folder.path().join("a.jpg"), folder.path().join("a.png"));
+        save_texture(&jpeg);
+        std::fs::copy(&jpeg, &misnamed).unwrap();
+        assert_eq!(
+            GrayImage::load(&misnamed).unwrap(),
+            GrayImage::load(&jpeg).unwrap()
+        );
+    }
+
+    #[test]
+    fn missing_and_foreign_files_are_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing.png");
+        let text = folder.path().join("text.png");
+        std::fs::write(&text, "not an image").unwrap();
+        for path in [missing.as_path(), text.as_path(), folder.path()] {
+            let error = GrayImage::load(path).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::ImageUnreadable { .. }));
+            assert!(
+                error.to_string().contains(path.to_str().unwrap()),
+                "{error}"
+            );
+        }
+    }
+}

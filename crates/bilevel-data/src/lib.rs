@@ -1,0 +1,61 @@
+//! Images, noise and image quality for bilevel problems.
+//!
+//! A learned regularizer needs little data, but needs it to be the same data every time. This crate
+//! loads grey images, cuts augmented training crops, adds Gaussian noise, moves images into and out
+//! of Burn tensors, and measures the result. Images are grey, row-major and in [0, 1]; noise levels
+//! are in the same unit (the "sigma 25" of the denoising literature is `25.0 / 255.0` here).
+//!
+//! | To | use |
+//! | --- | --- |
+//! | read a folder of PNG and JPEG files | [`load_folder`], [`GrayImage::load`] |
+//! | draw training crops | [`RandomCrops`] |
+//! | make noisy observations | [`add_gaussian_noise`] |
+//! | measure a reconstruction | [`psnr`], [`ssim`] |
+//! | compute with Burn | [`to_tensor`], [`from_tensor`] |
+//! | keep a result | [`GrayImage::save_png`] |
+//!
+//! Everything random is a pure function of a seed and a counter (the step, or the number of the
+//! image), so there is no generator to save: a resumed run draws what the first run would have
+//! drawn.
+//!
+//! # Example
+//!
+//! Noise of standard deviation σ leaves a PSNR of −20 log₁₀ σ:
+//!
+//! ```
+//! use bilevel_data::{GrayImage, add_gaussian_noise, psnr, ssim};
+//!
+//! let ramp = (0..128 * 128).map(|i| (i % 128) as f32 / 127.0).collect();
+//! let clean = GrayImage::new(128, 128, ramp);
+//!
+//! let sigma = 25.0 / 255.0;
+//! let noisy = add_gaussian_noise(&clean, sigma, 0, 0);
+//!
+//! assert!((psnr(&noisy, &clean) - 20.17).abs() < 0.2);
+//! assert!(ssim(&noisy, &clean) < 0.5);
+//! assert_eq!(noisy, add_gaussian_noise(&clean, sigma, 0, 0));
+//! ```
+//!
+//! # Errors and panics
+//!
+//! What a user can get wrong (a path, a damaged file, a crop size) is an [`Error`] whose message is
+//! one line that says what to do. What only a program can get wrong (images of different sizes
+//! where equal sizes are promised) is a panic that names both sizes.
+
+mod crops;
+mod error;
+mod folder;
+mod gray_image;
+mod image_file;
+mod noise;
+mod quality;
+mod random;
+mod tensor;
+
+pub use crops::RandomCrops;
+pub use error::{Error, ErrorKind};
+pub use folder::{NamedImage, load_folder};
+pub use gray_image::GrayImage;
+pub use noise::add_gaussian_noise;
+pub use quality::{psnr, ssim};
+pub use tensor::{from_tensor, to_tensor};

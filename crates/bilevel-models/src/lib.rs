@@ -1,0 +1,16 @@
+//! Ready-made bilevel problems for images.
+//!
+//! A **regularizer** `R` measures how unlike a natural image an image is; a **physics** says how the
+//! data `z` came about. Together they make a lower problem, and a set of clean images an upper one:
+//!
+//! ```text
+//! min_x  mean (y*(x) − clean)²      y*(x) = argmin_y ½‖y − z‖² + R(x, y)
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`regularizer`] | [`Tv`](regularizer::Tv), [`FieldsOfExperts`](regularizer::FieldsOfExperts) |
+//! | [`physics`] | [`Denoising`](physics::Denoising) |
+
+pub mod physics;
+pub mod regularizer;

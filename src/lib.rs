@@ -1,0 +1,1 @@
+//! Bilevel optimization for deep learning on Burn.
