@@ -1,1 +1,48 @@
-//! Bilevel optimization for deep learning on Burn.
+//! Bilevel optimization for deep learning on [Burn](https://burn.dev): the gradient of a solved problem.
+//!
+//! Write two losses, choose the parts by type, and train what the inner problem cannot see: the
+//! filters of an image regularizer, the weights of training samples, regularization parameters.
+//!
+//! ```text
+//! min_x F(x) = f(x, y*(x))   where   y*(x) = argmin_y g(x, y)
+//! ```
+//!
+//! This crate is the front door: it re-exports [`bilevel_core`] at its root and the others as
+//! modules.
+//!
+//! | to | use |
+//! |---|---|
+//! | state a problem | [`BilevelProblem`] |
+//! | solve its lower level | [`Accelerated`], [`GradientDescent`] |
+//! | differentiate the solution | [`ImplicitDifferentiation`] with [`ConjugateGradient`] |
+//! | train | [`DoubleLoop`] with any optimizer of `burn::optim` |
+//! | learn a denoiser | [`models`], [`data`] |
+//! | choose where to compute | [`backend`] |
+//!
+//! # Example: learning a regularization weight
+//!
+//! The program `examples/ridge.rs`:
+//!
+//! ```
+#![doc = include_str!("../examples/ridge.rs")]
+//! ```
+
+pub use bilevel_core::*;
+
+/// Where to compute: `Cpu`, `NdArray`, `Tape`.
+pub mod backend {
+    pub use bilevel_backend::*;
+}
+
+/// Images, noise and image quality.
+pub mod data {
+    pub use bilevel_data::*;
+}
+
+/// Ready-made problems: image regularizers and physics.
+pub mod models {
+    pub use bilevel_models::*;
+}
+
+/// The version of Burn that the types of this crate belong to.
+pub use burn;

@@ -30,7 +30,7 @@ pub mod hypergradient;
 pub mod linear;
 pub mod lower;
 pub mod observe;
-mod parallel;
+pub mod parallel;
 pub mod parameters;
 mod problem;
 mod solution;

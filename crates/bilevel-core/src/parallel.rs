@@ -8,7 +8,7 @@ use std::thread;
 ///
 /// Plain threads and not a work-stealing pool: a worker that waits inside a backend's own parallel
 /// loop would steal another item while it holds the lock of an autodiff graph.
-pub(crate) fn map<T: Send, U: Send>(items: Vec<T>, work: impl Fn(T) -> U + Sync) -> Vec<U> {
+pub fn map<T: Send, U: Send>(items: Vec<T>, work: impl Fn(T) -> U + Sync) -> Vec<U> {
     let threads = thread::available_parallelism()
         .map_or(1, NonZero::get)
         .min(items.len());

@@ -23,4 +23,5 @@ mod trend;
 
 pub(crate) use curves::{CurvePoint, training_curves};
 pub(crate) use filters::{Filter, filter_picture};
+pub(crate) use save::save;
 pub(crate) use sheet::{SheetCell, SheetRow, comparison_sheet};

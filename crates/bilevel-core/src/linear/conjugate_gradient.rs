@@ -125,59 +125,56 @@ fn sweep<B: Backend>(
     goal: &Vector<B>,
     max_steps: usize,
 ) -> Sweep<B> {
-    let systems = r.dims()[0];
     let mut p = r.clone();
     let mut rr = dot(r.clone(), r.clone());
     let (mut best, mut best_rr) = (q.clone(), rr.clone());
-    let mut broken = vec![false; systems];
+    let mut at_work = rr.clone().greater(goal.clone()).float();
+    let mut broken = vec![false; r.dims()[0]];
     let mut steps = 0;
     while steps < max_steps {
         let ap = a.apply(p.clone());
         let pap = dot(p.clone(), ap.clone());
-        let active = rr.clone().greater(goal.clone());
-        let positive = pap.clone().greater_elem(0.0);
-        // One read a step: which rows are at work, which just broke, is all of it finite?
-        let flags = read(Vector::cat(
-            vec![
-                active.clone().float(),
-                positive.clone().float(),
-                pap.clone(),
-            ],
-            1,
-        ));
-        let mut working = false;
+        // Rows that are done or broken stand still: α = 0 there.
+        let moves = at_work.clone() * pap.clone().greater_elem(0.0).float();
+        let idle = moves.clone().lower_elem(0.5);
+        let alpha = (rr.clone() / pap.clone()).mask_fill(idle.clone(), 0.0);
+        q = q + p.clone() * alpha.clone();
+        r = r - ap * alpha;
+        let rr_next = dot(r.clone(), r.clone());
+        let done = rr_next.clone().lower_equal(goal.clone());
+        let go_on = moves.mask_fill(done, 0.0);
+        // One read a step, at its end, so that no product is made that nobody needs: which rows were
+        // at work, which of them just broke, which go on, is all of it finite?
+        let flags = read(Vector::cat(vec![at_work, pap, go_on.clone()], 1));
+        let (mut moved, mut unfinished) = (false, false);
         for (row, broken) in flags.chunks(3).zip(&mut broken) {
-            let (active, positive, pap) = (row[0] > 0.5, row[1] > 0.5, row[2]);
+            let (at_work, pap, goes_on) = (row[0] > 0.5, row[1], row[2] > 0.5);
             if !pap.is_finite() {
                 return Sweep {
                     best,
                     steps,
-                    broken: vec![false; systems],
+                    broken: vec![false; r.dims()[0]],
                     non_finite: true,
                 };
             }
-            *broken |= active && !positive;
-            working |= active && positive;
+            *broken |= at_work && pap <= 0.0;
+            moved |= at_work && pap > 0.0;
+            unfinished |= goes_on;
         }
-        if !working {
+        if !moved {
             break;
         }
-        // Rows that are done or broken stand still: α = 0 there.
-        let at_work = active.float() * positive.float();
-        let idle = at_work.clone().lower_elem(0.5);
-        let alpha = (rr.clone() / pap).mask_fill(idle.clone(), 0.0);
-        q = q + p.clone() * alpha.clone();
-        r = r - ap * alpha;
-        let rr_next = dot(r.clone(), r.clone());
-        let beta = (rr_next.clone() / rr).mask_fill(idle, 0.0);
-        p = r.clone() + p * beta;
-        rr = rr_next;
         steps += 1;
-
-        let better = rr.clone().lower(best_rr.clone());
-        best_rr = best_rr.mask_where(better.clone(), rr.clone());
+        let better = rr_next.clone().lower(best_rr.clone());
+        best_rr = best_rr.mask_where(better.clone(), rr_next.clone());
         let better = better.expand(q.shape());
         best = best.mask_where(better, q.clone());
+        if !unfinished {
+            break;
+        }
+        let beta = (rr_next.clone() / rr).mask_fill(idle, 0.0);
+        p = r.clone() + p * beta;
+        (rr, at_work) = (rr_next, go_on);
     }
     Sweep {
         best,

@@ -52,13 +52,14 @@ impl<B: Backend, P: Differentiable<B>, S: Smoothness<B, P>> LowerSolver<B, P> fo
         let growth = self.smoothness.growth();
         let mut y_last = y.clone();
         let mut t = l.zeros_like();
+        let mut last = None;
         for steps in 0..self.max_steps {
             let (t_next, beta) = momentum(t, l.clone().recip() * self.strong_convexity);
             let z = y.clone() + (y.clone() - y_last) * beta;
             let gradient = objective.gradient(z.clone());
             let norm = residual(gradient.clone());
             if norm <= self.tolerance || !norm.is_finite() {
-                return solution(&objective, z, gradient, steps, self.tolerance);
+                return solution(&objective, (z, gradient), last, steps, self.tolerance);
             }
             let mut y_next = z.clone() - gradient.clone() / l.clone();
             if let Some(growth) = growth {
@@ -67,7 +68,8 @@ impl<B: Backend, P: Differentiable<B>, S: Smoothness<B, P>> LowerSolver<B, P> fo
                 while !descends(&objective, &y_next, value, &gradient, &l) {
                     trials += 1;
                     if trials > MAX_TRIALS {
-                        let stuck = solution(&objective, z, gradient, steps, self.tolerance);
+                        let stuck =
+                            solution(&objective, (z, gradient), None, steps, self.tolerance);
                         return Solution {
                             status: Status::Breakdown,
                             ..stuck
@@ -77,13 +79,14 @@ impl<B: Backend, P: Differentiable<B>, S: Smoothness<B, P>> LowerSolver<B, P> fo
                     y_next = z.clone() - gradient.clone() / l.clone();
                 }
             }
-            let uphill = dot(gradient, y_next.clone() - y.clone()).greater_elem(0.0);
+            let uphill = dot(gradient.clone(), y_next.clone() - y.clone()).greater_elem(0.0);
+            last = Some((z, gradient));
             t = t_next.mask_fill(uphill, 1.0);
             y_last = y;
             y = y_next;
         }
         let gradient = objective.gradient(y.clone());
-        solution(&objective, y, gradient, self.max_steps, self.tolerance)
+        solution(&objective, (y, gradient), last, self.max_steps, self.tolerance)
     }
 }
 

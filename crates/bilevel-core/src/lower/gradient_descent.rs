@@ -32,16 +32,19 @@ impl<B: Backend, P: Differentiable<B>> LowerSolver<B, P> for GradientDescent {
         let objective = LowerObjective::new(point);
         let mut y = objective.start();
         let mut gradient = objective.gradient(y.clone());
+        let mut last = None;
         let mut steps = 0;
         while steps < self.max_steps {
             let norm = residual(gradient.clone());
             if norm <= self.tolerance || !norm.is_finite() {
                 break;
             }
-            y = y - gradient * self.learning_rate;
-            gradient = objective.gradient(y.clone());
+            let y_next = y.clone() - gradient.clone() * self.learning_rate;
+            last = Some((y, gradient));
+            gradient = objective.gradient(y_next.clone());
+            y = y_next;
             steps += 1;
         }
-        solution(&objective, y, gradient, steps, self.tolerance)
+        solution(&objective, (y, gradient), last, steps, self.tolerance)
     }
 }

@@ -22,21 +22,28 @@ pub trait LowerSolver<B: Backend, P: Differentiable<B>> {
     fn solve(&self, point: Point<'_, B, P>) -> Solution<P::Lower<Tape<B>>>;
 }
 
-/// The solution at `y`, where `∇y g` is `gradient`.
+/// A point and `∇y g` there.
+type Iterate<B> = (Vector<B>, Vector<B>);
+
+/// The solution at `(y, gradient)`; if that is not finite, at `last`, where it still was.
 fn solution<B: Backend, P: Differentiable<B>>(
     objective: &LowerObjective<'_, B, P>,
-    y: Vector<B>,
-    gradient: Vector<B>,
+    (y, gradient): Iterate<B>,
+    last: Option<Iterate<B>>,
     steps: usize,
     tolerance: f64,
 ) -> Solution<P::Lower<Tape<B>>> {
-    let residual = residual(gradient);
-    let status = if !residual.is_finite() {
+    let norm = residual(gradient);
+    let status = if !norm.is_finite() {
         Status::NonFinite
-    } else if residual <= tolerance {
+    } else if norm <= tolerance {
         Status::Converged
     } else {
         Status::MaxSteps
+    };
+    let (y, residual) = match last {
+        Some((y, gradient)) if status == Status::NonFinite => (y, residual(gradient)),
+        _ => (y, norm),
     };
     Solution {
         value: objective.module(y),

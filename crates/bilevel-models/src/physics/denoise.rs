@@ -3,7 +3,7 @@
 use bilevel_backend::Tape;
 use bilevel_core::parameters::pack_gradients;
 use bilevel_core::{
-    BilevelProblem, Differentiable, Known, LinearOperator, LowerHessian, LowerObjective, Point,
+    BilevelProblem, Known, LinearOperator, LowerHessian, LowerObjective, Point,
     SecondOrder, Smoothness, Vector,
 };
 use burn::module::{AutodiffModule, Module, Param};
@@ -104,7 +104,7 @@ pub struct CurvatureBound;
 
 impl<B: Backend, R: Regularizer> Smoothness<B, Denoising<R>> for CurvatureBound
 where
-    Denoising<R>: Differentiable<B> + BilevelProblem<Upper<B> = R::Parameters<B>>,
+    R::Parameters<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = R::Parameters<B>>,
 {
     fn constant(
         &self,

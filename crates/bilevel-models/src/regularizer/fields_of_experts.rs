@@ -45,12 +45,42 @@ pub struct FieldsOfExpertsParameters<B: Backend> {
     pub log_smoothings: Param<Tensor<B, 1>>,
 }
 
-/// Start of the log weights: the sum of all experts then acts about as TV does at σ = 25/255.
-const LOG_WEIGHT: f64 = -5.5;
-/// Start of the log smoothings, in image units: a response of 0.05 bends the potential.
-const LOG_SMOOTHING: f64 = -3.0;
+/// Sum of the weights at the start, in units of σ²: with DCT filters about as good as TV.
+const TOTAL_WEIGHT: f64 = 0.5;
+/// Log smoothing at the start, in image units: a response of 0.03 bends the potential.
+const LOG_SMOOTHING: f64 = -3.5;
+/// The noise that `init` has in mind, on the scale of the pixels.
+const SIGMA: f64 = 25.0 / 255.0;
 
 impl FieldsOfExperts {
+    /// Parameters to start from when the noise has standard deviation `sigma` (pixels in `[0, 1]`).
+    ///
+    /// The filters are the K lowest frequencies of the two-dimensional DCT without the constant one,
+    /// with unit norm; the weights are equal, and proportional to σ² as a prior's are.
+    ///
+    /// # Panics
+    /// If `size` is even or `filters` is not between 1 and `size² − 1`.
+    pub fn init_for<B: Backend>(
+        &self,
+        sigma: f64,
+        device: &B::Device,
+    ) -> FieldsOfExpertsParameters<B> {
+        let (k, s) = (self.filters, self.size);
+        assert!(s % 2 == 1, "the filter size must be odd, got {s}");
+        assert!(
+            (1..s * s).contains(&k),
+            "{s}x{s} filters: 1 to {} of them are independent, got {k}",
+            s * s - 1
+        );
+        let data = TensorData::new(dct_filters(k, s), [k, 1, s, s]);
+        let constant = |value: f64| Param::from_tensor(Tensor::full([k], value, device));
+        FieldsOfExpertsParameters {
+            filters: Param::from_tensor(Tensor::from_data(data, device)),
+            log_weights: constant((TOTAL_WEIGHT * sigma * sigma / k as f64).ln()),
+            log_smoothings: constant(LOG_SMOOTHING),
+        }
+    }
+
     /// The filters as they act: `[K, 1, size, size]`, zero mean.
     pub fn zero_mean_filters<B: Backend>(&self, x: &FieldsOfExpertsParameters<B>) -> Tensor<B, 4> {
         let c = x.filters.val();
@@ -59,7 +89,7 @@ impl FieldsOfExperts {
     }
 
     /// `kᵢ / e^{sᵢ}`: with these as filters the responses are the potential's argument.
-    fn scaled_filters<B: Backend>(&self, x: &FieldsOfExpertsParameters<B>) -> Tensor<B, 4> {
+    pub fn scaled_filters<B: Backend>(&self, x: &FieldsOfExpertsParameters<B>) -> Tensor<B, 4> {
         let nu = x
             .log_smoothings
             .val()
@@ -131,25 +161,9 @@ impl FieldsOfExperts {
 impl Regularizer for FieldsOfExperts {
     type Parameters<B: Backend> = FieldsOfExpertsParameters<B>;
 
-    /// The K lowest frequencies of the two-dimensional DCT without the constant one, unit norm.
-    ///
-    /// # Panics
-    /// If `size` is even or `filters` is not between 1 and `size² − 1`.
+    /// [`init_for`](FieldsOfExperts::init_for) noise of 25/255.
     fn init<B: Backend>(&self, device: &B::Device) -> FieldsOfExpertsParameters<B> {
-        let (k, s) = (self.filters, self.size);
-        assert!(s % 2 == 1, "the filter size must be odd, got {s}");
-        assert!(
-            (1..s * s).contains(&k),
-            "{s}x{s} filters: 1 to {} of them are independent, got {k}",
-            s * s - 1
-        );
-        let data = TensorData::new(dct_filters(k, s), [k, 1, s, s]);
-        let constant = |value: f64| Param::from_tensor(Tensor::full([k], value, device));
-        FieldsOfExpertsParameters {
-            filters: Param::from_tensor(Tensor::from_data(data, device)),
-            log_weights: constant(LOG_WEIGHT),
-            log_smoothings: constant(LOG_SMOOTHING),
-        }
+        self.init_for(SIGMA, device)
     }
 
     fn value<B: Backend>(

@@ -1,0 +1,132 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Learn image regularizers by bilevel optimization, and use them.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// Where to compute.
+    #[arg(long, value_enum, default_value = "cpu", global = true)]
+    pub backend: BackendName,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum BackendName {
+    /// f32 on all cores.
+    Cpu,
+    /// f32 by the ndarray crate: slow, for comparison.
+    Ndarray,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Learn a regularizer from clean images.
+    Train {
+        #[command(subcommand)]
+        task: TrainTask,
+    },
+    /// Add noise to clean images, denoise them with a model, report PSNR and SSIM.
+    Evaluate(EvaluateArguments),
+    /// Denoise a photograph, or every photograph of a folder.
+    Denoise(DenoiseArguments),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TrainTask {
+    /// Learn to remove Gaussian noise.
+    Denoise(TrainArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainArguments {
+    /// Clean images to learn from.
+    #[arg(long, value_name = "DIR", default_value = "assets/images/train")]
+    pub train: PathBuf,
+    /// Clean images to choose the model by.
+    #[arg(long, value_name = "DIR", default_value = "assets/images/val")]
+    pub val: PathBuf,
+    /// Clean images to report on; never used for learning or choosing.
+    #[arg(long, value_name = "DIR", default_value = "assets/images/test")]
+    pub test: PathBuf,
+    /// The folder of the run.
+    #[arg(long, short, value_name = "DIR", default_value = "runs/denoise")]
+    pub output: PathBuf,
+    /// How much to learn.
+    #[arg(long, value_enum, default_value = "default")]
+    pub preset: Preset,
+    /// Standard deviation of the noise, on the scale of 0 to 255 [default: 25].
+    #[arg(long, allow_negative_numbers = true)]
+    pub sigma: Option<f64>,
+    /// Upper steps, in place of the preset's.
+    #[arg(long)]
+    pub steps: Option<usize>,
+    /// Side of the training crops in pixels, in place of the preset's.
+    #[arg(long)]
+    pub crop: Option<usize>,
+    /// Learning rate of the first upper steps, in place of the preset's.
+    #[arg(long, allow_negative_numbers = true)]
+    pub learning_rate: Option<f64>,
+    /// Seed of crops and noise: the same seed gives the same run [default: 0].
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Stop after this many steps of this call, as Ctrl-C does; --resume goes on.
+    #[arg(long, value_name = "STEPS")]
+    pub stop_after: Option<usize>,
+    /// Go on with the run in the output folder, with the settings it was started with.
+    #[arg(long, conflicts_with_all = [
+        "overwrite", "preset", "sigma", "steps", "crop", "learning_rate", "seed"
+    ])]
+    pub resume: bool,
+    /// Replace the run in the output folder.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Print one JSON object and nothing else.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Preset {
+    /// A few seconds: does everything work here?
+    Smoke,
+    /// A few minutes.
+    Default,
+    /// More and larger filters, half an hour.
+    Long,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvaluateArguments {
+    /// The model; without it the one that comes with the tool.
+    #[arg(long, short, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// Clean images.
+    #[arg(long, value_name = "DIR", default_value = "assets/images/test")]
+    pub images: PathBuf,
+    /// Standard deviation of the noise, on the scale of 0 to 255 [default: the model's].
+    #[arg(long, allow_negative_numbers = true)]
+    pub sigma: Option<f64>,
+    /// Seed of the noise.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Print one JSON object and nothing else.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DenoiseArguments {
+    /// A PNG or JPEG file, or a folder of them.
+    pub input: PathBuf,
+    /// Where to write: a PNG file, or a folder if the input is one.
+    #[arg(long, short, value_name = "OUTPUT")]
+    pub output: PathBuf,
+    /// The model; without it the one that comes with the tool.
+    #[arg(long, short, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+}

@@ -1,0 +1,124 @@
+//! `metrics.jsonl`: one JSON object an upper step.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use bilevel_core::{Outcome, Report};
+use serde::{Deserialize, Serialize};
+
+use crate::draw::{CurvePoint, save};
+
+/// One line. It holds no times, so that the same seed gives the same file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Line {
+    /// Upper step, from 1.
+    pub step: usize,
+    /// Mean squared error on the batch.
+    pub upper_loss: f64,
+    /// Euclidean norm of the hypergradient.
+    pub hypergradient_norm: f64,
+    /// Learning rate of the step.
+    pub learning_rate: f64,
+    /// The lower solve.
+    pub lower: Solve,
+    /// The solve for the adjoint.
+    pub adjoint: Solve,
+    /// Mean PSNR on the validation images after the step, in dB.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub validation_psnr: Option<f64>,
+}
+
+/// How a solve ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Solve {
+    /// `converged`, `max_steps`, `breakdown`.
+    pub status: String,
+    /// Steps made.
+    pub steps: usize,
+    /// Largest residual norm over the images.
+    pub residual: f64,
+}
+
+impl From<Outcome> for Solve {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            status: outcome.status.to_string(),
+            steps: outcome.steps,
+            residual: outcome.residual,
+        }
+    }
+}
+
+impl Line {
+    /// The line of a step.
+    pub fn new(report: &Report, validation_psnr: Option<f64>) -> Self {
+        Self {
+            step: report.step,
+            upper_loss: report.upper_loss,
+            hypergradient_norm: report.hypergradient_norm,
+            learning_rate: report.learning_rate,
+            lower: report.lower.into(),
+            adjoint: report.adjoint.into(),
+            validation_psnr,
+        }
+    }
+}
+
+/// The lines of a run, in memory and on disk.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    path: PathBuf,
+    file: File,
+    lines: Vec<Line>,
+}
+
+impl Metrics {
+    /// The file at `path` with its lines up to `step`; later ones belong to steps that were lost.
+    ///
+    /// # Errors
+    /// If the file cannot be written, or a line that is needed is damaged.
+    pub fn open(path: &Path, step: usize) -> Result<Self> {
+        let old = if step == 0 { String::new() } else { std::fs::read_to_string(path)? };
+        let lines = old
+            .lines()
+            .take(step)
+            .map(serde_json::from_str)
+            .collect::<Result<Vec<Line>, _>>()
+            .with_context(|| format!("{} is damaged: start with --overwrite", path.display()))?;
+        let kept: String = old.lines().take(step).flat_map(|line| [line, "\n"]).collect();
+        save(path, kept.as_bytes())?;
+        let file = File::options().append(true).open(path);
+        let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), file, lines })
+    }
+
+    /// Adds a line.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn push(&mut self, line: Line) -> Result<()> {
+        let mut text = serde_json::to_string(&line)?;
+        text.push('\n');
+        let written = self.file.write_all(text.as_bytes());
+        written.with_context(|| format!("cannot write {}", self.path.display()))?;
+        self.lines.push(line);
+        Ok(())
+    }
+
+    /// All lines.
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// What the training curves show.
+    pub fn curve(&self) -> Vec<CurvePoint> {
+        let point = |line: &Line| CurvePoint {
+            step: line.step,
+            loss: line.upper_loss,
+            validation_psnr: line.validation_psnr,
+        };
+        self.lines.iter().map(point).collect()
+    }
+}

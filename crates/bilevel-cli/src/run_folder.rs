@@ -1,0 +1,121 @@
+//! The folder of a run and the files in it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// A run's folder. Every file in it opens elsewhere.
+#[derive(Debug, Clone)]
+pub(crate) struct RunFolder {
+    path: PathBuf,
+}
+
+/// The files of a run, and what they are.
+const FILES: [&str; 9] = [
+    "model.safetensors", // the best model so far
+    "state.safetensors", // what --resume needs
+    "metrics.jsonl",     // one line a step
+    "recipe.json",       // the settings
+    "curves.svg",
+    "curves.png",
+    "filters.png",
+    "comparison.png",
+    "evaluation.json", // the numbers on the test images
+];
+
+impl RunFolder {
+    /// A folder for a new run.
+    ///
+    /// # Errors
+    /// If it already holds a run (unless `overwrite`), or cannot be written to.
+    pub fn create(path: &Path, overwrite: bool) -> Result<Self> {
+        let run = Self { path: path.to_owned() };
+        let old: Vec<PathBuf> =
+            FILES.iter().map(|name| run.file(name)).filter(|file| file.exists()).collect();
+        if !old.is_empty() && !overwrite {
+            bail!(
+                "{} already holds a run: go on with --resume, replace it with --overwrite, or \
+                 give another --output",
+                path.display()
+            );
+        }
+        run.check_writable()?;
+        for file in old {
+            std::fs::remove_file(&file)
+                .with_context(|| format!("cannot remove {}", file.display()))?;
+        }
+        Ok(run)
+    }
+
+    /// The folder of a run to go on with.
+    ///
+    /// # Errors
+    /// If it cannot be written to. Whether there is a run is for the state file to say.
+    pub fn open(path: &Path) -> Result<Self> {
+        let run = Self { path: path.to_owned() };
+        if !run.state().exists() {
+            bail!("{} holds no run to resume: start one without --resume", path.display());
+        }
+        run.check_writable()?;
+        Ok(run)
+    }
+
+    fn check_writable(&self) -> Result<()> {
+        let usable = std::fs::create_dir_all(&self.path)
+            .and_then(|()| tempfile::Builder::new().prefix(".writable-").tempfile_in(&self.path));
+        usable.with_context(|| {
+            format!("cannot write to {}: give another --output", self.path.display())
+        })?;
+        Ok(())
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        debug_assert!(FILES.iter().any(|file| file.starts_with(name)));
+        self.path.join(name)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The best model so far.
+    pub fn model(&self) -> PathBuf {
+        self.file("model.safetensors")
+    }
+
+    /// What `--resume` needs.
+    pub fn state(&self) -> PathBuf {
+        self.file("state.safetensors")
+    }
+
+    /// One line a step.
+    pub fn metrics(&self) -> PathBuf {
+        self.file("metrics.jsonl")
+    }
+
+    /// The settings.
+    pub fn recipe(&self) -> PathBuf {
+        self.file("recipe.json")
+    }
+
+    /// The training curves, without `.svg` or `.png`.
+    pub fn curves(&self) -> PathBuf {
+        self.file("curves")
+    }
+
+    /// The learned filters.
+    pub fn filters(&self) -> PathBuf {
+        self.file("filters.png")
+    }
+
+    /// Noisy, TV, learned, clean.
+    pub fn comparison(&self) -> PathBuf {
+        self.file("comparison.png")
+    }
+
+    /// The numbers on the test images.
+    pub fn evaluation(&self) -> PathBuf {
+        self.file("evaluation.json")
+    }
+}

@@ -1,0 +1,71 @@
+//! PSNR and SSIM of a set of images, for people and for programs.
+
+use bilevel_data::{GrayImage, NamedImage, psnr, ssim};
+use serde::Serialize;
+
+/// The scores of a set of images.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Scores {
+    /// Mean PSNR in dB.
+    pub psnr_mean: f64,
+    /// Mean SSIM.
+    pub ssim_mean: f64,
+    /// Image by image.
+    pub images: Vec<Score>,
+}
+
+/// The scores of one image.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Score {
+    /// Name of the image.
+    pub name: String,
+    /// PSNR in dB.
+    pub psnr: f64,
+    /// SSIM.
+    pub ssim: f64,
+}
+
+impl Scores {
+    /// `images` against the clean ones, in the same order.
+    pub fn new<'a>(
+        clean: &[NamedImage],
+        images: impl IntoIterator<Item = &'a GrayImage>,
+    ) -> Self {
+        let score = |(clean, image): (&NamedImage, &GrayImage)| Score {
+            name: clean.name.clone(),
+            psnr: psnr(image, &clean.image),
+            ssim: ssim(image, &clean.image),
+        };
+        let images: Vec<Score> = clean.iter().zip(images).map(score).collect();
+        let mean = |value: fn(&Score) -> f64| {
+            images.iter().map(value).sum::<f64>() / images.len() as f64
+        };
+        Self { psnr_mean: mean(|s| s.psnr), ssim_mean: mean(|s| s.ssim), images }
+    }
+}
+
+/// A table of one row an image and a last row of means: PSNR and SSIM for each column.
+pub(crate) fn table(columns: &[(&str, &Scores)]) -> String {
+    let names: Vec<&str> = columns[0].1.images.iter().map(|s| s.name.as_str()).collect();
+    let width = names.iter().map(|n| n.chars().count()).max().unwrap_or(0).max(5);
+    let mut text = format!("{:width$}", "");
+    for (title, _) in columns {
+        text.push_str(&format!("  {title:>14}"));
+    }
+    text.push_str(&format!("\n{:width$}", "image"));
+    for _ in columns {
+        text.push_str(&format!("  {:>7} {:>6}", "PSNR", "SSIM"));
+    }
+    let mut row = |name: &str, value: &dyn Fn(&Scores) -> (f64, f64)| {
+        text.push_str(&format!("\n{name:width$}"));
+        for (_, scores) in columns {
+            let (psnr, ssim) = value(scores);
+            text.push_str(&format!("  {psnr:>7.2} {ssim:>6.3}"));
+        }
+    };
+    for (i, name) in names.iter().enumerate() {
+        row(name, &|s| (s.images[i].psnr, s.images[i].ssim));
+    }
+    row("mean", &|s| (s.psnr_mean, s.ssim_mean));
+    text
+}

@@ -1,0 +1,61 @@
+//! The claims of the crate, tested through its public interface; in `f64` unless a test says otherwise.
+
+mod conjugate_gradient;
+mod derivatives;
+mod double_loop;
+mod hypergradient;
+mod lower;
+mod matrices;
+mod parameters;
+mod problems;
+
+use bilevel_backend::NdArray;
+use bilevel_core::Vector;
+use burn::tensor::backend::Backend;
+use burn::tensor::{Distribution, Tensor, TensorData};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+/// What everything is computed on.
+type B = NdArray<f64>;
+
+fn generator(seed: u64) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(seed)
+}
+
+/// Standard normal numbers.
+fn normal<B: Backend, const D: usize>(shape: [usize; D], rng: &mut ChaCha8Rng) -> Tensor<B, D> {
+    let data = TensorData::random::<f64, _, _>(shape, Distribution::Normal(0.0, 1.0), rng);
+    Tensor::from_data(data, &Default::default())
+}
+
+/// One row per system.
+fn vector<B: Backend>(rows: &[Vec<f64>]) -> Vector<B> {
+    let shape = [rows.len(), rows[0].len()];
+    Vector::from_data(TensorData::new(rows.concat(), shape), &Default::default())
+}
+
+/// The rows again.
+fn rows<B: Backend>(v: &Vector<B>) -> Vec<Vec<f64>> {
+    let width = v.dims()[1];
+    let entries = bilevel_core::vector::read(v.clone());
+    entries.chunks(width).map(<[f64]>::to_vec).collect()
+}
+
+/// Euclidean norm of all entries.
+fn size<B: Backend>(v: &Vector<B>) -> f64 {
+    length(&bilevel_core::vector::read(v.clone()))
+}
+
+/// `‖a − b‖ / ‖b‖` over all entries.
+fn relative_error<B: Backend>(a: &Vector<B>, b: &Vector<B>) -> f64 {
+    size(&(a.clone() - b.clone())) / size(b)
+}
+
+fn length(v: &[f64]) -> f64 {
+    v.iter().map(|v| v * v).sum::<f64>().sqrt()
+}
+
+fn minus(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| a - b).collect()
+}
