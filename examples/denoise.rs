@@ -16,16 +16,25 @@ use bilevel::{
 const SIGMA: f32 = 25.0 / 255.0;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let steps: usize = std::env::args().nth(1).map_or(Ok(60), |text| text.parse())?;
+    let steps: usize = std::env::args()
+        .nth(1)
+        .map_or(Ok(60), |text| text.parse())?;
     let images = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/images");
     let crops = RandomCrops::new(load_folder(format!("{images}/train"))?, 48, 0)?;
     let device = Default::default();
 
     // The problem, and the parts that solve and differentiate it.
-    let regularizer = FieldsOfExperts { filters: 24, size: 5, potential: Potential::StudentT };
+    let regularizer = FieldsOfExperts {
+        filters: 24,
+        size: 5,
+        potential: Potential::StudentT,
+    };
     let x = regularizer.init_for::<Tape<Cpu>>(SIGMA.into(), &device);
     let parts = DoubleLoop {
-        problem: Denoising { regularizer },
+        problem: Denoising {
+            regularizer,
+            margin: 4,
+        },
         lower: Accelerated {
             smoothness: CurvatureBound,
             strong_convexity: 0.0,
@@ -34,7 +43,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         },
         hypergradient: ImplicitDifferentiation {
             second_order: ClosedForm,
-            solver: ConjugateGradient { max_steps: 10, tolerance: 1e-3 },
+            solver: ConjugateGradient {
+                max_steps: 10,
+                tolerance: 1e-3,
+            },
         },
     };
 
@@ -42,7 +54,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let pairs = |clean: &[GrayImage], seed: u64| {
         let noise = |(i, c): (u64, &GrayImage)| add_gaussian_noise(c, SIGMA, seed, i);
         let noisy: Vec<GrayImage> = (0..).zip(clean).map(noise).collect();
-        ImagePairs { clean: to_tensor::<Cpu>(clean, &device), noisy: to_tensor(&noisy, &device) }
+        ImagePairs {
+            clean: to_tensor::<Cpu>(clean, &device),
+            noisy: to_tensor(&noisy, &device),
+        }
     };
     let mut state = State::new(x, AdamConfig::new().with_beta_2(0.99).init());
     for step in 0..steps as u64 {
@@ -59,12 +74,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let clean = GrayImage::load(format!("{images}/test/monarch.png"))?.center_crop(128);
     let batch = pairs(std::slice::from_ref(&clean), 1);
     let start = batch.start();
-    let point = Point { problem: &parts.problem, x: &state.x, y: &start, batch: &batch };
+    let point = Point {
+        problem: &parts.problem,
+        x: &state.x,
+        y: &start,
+        batch: &batch,
+    };
     let solution = LowerSolver::<Cpu, _>::solve(&parts.lower, point);
     let denoised = bilevel::data::from_tensor(solution.value.valid().pixels.val()).remove(0);
     let noisy = bilevel::data::from_tensor(batch.noisy).remove(0);
     let (before, after) = (psnr(&noisy, &clean), psnr(&denoised, &clean));
-    println!("monarch: noisy {before:.2} dB, denoised {after:.2} dB ({})", solution.status);
+    println!(
+        "monarch: noisy {before:.2} dB, denoised {after:.2} dB ({})",
+        solution.status
+    );
     assert!(after > before + 3.0);
     Ok(())
 }

@@ -46,3 +46,8 @@ pub mod models {
 
 /// The version of Burn that the types of this crate belong to.
 pub use burn;
+
+/// The program in the README is compiled with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -25,8 +25,15 @@ pub(crate) fn best_tv<B: Backend>(
     let tried = WEIGHTS.map(|weight| {
         let x = Tv::with::<Tape<B>>((weight * sigma).ln(), SMOOTHING.ln(), device);
         let images = reconstruct::<B, _>(&Tv, &x, noisy, device, || ());
-        (Scores::new(clean, images.iter().map(|(image, _)| image)).psnr_mean, weight, x)
+        (
+            Scores::new(clean, images.iter().map(|(image, _)| image)).psnr_mean,
+            weight,
+            x,
+        )
     });
-    let best = tried.into_iter().max_by(|a, b| a.0.total_cmp(&b.0)).expect("weights are tried");
+    let best = tried
+        .into_iter()
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .expect("weights are tried");
     (best.1, best.2)
 }

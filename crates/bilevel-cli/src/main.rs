@@ -41,9 +41,9 @@ fn main() -> ExitCode {
 fn run<B: Backend>(command: Command) -> anyhow::Result<ExitCode> {
     let device = B::Device::default();
     match command {
-        Command::Train { task: TrainTask::Denoise(arguments) } => {
-            command::train::<B>(&arguments, &device)
-        }
+        Command::Train {
+            task: TrainTask::Denoise(arguments),
+        } => command::train::<B>(&arguments, &device),
         Command::Evaluate(arguments) => command::evaluate::<B>(&arguments, &device),
         Command::Denoise(arguments) => command::denoise::<B>(&arguments, &device),
     }

@@ -80,18 +80,30 @@ impl Metrics {
     /// # Errors
     /// If the file cannot be written, or a line that is needed is damaged.
     pub fn open(path: &Path, step: usize) -> Result<Self> {
-        let old = if step == 0 { String::new() } else { std::fs::read_to_string(path)? };
+        let old = if step == 0 {
+            String::new()
+        } else {
+            std::fs::read_to_string(path)?
+        };
         let lines = old
             .lines()
             .take(step)
             .map(serde_json::from_str)
             .collect::<Result<Vec<Line>, _>>()
             .with_context(|| format!("{} is damaged: start with --overwrite", path.display()))?;
-        let kept: String = old.lines().take(step).flat_map(|line| [line, "\n"]).collect();
+        let kept: String = old
+            .lines()
+            .take(step)
+            .flat_map(|line| [line, "\n"])
+            .collect();
         save(path, kept.as_bytes())?;
         let file = File::options().append(true).open(path);
         let file = file.with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Self { path: path.to_owned(), file, lines })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            lines,
+        })
     }
 
     /// Adds a line.

@@ -45,15 +45,12 @@ const SHIPPED: &[u8] = include_bytes!("../assets/models/denoise-25.safetensors")
 ///
 /// # Errors
 /// If the file cannot be read, is damaged, of another kind, or of a newer version.
-pub(crate) fn load_model<B: Backend>(
-    path: Option<&Path>,
-    device: &B::Device,
-) -> Result<Model<B>> {
+pub(crate) fn load_model<B: Backend>(path: Option<&Path>, device: &B::Device) -> Result<Model<B>> {
     let Some(path) = path else {
         return decode(SHIPPED, device).context("the model that comes with the tool");
     };
-    let bytes = std::fs::read(path)
-        .with_context(|| format!("cannot read the model {}", path.display()))?;
+    let bytes =
+        std::fs::read(path).with_context(|| format!("cannot read the model {}", path.display()))?;
     decode(&bytes, device).with_context(|| format!("cannot use the model {}", path.display()))
 }
 
@@ -82,9 +79,7 @@ fn encode<B: Backend>(model: &Model<B>) -> Result<Vec<u8>> {
         .collect();
     let views: Vec<(&String, TensorView)> = values
         .iter()
-        .map(|(path, shape, bytes)| {
-            Ok((*path, TensorView::new(Dtype::F32, shape.clone(), bytes)?))
-        })
+        .map(|(path, shape, bytes)| Ok((*path, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
         .collect::<Result<_>>()?;
     let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(&header)?)]);
     Ok(safetensors::serialize(views, Some(metadata))?)
@@ -94,9 +89,13 @@ fn decode<B: Backend>(bytes: &[u8], device: &B::Device) -> Result<Model<B>> {
     let damaged = |error| anyhow!("not a whole safetensors file ({error}): copy it again");
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
     let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
-    let header = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or_else(|| {
-        anyhow!("it was not written by bilevel: give a model.safetensors of a run")
-    })?;
+    let header = metadata
+        .metadata()
+        .as_ref()
+        .and_then(|m| m.get(KEY))
+        .ok_or_else(|| {
+            anyhow!("it was not written by bilevel: give a model.safetensors of a run")
+        })?;
     // Kind and version first: a newer header may hold what this one does not know.
     let header: serde_json::Value =
         serde_json::from_str(header).context("its header is damaged: copy it again")?;
@@ -120,18 +119,28 @@ fn decode<B: Backend>(bytes: &[u8], device: &B::Device) -> Result<Model<B>> {
 
     let mut values = BTreeMap::new();
     for (path, view) in tensors.tensors() {
-        ensure!(view.dtype() == Dtype::F32, "tensor `{path}` is not f32: copy it again");
+        ensure!(
+            view.dtype() == Dtype::F32,
+            "tensor `{path}` is not f32: copy it again"
+        );
         let numbers: Vec<f32> = view
             .data()
             .chunks_exact(4)
             .map(|b| f32::from_le_bytes(b.try_into().expect("four bytes")))
             .collect();
-        ensure!(numbers.iter().all(|v| v.is_finite()), "tensor `{path}` is not finite");
+        ensure!(
+            numbers.iter().all(|v| v.is_finite()),
+            "tensor `{path}` is not finite"
+        );
         values.insert(path, TensorData::new(numbers, view.shape().to_vec()));
     }
     let parameters = header.regularizer.init::<Tape<B>>(device);
     let parameters = load_values::<Tape<B>, _>(parameters, &values)?;
-    Ok(Model { regularizer: header.regularizer, parameters, sigma: header.sigma })
+    Ok(Model {
+        regularizer: header.regularizer,
+        parameters,
+        sigma: header.sigma,
+    })
 }
 
 #[cfg(test)]
@@ -141,9 +150,17 @@ mod tests {
     use bilevel_models::regularizer::Potential;
 
     fn model() -> Model<Cpu> {
-        let regularizer = FieldsOfExperts { filters: 5, size: 3, potential: Potential::StudentT };
+        let regularizer = FieldsOfExperts {
+            filters: 5,
+            size: 3,
+            potential: Potential::StudentT,
+        };
         let parameters = regularizer.init(&Default::default());
-        Model { regularizer, parameters, sigma: 25.0 }
+        Model {
+            regularizer,
+            parameters,
+            sigma: 25.0,
+        }
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub(crate) struct Recipe {
     pub regularizer: FieldsOfExperts,
     /// Side of a training crop in pixels.
     pub crop: usize,
+    /// Pixels at each edge of a crop that the upper loss does not look at.
+    pub margin: usize,
     /// Crops an upper step.
     pub batch: usize,
     /// Into how many tasks the crops of a step are divided; they run side by side.
@@ -57,16 +59,25 @@ impl Recipe {
         positive("--sigma", recipe.sigma)?;
         positive("--learning-rate", recipe.learning_rate)?;
         ensure!(recipe.steps > 0, "--steps must be at least 1");
-        let size = recipe.regularizer.size;
-        ensure!(recipe.crop >= size, "--crop must be at least the filter size, {size}");
+        let least = recipe.regularizer.size.max(2 * recipe.margin + 1);
+        ensure!(
+            recipe.crop >= least,
+            "--crop must be at least {least}, got {}",
+            recipe.crop
+        );
         Ok(recipe)
     }
 
     fn preset(preset: Preset) -> Self {
         let default = Self {
             sigma: 25.0,
-            regularizer: FieldsOfExperts { filters: 24, size: 5, potential: Potential::StudentT },
+            regularizer: FieldsOfExperts {
+                filters: 24,
+                size: 5,
+                potential: Potential::StudentT,
+            },
             crop: 64,
+            margin: 6,
             batch: 8,
             tasks: 2,
             steps: 200,
@@ -75,13 +86,17 @@ impl Recipe {
             lower_steps: 100,
             adjoint_tolerance: 1e-3,
             adjoint_steps: 10,
-            validate_every: 50,
+            validate_every: 25,
             seed: 0,
         };
         match preset {
             Preset::Default => default,
             Preset::Smoke => Self {
-                regularizer: FieldsOfExperts { filters: 8, size: 3, ..default.regularizer },
+                regularizer: FieldsOfExperts {
+                    filters: 8,
+                    size: 3,
+                    ..default.regularizer
+                },
                 crop: 32,
                 batch: 4,
                 steps: 6,
@@ -89,7 +104,11 @@ impl Recipe {
                 ..default
             },
             Preset::Long => Self {
-                regularizer: FieldsOfExperts { filters: 48, size: 7, ..default.regularizer },
+                regularizer: FieldsOfExperts {
+                    filters: 48,
+                    size: 7,
+                    ..default.regularizer
+                },
                 steps: 300,
                 ..default
             },
@@ -119,7 +138,9 @@ mod tests {
         assert!((recipe.learning_rate_at(0) - recipe.learning_rate).abs() < 1e-15);
         let last = recipe.learning_rate_at(recipe.steps);
         assert!((last - 0.01 * recipe.learning_rate).abs() < 1e-15);
-        let rates: Vec<f64> = (0..recipe.steps).map(|s| recipe.learning_rate_at(s)).collect();
+        let rates: Vec<f64> = (0..recipe.steps)
+            .map(|s| recipe.learning_rate_at(s))
+            .collect();
         assert!(rates.windows(2).all(|w| w[1] < w[0]));
     }
 
@@ -127,6 +148,9 @@ mod tests {
     fn a_recipe_survives_its_file() {
         let recipe = Recipe::preset(Preset::Long);
         let text = serde_json::to_string(&recipe).expect("serialises");
-        assert_eq!(serde_json::from_str::<Recipe>(&text).expect("reads"), recipe);
+        assert_eq!(
+            serde_json::from_str::<Recipe>(&text).expect("reads"),
+            recipe
+        );
     }
 }

@@ -43,17 +43,28 @@ where
     R: Regularizer + Sync,
     R::Parameters<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = R::Parameters<B>>,
 {
-    let problem = Denoising { regularizer: regularizer.clone() };
+    let problem = Denoising {
+        regularizer: regularizer.clone(),
+        margin: 0,
+    };
     let work = noisy
         .iter()
         .map(|image| (R::Parameters::<Tape<B>>::from_inner(x.valid()), image))
         .collect();
     parallel::map(work, |(x, image): (R::Parameters<Tape<B>>, &GrayImage)| {
         let data = to_tensor::<B>(std::slice::from_ref(image), device);
-        let batch = ImagePairs { clean: data.clone(), noisy: data };
+        let batch = ImagePairs {
+            clean: data.clone(),
+            noisy: data,
+        };
         let start = batch.start();
         let solver = lower_solver(TOLERANCE, MAX_STEPS, image.pixels().len());
-        let point = Point { problem: &problem, x: &x, y: &start, batch: &batch };
+        let point = Point {
+            problem: &problem,
+            x: &x,
+            y: &start,
+            batch: &batch,
+        };
         let solution = solver.solve(point);
         let pixels: Tensor<B, 4> = solution.value.pixels.val().inner();
         done();

@@ -29,9 +29,14 @@ impl RunFolder {
     /// # Errors
     /// If it already holds a run (unless `overwrite`), or cannot be written to.
     pub fn create(path: &Path, overwrite: bool) -> Result<Self> {
-        let run = Self { path: path.to_owned() };
-        let old: Vec<PathBuf> =
-            FILES.iter().map(|name| run.file(name)).filter(|file| file.exists()).collect();
+        let run = Self {
+            path: path.to_owned(),
+        };
+        let old: Vec<PathBuf> = FILES
+            .iter()
+            .map(|name| run.file(name))
+            .filter(|file| file.exists())
+            .collect();
         if !old.is_empty() && !overwrite {
             bail!(
                 "{} already holds a run: go on with --resume, replace it with --overwrite, or \
@@ -52,19 +57,30 @@ impl RunFolder {
     /// # Errors
     /// If it cannot be written to. Whether there is a run is for the state file to say.
     pub fn open(path: &Path) -> Result<Self> {
-        let run = Self { path: path.to_owned() };
+        let run = Self {
+            path: path.to_owned(),
+        };
         if !run.state().exists() {
-            bail!("{} holds no run to resume: start one without --resume", path.display());
+            bail!(
+                "{} holds no run to resume: start one without --resume",
+                path.display()
+            );
         }
         run.check_writable()?;
         Ok(run)
     }
 
     fn check_writable(&self) -> Result<()> {
-        let usable = std::fs::create_dir_all(&self.path)
-            .and_then(|()| tempfile::Builder::new().prefix(".writable-").tempfile_in(&self.path));
+        let usable = std::fs::create_dir_all(&self.path).and_then(|()| {
+            tempfile::Builder::new()
+                .prefix(".writable-")
+                .tempfile_in(&self.path)
+        });
         usable.with_context(|| {
-            format!("cannot write to {}: give another --output", self.path.display())
+            format!(
+                "cannot write to {}: give another --output",
+                self.path.display()
+            )
         })?;
         Ok(())
     }

@@ -27,27 +27,37 @@ pub(crate) struct Score {
 
 impl Scores {
     /// `images` against the clean ones, in the same order.
-    pub fn new<'a>(
-        clean: &[NamedImage],
-        images: impl IntoIterator<Item = &'a GrayImage>,
-    ) -> Self {
+    pub fn new<'a>(clean: &[NamedImage], images: impl IntoIterator<Item = &'a GrayImage>) -> Self {
         let score = |(clean, image): (&NamedImage, &GrayImage)| Score {
             name: clean.name.clone(),
             psnr: psnr(image, &clean.image),
             ssim: ssim(image, &clean.image),
         };
         let images: Vec<Score> = clean.iter().zip(images).map(score).collect();
-        let mean = |value: fn(&Score) -> f64| {
-            images.iter().map(value).sum::<f64>() / images.len() as f64
-        };
-        Self { psnr_mean: mean(|s| s.psnr), ssim_mean: mean(|s| s.ssim), images }
+        let mean =
+            |value: fn(&Score) -> f64| images.iter().map(value).sum::<f64>() / images.len() as f64;
+        Self {
+            psnr_mean: mean(|s| s.psnr),
+            ssim_mean: mean(|s| s.ssim),
+            images,
+        }
     }
 }
 
 /// A table of one row an image and a last row of means: PSNR and SSIM for each column.
 pub(crate) fn table(columns: &[(&str, &Scores)]) -> String {
-    let names: Vec<&str> = columns[0].1.images.iter().map(|s| s.name.as_str()).collect();
-    let width = names.iter().map(|n| n.chars().count()).max().unwrap_or(0).max(5);
+    let names: Vec<&str> = columns[0]
+        .1
+        .images
+        .iter()
+        .map(|s| s.name.as_str())
+        .collect();
+    let width = names
+        .iter()
+        .map(|n| n.chars().count())
+        .max()
+        .unwrap_or(0)
+        .max(5);
     let mut text = format!("{:width$}", "");
     for (title, _) in columns {
         text.push_str(&format!("  {title:>14}"));

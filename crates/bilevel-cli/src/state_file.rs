@@ -5,9 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use burn::module::Module;
-use burn::record::{
-    BinBytesRecorder, FullPrecisionSettings, Record, Recorder, RecorderError,
-};
+use burn::record::{BinBytesRecorder, FullPrecisionSettings, Record, Recorder, RecorderError};
 use burn::tensor::backend::Backend;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
@@ -73,7 +71,10 @@ pub(crate) fn load_state(path: &Path) -> Result<(Progress, Vec<u8>, Vec<u8>)> {
     let bytes = std::fs::read(path)
         .with_context(|| format!("cannot read {}: is there a run to resume?", path.display()))?;
     parse(&bytes).with_context(|| {
-        format!("cannot resume from {}: start again with --overwrite", path.display())
+        format!(
+            "cannot resume from {}: start again with --overwrite",
+            path.display()
+        )
     })
 }
 
@@ -84,7 +85,11 @@ fn parse(bytes: &[u8]) -> Result<(Progress, Vec<u8>, Vec<u8>)> {
         bail!("it is not the state of a run");
     };
     let part = |name| Ok::<_, anyhow::Error>(tensors.tensor(name)?.data().to_vec());
-    Ok((serde_json::from_str(progress)?, part("x")?, part("optimizer")?))
+    Ok((
+        serde_json::from_str(progress)?,
+        part("x")?,
+        part("optimizer")?,
+    ))
 }
 
 /// A record from its bytes.

@@ -67,13 +67,19 @@ impl<B: Backend> Training<B> {
         let crops = RandomCrops::new(train, recipe.crop, recipe.seed)?;
         let center = |NamedImage { name, image }| {
             let size = VALIDATION_CROP.min(image.width()).min(image.height());
-            NamedImage { name, image: image.center_crop(size) }
+            NamedImage {
+                name,
+                image: image.center_crop(size),
+            }
         };
         let clean: Vec<NamedImage> = val.into_iter().map(center).collect();
         let seed = recipe.seed.wrapping_add(VALIDATION_NOISE);
         let noisy = with_noise(&clean, recipe.sigma_of_pixels(), seed);
         let parts = DoubleLoop {
-            problem: Denoising { regularizer: recipe.regularizer.clone() },
+            problem: Denoising {
+                regularizer: recipe.regularizer.clone(),
+                margin: recipe.margin,
+            },
             lower: lower_solver(
                 recipe.lower_tolerance,
                 recipe.lower_steps,
@@ -87,7 +93,9 @@ impl<B: Backend> Training<B> {
                 },
             },
         };
-        let x = recipe.regularizer.init_for::<Tape<B>>(recipe.sigma_of_pixels(), device);
+        let x = recipe
+            .regularizer
+            .init_for::<Tape<B>>(recipe.sigma_of_pixels(), device);
         let adam = AdamConfig::new().with_beta_2(BETA_2).init();
         Ok(Self {
             crops,
@@ -104,7 +112,11 @@ impl<B: Backend> Training<B> {
     /// # Errors
     /// If the records are damaged.
     pub fn resumed(mut self, step: usize, x: Vec<u8>, optimizer: Vec<u8>) -> Result<Self> {
-        let State { x: fresh, optimizer: adam, .. } = self.state;
+        let State {
+            x: fresh,
+            optimizer: adam,
+            ..
+        } = self.state;
         self.state = State {
             x: fresh.load_record(restore::<Tape<B>, _>(x, &self.device)?),
             optimizer: adam.load_record(restore::<Tape<B>, _>(optimizer, &self.device)?),
@@ -143,7 +155,9 @@ impl<B: Backend> Training<B> {
     }
 
     fn tasks(&self, step: u64) -> Vec<Task<B, Problem>> {
-        let Recipe { batch, tasks, seed, .. } = self.recipe;
+        let Recipe {
+            batch, tasks, seed, ..
+        } = self.recipe;
         let sigma = self.recipe.sigma_of_pixels() as f32;
         let noise = seed.wrapping_add(TRAINING_NOISE);
         let clean = self.crops.batch(step, batch);

@@ -27,12 +27,7 @@ pub struct NamedImage {
 /// truncated or otherwise unreadable: a damaged data set is better noticed before the training than
 /// after.
 pub fn load_folder(path: impl AsRef<Path>) -> Result<Vec<NamedImage>, Error> {
-    let path = path.as_ref();
-    let files = image_files(path)?;
-    if files.is_empty() {
-        return Err(ErrorKind::FolderHoldsNoImage { path: path.into() }.into());
-    }
-
+    let files = image_paths(path)?;
     let mut uses: HashMap<String, usize> = HashMap::new();
     for file in &files {
         *uses.entry(stem(file)).or_default() += 1;
@@ -50,6 +45,23 @@ pub fn load_folder(path: impl AsRef<Path>) -> Result<Vec<NamedImage>, Error> {
             })
         })
         .collect()
+}
+
+/// The paths of the images that [`load_folder`] reads, in its order.
+///
+/// # Errors
+///
+/// If the folder is missing, is not a folder or holds no image.
+pub fn image_paths(folder: impl AsRef<Path>) -> Result<Vec<PathBuf>, Error> {
+    let folder = folder.as_ref();
+    let files = image_files(folder)?;
+    if files.is_empty() {
+        return Err(ErrorKind::FolderHoldsNoImage {
+            path: folder.into(),
+        }
+        .into());
+    }
+    Ok(files)
 }
 
 /// The files that are named like images, sorted by name.

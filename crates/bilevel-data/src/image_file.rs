@@ -1,9 +1,9 @@
-//! Grey images from and to PNG and JPEG files.
+//! Images from and to PNG and JPEG files.
 
 use std::io::{Cursor, Write};
 use std::path::Path;
 
-use image::{DynamicImage, ImageBuffer, ImageFormat, ImageReader, Luma};
+use image::{DynamicImage, GrayImage as GrayBuffer, ImageFormat, ImageReader, RgbImage};
 
 use crate::{Error, ErrorKind, GrayImage};
 
@@ -24,24 +24,7 @@ impl GrayImage {
     /// [`ErrorKind::ImageUnreadable`] if the file cannot be opened, is truncated or is no such
     /// image.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref();
-        let unreadable = |reason: String| ErrorKind::ImageUnreadable {
-            path: path.into(),
-            reason,
-        };
-
-        let bytes = std::fs::read(path).map_err(|e| unreadable(e.to_string()))?;
-        let format = image::guess_format(&bytes)
-            .ok()
-            .filter(|format| matches!(format, ImageFormat::Png | ImageFormat::Jpeg))
-            .ok_or_else(|| unreadable("neither PNG nor JPEG".into()))?;
-        if format == ImageFormat::Jpeg && !jpeg_is_complete(&bytes) {
-            return Err(unreadable("the JPEG data end early".into()).into());
-        }
-        let decoded = ImageReader::with_format(Cursor::new(&bytes), format)
-            .decode()
-            .map_err(|e| unreadable(e.to_string()))?;
-        Ok(luma(&decoded))
+        Ok(luma(&decode(path.as_ref())?))
     }
 
     /// Writes an 8-bit grey PNG: intensities are clamped to [0, 1] and rounded to the nearest of
@@ -54,16 +37,65 @@ impl GrayImage {
     ///
     /// [`ErrorKind::ImageUnwritable`] if the folder is missing or cannot be written to.
     pub fn save_png(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        let path = path.as_ref();
-        let unwritable = |reason: String| ErrorKind::ImageUnwritable {
-            path: path.into(),
-            reason,
-        };
-
-        let png = encode_png(self).map_err(unwritable)?;
-        replace_file(path, &png).map_err(|e| unwritable(e.to_string()))?;
-        Ok(())
+        save_channels(std::slice::from_ref(self), path)
     }
+}
+
+/// Reads a PNG or JPEG file without losing its colour: one image if it is grey, else the red, the
+/// green and the blue one. Values are as in [`GrayImage::load`].
+///
+/// # Errors
+///
+/// As [`GrayImage::load`].
+pub fn load_channels(path: impl AsRef<Path>) -> Result<Vec<GrayImage>, Error> {
+    let decoded = decode(path.as_ref())?;
+    if !decoded.color().has_color() {
+        return Ok(vec![luma(&decoded)]);
+    }
+    let (width, height) = (decoded.width() as usize, decoded.height() as usize);
+    let colour = decoded.to_rgb32f();
+    let channel = |c: usize| colour.pixels().map(|pixel| pixel[c]).collect();
+    Ok((0..3)
+        .map(|c| GrayImage::new(width, height, channel(c)))
+        .collect())
+}
+
+/// Writes an 8-bit PNG: grey from one channel, colour from three. Otherwise as
+/// [`GrayImage::save_png`].
+///
+/// # Errors
+///
+/// [`ErrorKind::ImageUnwritable`] if the folder is missing or cannot be written to.
+///
+/// # Panics
+///
+/// If there are not one or three channels, or their sizes differ.
+pub fn save_channels(channels: &[GrayImage], path: impl AsRef<Path>) -> Result<(), Error> {
+    let path = path.as_ref();
+    let unwritable = |reason: String| ErrorKind::ImageUnwritable {
+        path: path.into(),
+        reason,
+    };
+    let png = encode_png(channels).map_err(unwritable)?;
+    replace_file(path, &png).map_err(|e| unwritable(e.to_string()))?;
+    Ok(())
+}
+
+fn decode(path: &Path) -> Result<DynamicImage, Error> {
+    let unreadable = |reason: String| ErrorKind::ImageUnreadable {
+        path: path.into(),
+        reason,
+    };
+    let bytes = std::fs::read(path).map_err(|e| unreadable(e.to_string()))?;
+    let format = image::guess_format(&bytes)
+        .ok()
+        .filter(|format| matches!(format, ImageFormat::Png | ImageFormat::Jpeg))
+        .ok_or_else(|| unreadable("neither PNG nor JPEG".into()))?;
+    if format == ImageFormat::Jpeg && !jpeg_is_complete(&bytes) {
+        return Err(unreadable("the JPEG data end early".into()).into());
+    }
+    let decoded = ImageReader::with_format(Cursor::new(&bytes), format).decode();
+    Ok(decoded.map_err(|e| unreadable(e.to_string()))?)
 }
 
 fn luma(decoded: &DynamicImage) -> GrayImage {
@@ -76,20 +108,37 @@ fn luma(decoded: &DynamicImage) -> GrayImage {
     GrayImage::new(decoded.width() as usize, decoded.height() as usize, pixels)
 }
 
-fn encode_png(image: &GrayImage) -> Result<Vec<u8>, String> {
-    let (Ok(width), Ok(height)) = (u32::try_from(image.width()), u32::try_from(image.height()))
-    else {
-        return Err(format!(
-            "{}x{} is too large for PNG",
-            image.width(),
-            image.height()
-        ));
+fn encode_png(channels: &[GrayImage]) -> Result<Vec<u8>, String> {
+    let (width, height) = (channels[0].width(), channels[0].height());
+    for channel in channels {
+        let size = (channel.width(), channel.height());
+        assert_eq!(
+            size,
+            (width, height),
+            "the channels of an image have one size"
+        );
+    }
+    let (Ok(columns), Ok(rows)) = (u32::try_from(width), u32::try_from(height)) else {
+        return Err(format!("{width}x{height} is too large for PNG"));
     };
-    let level = |&intensity: &f32| (255.0 * intensity.clamp(0.0, 1.0)).round() as u8;
-    let levels = image.pixels().iter().map(level).collect();
-    let buffer: ImageBuffer<Luma<u8>, Vec<u8>> =
-        ImageBuffer::from_raw(width, height, levels).expect("one level per pixel");
-
+    let level = |intensity: f32| (255.0 * intensity.clamp(0.0, 1.0)).round() as u8;
+    let levels: Vec<u8> = (0..width * height)
+        .flat_map(|pixel| {
+            channels
+                .iter()
+                .map(move |channel| level(channel.pixels()[pixel]))
+        })
+        .collect();
+    let whole = "one level per pixel and channel";
+    let buffer: DynamicImage = match channels.len() {
+        1 => GrayBuffer::from_raw(columns, rows, levels)
+            .expect(whole)
+            .into(),
+        3 => RgbImage::from_raw(columns, rows, levels)
+            .expect(whole)
+            .into(),
+        n => panic!("an image has 1 or 3 channels, not {n}"),
+    };
     let mut png = Cursor::new(Vec::new());
     buffer
         .write_to(&mut png, ImageFormat::Png)
@@ -141,9 +190,34 @@ fn jpeg_is_complete(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use image::{Rgb, Rgba};
+    use image::{ImageBuffer, Luma, Rgb, Rgba};
 
     use super::*;
+
+    #[test]
+    fn colour_survives_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("colour.png");
+        let channel = |c: usize| {
+            let level = |i: usize| ((i * 7 + c * 50) % 256) as f32 / 255.0;
+            GrayImage::new(5, 4, (0..20).map(level).collect())
+        };
+        let channels: Vec<GrayImage> = (0..3).map(channel).collect();
+        save_channels(&channels, &path).unwrap();
+        assert_eq!(load_channels(&path).unwrap(), channels);
+
+        let expected = |i: usize| {
+            let [r, g, b] = [0, 1, 2].map(|c: usize| channels[c].pixels()[i]);
+            0.299 * r + 0.587 * g + 0.114 * b
+        };
+        let luma = GrayImage::load(&path).unwrap();
+        for (i, y) in luma.pixels().iter().enumerate() {
+            assert!((y - expected(i)).abs() < 1e-6);
+        }
+
+        channels[0].save_png(&path).unwrap();
+        assert_eq!(load_channels(&path).unwrap(), channels[..1]);
+    }
 
     fn assert_close(image: &GrayImage, expected: &[f32]) {
         for (a, b) in image.pixels().iter().zip(expected) {

@@ -13,6 +13,7 @@
 //! | measure a reconstruction | [`psnr`], [`ssim`] |
 //! | compute with Burn | [`to_tensor`], [`from_tensor`] |
 //! | keep a result | [`GrayImage::save_png`] |
+//! | keep the colours of a photograph | [`load_channels`], [`save_channels`] |
 //!
 //! Everything random is a pure function of a seed and a counter (the step, or the number of the
 //! image), so there is no generator to save: a resumed run draws what the first run would have
@@ -54,8 +55,9 @@ mod tensor;
 
 pub use crops::RandomCrops;
 pub use error::{Error, ErrorKind};
-pub use folder::{NamedImage, load_folder};
+pub use folder::{NamedImage, image_paths, load_folder};
 pub use gray_image::GrayImage;
+pub use image_file::{load_channels, save_channels};
 pub use noise::add_gaussian_noise;
 pub use quality::{psnr, ssim};
 pub use tensor::{from_tensor, to_tensor};

@@ -36,15 +36,21 @@ pub(crate) fn evaluate<B: Backend>(
     let clean = load_folder(&arguments.images)?;
     let noisy = with_noise(&clean, sigma / 255.0, arguments.seed);
     let progress = bar(clean.len(), "denoising");
-    let denoised =
-        reconstruct::<B, _>(&model.regularizer, &model.parameters, &noisy, device, || {
+    let denoised = reconstruct::<B, _>(
+        &model.regularizer,
+        &model.parameters,
+        &noisy,
+        device,
+        || {
             progress.inc(1);
-        });
+        },
+    );
     progress.finish_and_clear();
 
-    let unfinished = |(c, (_, outcome)): (&bilevel_data::NamedImage, &(_, bilevel_core::Outcome))| {
-        (outcome.status != Status::Converged).then(|| c.name.clone())
-    };
+    let unfinished =
+        |(c, (_, outcome)): (&bilevel_data::NamedImage, &(_, bilevel_core::Outcome))| {
+            (outcome.status != Status::Converged).then(|| c.name.clone())
+        };
     let evaluation = Evaluation {
         sigma,
         seed: arguments.seed,
@@ -56,12 +62,24 @@ pub(crate) fn evaluate<B: Backend>(
         println!("{}", serde_json::to_string(&evaluation)?);
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{}", table(&[("noisy", &evaluation.noisy), ("denoised", &evaluation.denoised)]));
+    println!(
+        "{}",
+        table(&[
+            ("noisy", &evaluation.noisy),
+            ("denoised", &evaluation.denoised)
+        ])
+    );
     if (sigma - model.sigma).abs() > 1e-9 {
-        println!("The model was trained for sigma {}, the noise is {sigma}.", model.sigma);
+        println!(
+            "The model was trained for sigma {}, the noise is {sigma}.",
+            model.sigma
+        );
     }
     if !evaluation.not_converged.is_empty() {
-        println!("Not solved to the tolerance: {}.", evaluation.not_converged.join(", "));
+        println!(
+            "Not solved to the tolerance: {}.",
+            evaluation.not_converged.join(", ")
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

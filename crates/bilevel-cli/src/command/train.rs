@@ -53,13 +53,27 @@ pub(crate) fn train<B: Backend>(
     let training = Training::<B>::new(recipe.clone(), train, val, device)?;
     // Everything that can be wrong with the call has been found: only now is anything written.
     let (run, training, progress) = match saved {
-        Some(((progress, x, optimizer), run)) => {
-            (run, training.resumed(progress.step, x, optimizer)?, progress)
-        }
+        Some(((progress, x, optimizer), run)) => (
+            run,
+            training.resumed(progress.step, x, optimizer)?,
+            progress,
+        ),
         None => {
             let run = RunFolder::create(&arguments.output, arguments.overwrite)?;
-            save(&run.recipe(), serde_json::to_string_pretty(&recipe)?.as_bytes())?;
-            (run, training, Progress { recipe, step: 0, best: None, seconds: 0.0 })
+            save(
+                &run.recipe(),
+                serde_json::to_string_pretty(&recipe)?.as_bytes(),
+            )?;
+            (
+                run,
+                training,
+                Progress {
+                    recipe,
+                    step: 0,
+                    best: None,
+                    seconds: 0.0,
+                },
+            )
         }
     };
     interrupt::watch()?;
@@ -86,7 +100,10 @@ pub(crate) fn train<B: Backend>(
     }
     let model = load_model::<B>(Some(&run.model()), device)?;
     let evaluation = evaluate(&run, &model, &outcome, &test, device)?;
-    save(&run.evaluation(), serde_json::to_string_pretty(&evaluation)?.as_bytes())?;
+    save(
+        &run.evaluation(),
+        serde_json::to_string_pretty(&evaluation)?.as_bytes(),
+    )?;
     if arguments.json {
         println!("{}", serde_json::to_string(&evaluation)?);
     } else {
@@ -146,7 +163,10 @@ fn learn<B: Backend>(
         if let Some(psnr) = psnr
             && progress.best.is_none_or(|best| psnr > best.psnr)
         {
-            progress.best = Some(Best { step: progress.step, psnr });
+            progress.best = Some(Best {
+                step: progress.step,
+                psnr,
+            });
             save_model(&training.model(), &run.model())?;
         }
         metrics.push(Line::new(&report, psnr))?;
@@ -162,7 +182,12 @@ fn learn<B: Backend>(
         training_curves(&metrics.curve(), &run.curves())?;
     }
     let validation = training.into_validation();
-    Ok(Learned { end, progress, metrics, validation })
+    Ok(Learned {
+        end,
+        progress,
+        metrics,
+        validation,
+    })
 }
 
 /// Steps whose mean loss the bar shows.
@@ -172,7 +197,9 @@ fn show(bar: &ProgressBar, metrics: &Metrics, progress: &Progress) {
     let lines = metrics.lines();
     let recent = &lines[lines.len().saturating_sub(RECENT)..];
     let loss = recent.iter().map(|line| line.upper_loss).sum::<f64>() / recent.len() as f64;
-    let best = progress.best.map_or(String::new(), |b| format!(", validation {:.2} dB", b.psnr));
+    let best = progress
+        .best
+        .map_or(String::new(), |b| format!(", validation {:.2} dB", b.psnr));
     bar.set_message(format!("loss {loss:.2e}{best}"));
     bar.set_position(progress.step as u64);
 }
@@ -203,16 +230,22 @@ fn evaluate<B: Backend>(
     test: &[NamedImage],
     device: &B::Device,
 ) -> Result<Evaluation> {
-    let Learned { progress, metrics, validation, .. } = learned;
-    let best = progress.best.context("no step was taken: nothing to evaluate")?;
+    let Learned {
+        progress,
+        metrics,
+        validation,
+        ..
+    } = learned;
+    let best = progress
+        .best
+        .context("no step was taken: nothing to evaluate")?;
     let sigma = model.sigma / 255.0;
     let progress_bar = bar(2 * test.len(), "evaluating");
     let (tv_weight, tv) = best_tv::<B>(&validation.clean, &validation.noisy, sigma, device);
     let noisy = with_noise(test, sigma, TEST_SEED);
     let done = || progress_bar.inc(1);
     let by_tv = reconstruct::<B, _>(&Tv, &tv, &noisy, device, done);
-    let by_model =
-        reconstruct::<B, _>(&model.regularizer, &model.parameters, &noisy, device, done);
+    let by_model = reconstruct::<B, _>(&model.regularizer, &model.parameters, &noisy, device, done);
     progress_bar.finish_and_clear();
     let evaluation = Evaluation {
         run: run.path().display().to_string(),
@@ -244,22 +277,36 @@ fn evaluate<B: Backend>(
                 cell(&noisy[i], &evaluation.noisy, i),
                 cell(&by_tv[i].0, &evaluation.tv, i),
                 cell(&by_model[i].0, &evaluation.learned, i),
-                SheetCell { image: test[i].image.clone(), caption: String::new() },
+                SheetCell {
+                    image: test[i].image.clone(),
+                    caption: String::new(),
+                },
             ],
         })
         .collect();
-    comparison_sheet(&["noisy", "TV", "learned", "clean"], &rows, &run.comparison())?;
+    comparison_sheet(
+        &["noisy", "TV", "learned", "clean"],
+        &rows,
+        &run.comparison(),
+    )?;
     Ok(evaluation)
 }
 
 fn filters<B: Backend>(model: &Model<B>) -> Vec<Filter> {
     let size = model.regularizer.size;
-    let taps = model.regularizer.scaled_filters(&model.parameters).into_data();
+    let taps = model
+        .regularizer
+        .scaled_filters(&model.parameters)
+        .into_data();
     let taps: Vec<f32> = taps.iter::<f32>().collect();
     let weights = model.parameters.log_weights.val().exp().into_data();
     taps.chunks(size * size)
         .zip(weights.iter::<f32>())
-        .map(|(taps, weight)| Filter { size, taps: taps.to_vec(), weight })
+        .map(|(taps, weight)| Filter {
+            size,
+            taps: taps.to_vec(),
+            weight,
+        })
         .collect()
 }
 

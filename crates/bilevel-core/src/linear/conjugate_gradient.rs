@@ -1,6 +1,7 @@
 //! The method of conjugate gradients.
 
 use burn::tensor::backend::Backend;
+use burn::tensor::{Bool, Tensor, TensorData};
 
 use super::{LinearOperator, LinearSolver};
 use crate::vector::{dot, largest, norm, read};
@@ -14,9 +15,11 @@ use crate::{Solution, Status, Vector};
 /// ```
 ///
 /// A row stops when `‖r‖ ≤ tolerance · ‖b‖`, or where `pᵀAp ≤ 0` shows that `A` is not positive
-/// definite ([`Status::Breakdown`]); the other rows go on. The iterate with the smallest residual is
-/// returned, with its residual computed afresh. If rounding made the recursion lie about it, the
-/// iteration restarts from the true residual while steps are left.
+/// definite ([`Status::Breakdown`]); the other rows go on. The last iterate is returned: its error is
+/// the smallest, even where its residual is not. Only a row that broke down, and all of them after a
+/// number that is not finite, return their iterate with the smallest residual. The residual is computed
+/// afresh. If rounding made the recursion lie about it, the iteration restarts from the true residual
+/// while steps are left.
 ///
 /// Error after k steps in the A-norm: at most `2 ((√κ−1)/(√κ+1))ᵏ` of the first; exact in `dim` steps.
 /// Costs one product a step, one for the final residual, one more for a warm start.
@@ -37,8 +40,7 @@ use crate::{Solution, Status, Vector};
 /// NBS 49(6); residual replacement after van der Vorst, Ye (2000), SIAM J. Sci. Comput. 22(3).
 ///
 /// # Differences from the paper
-/// Rows are independent systems; the best iterate is kept, because the residual (unlike the A-norm of
-/// the error) need not fall at every step.
+/// Rows are independent systems.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ConjugateGradient {
     /// Steps at most.
@@ -89,12 +91,9 @@ impl<B: Backend> LinearSolver<B> for ConjugateGradient {
                     residual,
                 };
             }
-            let sweep = sweep(a, q, r, &goal, self.max_steps - steps);
+            let sweep = sweep(a, q, r, &goal, &mut broken, self.max_steps - steps);
             steps += sweep.steps;
-            q = sweep.best;
-            for (b, s) in broken.iter_mut().zip(sweep.broken) {
-                *b |= s;
-            }
+            q = sweep.value;
             r = b.clone() - a.apply(q.clone());
             if sweep.non_finite {
                 let residual = largest(&read(norm(r)));
@@ -111,9 +110,8 @@ impl<B: Backend> LinearSolver<B> for ConjugateGradient {
 
 /// What one run of the recursion leaves behind.
 struct Sweep<B: Backend> {
-    best: Vector<B>,
+    value: Vector<B>,
     steps: usize,
-    broken: Vec<bool>,
     non_finite: bool,
 }
 
@@ -123,13 +121,14 @@ fn sweep<B: Backend>(
     mut q: Vector<B>,
     mut r: Vector<B>,
     goal: &Vector<B>,
+    broken: &mut [bool],
     max_steps: usize,
 ) -> Sweep<B> {
     let mut p = r.clone();
     let mut rr = dot(r.clone(), r.clone());
     let (mut best, mut best_rr) = (q.clone(), rr.clone());
     let mut at_work = rr.clone().greater(goal.clone()).float();
-    let mut broken = vec![false; r.dims()[0]];
+    at_work = at_work.mask_fill(column(broken, &q), 0.0);
     let mut steps = 0;
     while steps < max_steps {
         let ap = a.apply(p.clone());
@@ -147,13 +146,12 @@ fn sweep<B: Backend>(
         // at work, which of them just broke, which go on, is all of it finite?
         let flags = read(Vector::cat(vec![at_work, pap, go_on.clone()], 1));
         let (mut moved, mut unfinished) = (false, false);
-        for (row, broken) in flags.chunks(3).zip(&mut broken) {
+        for (row, broken) in flags.chunks(3).zip(&mut *broken) {
             let (at_work, pap, goes_on) = (row[0] > 0.5, row[1], row[2] > 0.5);
             if !pap.is_finite() {
                 return Sweep {
-                    best,
+                    value: best,
                     steps,
-                    broken: vec![false; r.dims()[0]],
                     non_finite: true,
                 };
             }
@@ -176,10 +174,16 @@ fn sweep<B: Backend>(
         p = r.clone() + p * beta;
         (rr, at_work) = (rr_next, go_on);
     }
+    let suspect = column(broken, &q).expand(q.shape());
     Sweep {
-        best,
+        value: q.mask_where(suspect, best),
         steps,
-        broken,
         non_finite: false,
     }
+}
+
+/// Flags of the rows as a mask: `[systems, 1]`.
+fn column<B: Backend>(flags: &[bool], like: &Vector<B>) -> Tensor<B, 2, Bool> {
+    let data = TensorData::new(flags.to_vec(), [flags.len(), 1]);
+    Tensor::from_data(data, &like.device())
 }

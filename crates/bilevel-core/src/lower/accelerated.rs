@@ -86,7 +86,13 @@ impl<B: Backend, P: Differentiable<B>, S: Smoothness<B, P>> LowerSolver<B, P> fo
             y = y_next;
         }
         let gradient = objective.gradient(y.clone());
-        solution(&objective, (y, gradient), last, self.max_steps, self.tolerance)
+        solution(
+            &objective,
+            (y, gradient),
+            last,
+            self.max_steps,
+            self.tolerance,
+        )
     }
 }
 

@@ -100,12 +100,17 @@ fn the_adjoint_is_a_warm_start() {
     let again = estimate(&setup, DoubleBackward, 50, first.adjoint.clone());
     assert_eq!(again.adjoint_outcome.steps, 0);
 
-    let nearby = setup.y.y.val().inner() + 1e-9;
+    // A little further on it is a good start, no more.
+    let nearby = setup.y.y.val().inner() + 1e-4;
     setup.y.y = Param::from_tensor(Tensor::from_inner(nearby));
-    let cold = estimate(&setup, DoubleBackward, 50, None).adjoint_outcome;
-    let warm = estimate(&setup, DoubleBackward, 50, first.adjoint).adjoint_outcome;
-    assert!(
-        0 < warm.steps && warm.steps < cold.steps,
-        "{warm:?} {cold:?}"
-    );
+    let method = ImplicitDifferentiation {
+        second_order: DoubleBackward,
+        solver: ConjugateGradient {
+            max_steps: 50,
+            tolerance: 1e-3,
+        },
+    };
+    let steps = |warm| method.estimate(setup.point(), warm).adjoint_outcome.steps;
+    let (cold, warm) = (steps(None), steps(first.adjoint));
+    assert!(warm < cold, "{warm} {cold}");
 }

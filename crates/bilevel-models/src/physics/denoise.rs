@@ -3,8 +3,8 @@
 use bilevel_backend::Tape;
 use bilevel_core::parameters::pack_gradients;
 use bilevel_core::{
-    BilevelProblem, Known, LinearOperator, LowerHessian, LowerObjective, Point,
-    SecondOrder, Smoothness, Vector,
+    BilevelProblem, Known, LinearOperator, LowerHessian, LowerObjective, Point, SecondOrder,
+    Smoothness, Vector,
 };
 use burn::module::{AutodiffModule, Module, Param};
 use burn::tensor::Tensor;
@@ -18,12 +18,17 @@ use crate::regularizer::{ClosedFormHessian, Regularizer};
 /// f(x, y) = mean (y − clean)²        g(x, y) = ½ ‖y − noisy‖² + R(x, y)
 /// ```
 ///
+/// The mean in `f` leaves out a margin of pixels: what happens at the cut edges of a training crop
+/// says little about the inside of a photograph.
+///
 /// `g` sums over the images, which are independent systems: one row each. It is 1-strongly convex
 /// if `R` is convex.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Denoising<R> {
     /// The regularizer; its parameters are `x`.
     pub regularizer: R,
+    /// Pixels at each edge that the upper loss does not look at; less than half of an image.
+    pub margin: usize,
 }
 
 /// Images that are being reconstructed.
@@ -69,7 +74,13 @@ impl<R: Regularizer> BilevelProblem for Denoising<R> {
         y: &Image<B>,
         batch: &ImagePairs<B>,
     ) -> Tensor<B, 1> {
-        (y.pixels.val() - batch.clean.clone()).square().mean()
+        let error = y.pixels.val() - batch.clean.clone();
+        let [n, channels, height, width] = error.dims();
+        let m = self.margin;
+        error
+            .slice([0..n, 0..channels, m..height - m, m..width - m])
+            .square()
+            .mean()
     }
 
     fn lower_loss<B: Backend>(
