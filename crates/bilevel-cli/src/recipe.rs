@@ -109,7 +109,7 @@ impl Recipe {
                     size: 7,
                     ..default.regularizer
                 },
-                steps: 300,
+                steps: 400,
                 ..default
             },
         }

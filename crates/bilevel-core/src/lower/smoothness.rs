@@ -78,7 +78,9 @@ fn fixed_directions<B: Backend>(like: &Vector<B>) -> Vector<B> {
 /// g(y₊) ≤ g(z) + ∇g(z)ᵀ(y₊ − z) + L/2 ‖y₊ − z‖²,   y₊ = z − ∇g(z)/L
 /// ```
 ///
-/// Costs one value a step and one a trial.
+/// Costs one value a step and one a trial. Values cannot show that `L` is too small where the decrease
+/// drowns in their rounding, at `‖∇y g‖` around `4 √(ε L |g|)` (`ε`: precision of the float type): for a
+/// smaller tolerance than that use another source.
 ///
 /// # References
 /// Beck, Teboulle (2009), "A Fast Iterative Shrinkage-Thresholding Algorithm for Linear Inverse

@@ -36,7 +36,7 @@ fn errors_of_differences(setup: &Setup<Curved>, v: &Vector<B>, step: f64) -> [f6
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn double_backward_agrees_with_central_differences(seed in any::<u64>()) {

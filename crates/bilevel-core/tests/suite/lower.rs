@@ -70,7 +70,7 @@ fn convex(condition_exponent: f64) -> impl Strategy<Value = Convex> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     /// `‖y_k − y*‖ ≤ (1 − μ/L)^k ‖y_0 − y*‖` with the step 1/L.
     #[test]
