@@ -36,7 +36,7 @@ mod problem;
 mod solution;
 pub mod vector;
 
-pub use algorithm::{DoubleLoop, State, Task};
+pub use algorithm::{DoubleLoop, State, Step, Task};
 pub use bilevel_backend::Tape;
 pub use derivative::{
     CentralDifference, DoubleBackward, LossGradients, LowerHessian, LowerObjective, Point,

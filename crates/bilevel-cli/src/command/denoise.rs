@@ -1,6 +1,6 @@
 //! `bilevel denoise`: the model at work on photographs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
@@ -51,7 +51,7 @@ pub(crate) fn denoise<B: Backend>(
 }
 
 /// Which file becomes which.
-fn files(input: &PathBuf, output: &PathBuf) -> Result<Vec<(PathBuf, PathBuf)>> {
+fn files(input: &Path, output: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
     if !input.is_dir() {
         ensure!(
             output
@@ -60,7 +60,7 @@ fn files(input: &PathBuf, output: &PathBuf) -> Result<Vec<(PathBuf, PathBuf)>> {
             "{}: the output is a PNG file, give it a name that ends in .png",
             output.display()
         );
-        return Ok(vec![(input.clone(), output.clone())]);
+        return Ok(vec![(input.to_owned(), output.to_owned())]);
     }
     let paths = image_paths(input)?;
     let to = |from: &PathBuf| {

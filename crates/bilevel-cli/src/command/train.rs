@@ -158,7 +158,7 @@ fn learn<B: Backend>(
             break;
         }
         progress.step = training.step_count();
-        let validate = progress.step % recipe.validate_every == 0 || training.is_done();
+        let validate = progress.step.is_multiple_of(recipe.validate_every) || training.is_done();
         let psnr = validate.then(|| training.validation_psnr());
         if let Some(psnr) = psnr
             && progress.best.is_none_or(|best| psnr > best.psnr)

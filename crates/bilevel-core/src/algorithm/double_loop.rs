@@ -66,6 +66,9 @@ pub struct Task<B: Backend, P: Differentiable<B>> {
     pub adjoint: Option<Vector<B>>,
 }
 
+/// What comes out of an upper step.
+pub type Step<B, P, O> = (State<B, P, O>, Vec<Task<B, P>>, Report);
+
 impl<B: Backend, P: Differentiable<B>> Task<B, P> {
     /// A task nobody has worked on: `y` is a first guess.
     pub fn new(batch: P::Batch<B>, y: P::Lower<Tape<B>>) -> Self {
@@ -111,7 +114,7 @@ impl<P: Sync, L: Sync, H: Sync> DoubleLoop<P, L, H> {
         state: State<B, P, O>,
         tasks: Vec<Task<B, P>>,
         learning_rate: f64,
-    ) -> (State<B, P, O>, Vec<Task<B, P>>, Report)
+    ) -> Step<B, P, O>
     where
         B: Backend,
         P: Differentiable<B>,

@@ -2,4 +2,4 @@
 
 mod double_loop;
 
-pub use double_loop::{DoubleLoop, State, Task};
+pub use double_loop::{DoubleLoop, State, Step, Task};

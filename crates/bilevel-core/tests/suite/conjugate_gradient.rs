@@ -5,7 +5,7 @@ use bilevel_core::{ConjugateGradient, LinearOperator, LinearSolver, Solution, St
 use proptest::prelude::*;
 
 use crate::matrices::{Blocks, Symmetric, numbers, systems};
-use crate::{B, generator, length, minus, rows, size, vector};
+use crate::{B, generator, length, minus, row, rows, size, vector};
 
 /// Enough steps for whatever rounding does to the systems drawn here.
 const MANY: usize = 1000;
@@ -58,7 +58,7 @@ proptest! {
     #[test]
     fn solves_to_the_tolerance((a, b) in systems(12, 4.0)) {
         let tolerance = 1e-8;
-        let q = solve(&Blocks::new(std::slice::from_ref(&a)), vector(&[b.clone()]), None, MANY, tolerance);
+        let q = solve(&Blocks::one(&a), row(&b), None, MANY, tolerance);
         prop_assert_eq!(q.status, Status::Converged);
         prop_assert!(q.residual <= tolerance * length(&b));
         let exact = a.solve(&b);
@@ -74,8 +74,8 @@ proptest! {
         warm in any::<bool>(),
         max_steps in 0..20usize,
     ) {
-        let start = warm.then(|| vector(&[b.clone()]));
-        let q = solve(&Blocks::new(std::slice::from_ref(&a)), vector(&[b.clone()]), start, max_steps, 1e-12);
+        let start = warm.then(|| row(&b));
+        let q = solve(&Blocks::one(&a), row(&b), start, max_steps, 1e-12);
         let value = &rows(&q.value)[0];
         let recomputed = length(&minus(&b, &a.times(value)));
         let largest = a.eigenvalues[a.dim() - 1];
@@ -90,14 +90,14 @@ proptest! {
         (a, b) in systems(12, 4.0),
         warm in any::<bool>(),
     ) {
-        let operator = Blocks::new(std::slice::from_ref(&a));
+        let operator = Blocks::one(&a);
         let start = warm.then(|| vec![1.0; b.len()]);
         let exact = a.solve(&b);
         let first = a.norm(&minus(&start.clone().unwrap_or(vec![0.0; b.len()]), &exact));
         let kappa = (a.eigenvalues[a.dim() - 1] / a.eigenvalues[0]).sqrt();
         for k in 0..=30 {
-            let start = start.clone().map(|start| vector(&[start]));
-            let q = solve(&operator, vector(&[b.clone()]), start, k, 0.0);
+            let start = start.clone().map(|start| row(&start));
+            let q = solve(&operator, row(&b), start, k, 0.0);
             let error = a.norm(&minus(&rows(&q.value)[0], &exact));
             let bound = 2.0 * ((kappa - 1.0) / (kappa + 1.0)).powi(k as i32);
             let rounding = 1e-11 * (a.norm(&exact) + first);
@@ -116,7 +116,7 @@ proptest! {
         let eigenvalues = (0..distinct * copies).map(|i| 1.0 + 3.0 * (i % distinct) as f64).collect();
         let a = Symmetric::with(eigenvalues, rng);
         let b = numbers(a.dim(), rng);
-        let q = solve(&Blocks::new(std::slice::from_ref(&a)), vector(&[b.clone()]), None, distinct, 1e-11);
+        let q = solve(&Blocks::one(&a), row(&b), None, distinct, 1e-11);
         let error = length(&minus(&rows(&q.value)[0], &a.solve(&b)));
         prop_assert!(error <= 1e-10 * length(&b), "{error:.1e} after {} steps", q.steps);
         prop_assert_eq!(q.status, Status::Converged);
@@ -134,7 +134,7 @@ proptest! {
         prop_assert_eq!(together.status, Status::Converged);
         let mut steps = 0;
         for (i, a) in matrices.iter().enumerate() {
-            let alone = solve(&Blocks::new(std::slice::from_ref(a)), vector(&b[i..=i]), None, MANY, 1e-9);
+            let alone = solve(&Blocks::one(a), vector(&b[i..=i]), None, MANY, 1e-9);
             let (row, alone_row) = (&rows(&together.value)[i], &rows(&alone.value)[0]);
             let difference = length(&minus(row, alone_row));
             prop_assert!(difference <= 1e-9 * length(alone_row), "row {i}: {difference:.1e}");
@@ -172,7 +172,7 @@ proptest! {
 fn twice_the_identity_is_solved_in_one_step() {
     let twice = |v: Vector<B>| v * 2.0;
     for max_steps in [1, 5] {
-        let q = solve(&twice, vector(&[vec![2.0, 4.0]]), None, max_steps, 1e-12);
+        let q = solve(&twice, row(&[2.0, 4.0]), None, max_steps, 1e-12);
         assert_eq!(rows(&q.value), [[1.0, 2.0]]);
         assert_eq!((q.status, q.steps), (Status::Converged, 1));
     }
@@ -188,15 +188,15 @@ fn zero_right_sides_have_the_solution_zero() {
         assert!(length(&minus(&rows(&q.value)[1], &[1.0, -2.0])) < 1e-14);
         assert_eq!(q.status, Status::Converged);
     }
-    let warm = Some(vector(&[vec![1.0]]));
-    let q = solve(&a, vector(&[vec![0.0]]), warm, 10, 1e-12);
+    let warm = Some(row(&[1.0]));
+    let q = solve(&a, row(&[0.0]), warm, 10, 1e-12);
     assert_eq!((rows(&q.value), q.steps), (vec![vec![0.0]], 0));
 }
 
 #[test]
 fn indefinite_matrices_end_in_breakdown_with_the_best_finite_value() {
     let negative = |v: Vector<B>| -v;
-    let q = solve(&negative, vector(&[vec![1.0, 2.0]]), None, 10, 1e-9);
+    let q = solve(&negative, row(&[1.0, 2.0]), None, 10, 1e-9);
     assert_eq!((q.status, q.steps), (Status::Breakdown, 0));
     assert_eq!(rows(&q.value), [[0.0, 0.0]]);
 
@@ -204,7 +204,7 @@ fn indefinite_matrices_end_in_breakdown_with_the_best_finite_value() {
     let rng = &mut generator(1);
     let a = Symmetric::with(vec![-0.1, 1.0, 2.0, 3.0, 4.0], rng);
     let b = a.times(&numbers(5, rng));
-    let q = solve(&Blocks::new(&[a]), vector(&[b.clone()]), None, MANY, 1e-12);
+    let q = solve(&Blocks::one(&a), row(&b), None, MANY, 1e-12);
     assert_eq!(q.status, Status::Breakdown);
     assert!(q.steps > 0);
     assert!(
@@ -219,14 +219,14 @@ fn indefinite_matrices_end_in_breakdown_with_the_best_finite_value() {
 fn a_nan_from_the_operator_is_reported_and_the_best_value_kept() {
     let rng = &mut generator(2);
     let a = Symmetric::positive(8, 1.0, 100.0, rng);
-    let blocks = Blocks::new(std::slice::from_ref(&a));
+    let blocks = Blocks::one(&a);
     let b = numbers(8, rng);
     for k in 1..=5 {
         let watched = Watched {
             poisoned: Some(k),
             ..Watched::new(&blocks)
         };
-        let q = solve(&watched, vector(&[b.clone()]), None, MANY, 1e-10);
+        let q = solve(&watched, row(&b), None, MANY, 1e-10);
         assert_eq!((q.status, q.steps), (Status::NonFinite, k - 1));
         let value = &rows(&q.value)[0];
         let residual = length(&minus(&b, &a.times(value)));
@@ -248,12 +248,12 @@ fn a_right_side_that_is_not_finite_is_reported() {
 fn products_are_counted() {
     let rng = &mut generator(3);
     let a = Symmetric::positive(10, 1.0, 50.0, rng);
-    let blocks = Blocks::new(std::slice::from_ref(&a));
+    let blocks = Blocks::one(&a);
     let b = numbers(10, rng);
     let products = |start: Option<Vec<f64>>, max_steps: usize| {
         let watched = Watched::new(&blocks);
-        let start = start.map(|start| vector(&[start]));
-        let q = solve(&watched, vector(&[b.clone()]), start, max_steps, 1e-6);
+        let start = start.map(|start| row(&start));
+        let q = solve(&watched, row(&b), start, max_steps, 1e-6);
         (q.status, q.steps, watched.products.get())
     };
     let (status, steps, count) = products(None, MANY);
@@ -278,8 +278,8 @@ fn a_tolerance_below_the_precision_ends_honestly() {
             max_steps: 200,
             tolerance,
         };
-        let blocks = Blocks::<Cpu>::new(std::slice::from_ref(&a));
-        let q = solver.solve(&blocks, vector(&[b.clone()]), None);
+        let blocks = Blocks::<Cpu>::one(&a);
+        let q = solver.solve(&blocks, row(&b), None);
         assert_eq!((q.status, q.steps), (Status::MaxSteps, 200), "{tolerance}");
         let residual = length(&minus(&b, &a.times(&rows(&q.value)[0])));
         let rounding = f64::from(f32::EPSILON) * 50.0 * size(&q.value);
@@ -296,13 +296,7 @@ fn a_tolerance_below_the_precision_ends_honestly() {
 #[should_panic(expected = "start and right side differ in shape")]
 fn a_start_of_another_shape_panics() {
     let a = |v: Vector<B>| v;
-    solve(
-        &a,
-        vector(&[vec![1.0, 2.0]]),
-        Some(vector(&[vec![1.0]])),
-        1,
-        0.0,
-    );
+    solve(&a, row(&[1.0, 2.0]), Some(row(&[1.0])), 1, 0.0);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::matrices::{Symmetric, numbers};
 use crate::problems::{
     Coefficients, Fragile, Nothing, Pair, Quadratic, Rows, Setup, minimisers, shift,
 };
-use crate::{B, generator, length, minus, rows, vector};
+use crate::{B, generator, length, minus, row, rows};
 
 type Implicit = ImplicitDifferentiation<DoubleBackward, ConjugateGradient>;
 
@@ -47,7 +47,7 @@ fn task(a: &Symmetric, b: &[f64], c: &[f64]) -> Task<B, Quadratic> {
     let start = vec![0.0; b.len()];
     let setup = Setup::quadratic(std::slice::from_ref(a), &[b.to_vec()], &[start]);
     let batch = Coefficients {
-        c: vector(&[c.to_vec()]),
+        c: row(c),
         ..setup.batch
     };
     Task::new(batch, setup.y)

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 
 use crate::matrices::{Symmetric, numbers};
 use crate::problems::{Quadratic, Setup, minimisers, shift};
-use crate::{B, generator, length, minus, rows, vector};
+use crate::{B, generator, length, minus, row, rows, vector};
 
 /// A quadratic problem at its lower solution, with its exact hypergradient.
 fn solved(seed: u64) -> (Setup<Quadratic>, Vec<f64>) {
@@ -74,7 +74,7 @@ fn the_scalar_example_by_hand() {
     let two = Symmetric::with(vec![2.0], &mut generator(0));
     let mut setup = Setup::quadratic(&[two], &[vec![0.0]], &[vec![0.5]]);
     setup.x = shift(&[1.0]);
-    setup.batch.c = vector(&[vec![0.2]]);
+    setup.batch.c = row(&[0.2]);
     let h = estimate(&setup, DoubleBackward, 1, None);
     assert!((rows(&h.gradient)[0][0] - 0.15).abs() < 1e-15);
     assert!((h.loss - 0.045).abs() < 1e-15);

@@ -35,6 +35,11 @@ fn vector<B: Backend>(rows: &[Vec<f64>]) -> Vector<B> {
     Vector::from_data(TensorData::new(rows.concat(), shape), &Default::default())
 }
 
+/// One system.
+fn row<B: Backend>(entries: &[f64]) -> Vector<B> {
+    vector(&[entries.to_vec()])
+}
+
 /// The rows again.
 fn rows<B: Backend>(v: &Vector<B>) -> Vec<Vec<f64>> {
     let width = v.dims()[1];

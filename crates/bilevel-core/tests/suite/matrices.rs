@@ -97,6 +97,10 @@ impl Symmetric {
 pub struct Blocks<B: Backend>(pub Tensor<B, 3>);
 
 impl<B: Backend> Blocks<B> {
+    pub fn one(matrix: &Symmetric) -> Self {
+        Self::new(std::slice::from_ref(matrix))
+    }
+
     pub fn new(matrices: &[Symmetric]) -> Self {
         let shape = [matrices.len(), matrices[0].dim(), matrices[0].dim()];
         let entries: Vec<f64> = matrices.iter().flat_map(Symmetric::entries).collect();

@@ -7,7 +7,7 @@ use burn::optim::{Optimizer, SgdConfig};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 
-use crate::{B, rows, vector};
+use crate::{B, row, rows, vector};
 
 #[derive(Module, Debug)]
 struct Layer<B: Backend> {
@@ -103,7 +103,7 @@ fn unpack_replaces_them_and_nothing_else() {
     let before = net();
     let (ids_before, frozen_before) = (ids(&before), frozen(&before));
     let new: Vec<f64> = (0..14).map(|i| -f64::from(i)).collect();
-    let after = unpack::<Taped, _>(before, vector(&[new.clone()]));
+    let after = unpack::<Taped, _>(before, row(&new));
     assert_eq!(packed(&after), new);
     assert_eq!(ids(&after), ids_before);
     assert_eq!(frozen(&after), frozen_before);
@@ -128,7 +128,7 @@ fn pack_gradients_has_the_layout_of_pack() {
 #[test]
 fn gradients_reach_an_optimizer_and_move_the_trainable_values() {
     let before = net();
-    let gradients = unpack_gradients::<Taped, _>(&before, vector(&[slopes()]));
+    let gradients = unpack_gradients::<Taped, _>(&before, row(&slopes()));
     let mut sgd = SgdConfig::new().init::<Taped, Net<Taped>>();
     let frozen_before = frozen(&before);
     let after = sgd.step(0.25, before, gradients);
@@ -176,19 +176,19 @@ fn row_i_holds_system_i_of_every_parameter() {
 #[test]
 #[should_panic(expected = "the vector has 9 entries a row, the module more than 10")]
 fn a_vector_that_is_too_short_panics_with_both_numbers() {
-    unpack::<Taped, _>(net(), vector(&[vec![0.0; 9]]));
+    unpack::<Taped, _>(net(), row(&[0.0; 9]));
 }
 
 #[test]
 #[should_panic(expected = "left: 15\n right: 14")]
 fn a_vector_that_is_too_long_panics_with_both_numbers() {
-    unpack::<Taped, _>(net(), vector(&[vec![0.0; 15]]));
+    unpack::<Taped, _>(net(), row(&[0.0; 15]));
 }
 
 #[test]
 #[should_panic(expected = "left: 15\n right: 14")]
 fn gradients_that_are_too_long_panic_with_both_numbers() {
-    unpack_gradients::<Taped, _>(&net(), vector(&[vec![0.0; 15]]));
+    unpack_gradients::<Taped, _>(&net(), row(&[0.0; 15]));
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn named_values_survive_a_round_trip() {
     );
 
     let blank = net();
-    let blank = unpack::<Taped, _>(blank, vector(&[vec![0.0; 14]]));
+    let blank = unpack::<Taped, _>(blank, row(&[0.0; 14]));
     let blank_ids = ids(&blank);
     let loaded = load_values::<Taped, _>(blank, &values).expect("values of the same module");
     assert_eq!(packed(&loaded), VALUES);
@@ -261,7 +261,7 @@ fn the_parameter_that_is_not_finite_is_named() {
     let named = |entry: usize, bad: f64| {
         let mut values = VALUES.to_vec();
         values[entry] = bad;
-        non_finite_parameter::<Taped, _>(&net(), vector(&[values]))
+        non_finite_parameter::<Taped, _>(&net(), row(&values))
     };
     assert_eq!(named(0, 0.0), None);
     let places = [
