@@ -4,7 +4,7 @@
 use bilevel::backend::{Cpu, NdArray, Tape};
 use bilevel::burn::module::AutodiffModule;
 use bilevel::burn::tensor::backend::Backend;
-use bilevel::burn::tensor::{Distribution, Tensor};
+use bilevel::burn::tensor::{Distribution, Tensor, TensorData};
 use bilevel::models::physics::{ClosedForm, CurvatureBound, Denoising, ImagePairs};
 use bilevel::models::regularizer::{FieldsOfExperts, Potential, Regularizer, Tv};
 use bilevel::parameters::{pack, unpack};
@@ -13,15 +13,26 @@ use bilevel::{
     Accelerated, ConjugateGradient, DoubleBackward, Hypergradient, ImplicitDifferentiation,
     LowerObjective, LowerSolver, Point, SecondOrder, Status, TwiceDifferentiable, Vector,
 };
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 
 type F64 = NdArray<f64>;
 
+/// Random numbers of the test's own: a backend's generator is shared by all tests that run at once.
+fn random<B: Backend, const D: usize>(
+    shape: [usize; D],
+    distribution: Distribution,
+    seed: u64,
+) -> Tensor<B, D> {
+    let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+    let data = TensorData::random::<f64, _, _>(shape, distribution, rng);
+    Tensor::from_data(data, &Default::default())
+}
+
 fn pairs<B: Backend>(images: usize, size: usize, seed: u64) -> ImagePairs<B> {
-    let device = Default::default();
-    B::seed(&device, seed);
     let shape = [images, 1, size, size];
-    let clean = Tensor::<B, 4>::random(shape, Distribution::Uniform(0.0, 1.0), &device);
-    let noise = Tensor::random(shape, Distribution::Normal(0.0, 0.1), &device);
+    let clean: Tensor<B, 4> = random(shape, Distribution::Uniform(0.0, 1.0), seed);
+    let noise = random(shape, Distribution::Normal(0.0, 0.1), seed + 100);
     ImagePairs {
         noisy: clean.clone() + noise,
         clean,
@@ -88,7 +99,7 @@ where
     .gradient;
 
     let at = pack::<Tape<F64>, _>(&x, 1);
-    let direction = Vector::<F64>::random(at.dims(), Distribution::Normal(0.0, 1.0), &at.device());
+    let direction: Vector<F64> = random(at.dims(), Distribution::Normal(0.0, 1.0), seed + 200);
     let value = |e: f64| {
         let x = unpack::<Tape<F64>, _>(x.clone(), at.clone() + direction.clone() * e);
         Point {
@@ -141,11 +152,7 @@ where
         batch: &batch,
     };
     let objective = LowerObjective::new(point);
-    let v = Vector::<B>::random(
-        [3, 144],
-        Distribution::Normal(0.0, 1.0),
-        &Default::default(),
-    );
+    let v: Vector<B> = random([3, 144], Distribution::Normal(0.0, 1.0), 6);
     let (closed, taped) = (ClosedForm.at(point), DoubleBackward.at(point));
     [
         (

@@ -8,7 +8,7 @@
 use bilevel::backend::{NdArray, Tape};
 use bilevel::burn::module::{Module, Param};
 use bilevel::burn::tensor::backend::Backend;
-use bilevel::burn::tensor::{Distribution, Tensor};
+use bilevel::burn::tensor::{Distribution, Tensor, TensorData};
 use bilevel::burn::{self};
 use bilevel::vector::read;
 use bilevel::{
@@ -16,6 +16,8 @@ use bilevel::{
     Hypergradient, ImplicitDifferentiation, LowerSolver, Point, PowerIteration, SecondOrder,
     Status,
 };
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 
 type B = NdArray<f64>;
 const DIM: usize = 7;
@@ -129,8 +131,12 @@ fn relative_error(a: &[f64], b: &[f64]) -> f64 {
 /// The relative errors of `w*` and of the hypergradient.
 fn errors<D: SecondOrder<B, Ridge>>(second_order: D) -> (f64, f64) {
     let device = Default::default();
-    B::seed(&device, 11);
-    let normal = |shape| Tensor::<B, 2>::random(shape, Distribution::Normal(0.0, 1.0), &device);
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    let mut normal = |shape: [usize; 2]| {
+        let distribution = Distribution::Normal(0.0, 1.0);
+        let data = TensorData::random::<f64, _, _>(shape, distribution, &mut rng);
+        Tensor::<B, 2>::from_data(data, &device)
+    };
     let data = Data {
         m: normal([9, DIM]),
         t: normal([9, 1]),

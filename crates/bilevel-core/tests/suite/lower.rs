@@ -148,11 +148,11 @@ proptest! {
         let points: Vec<Vec<f64>> = (0..3).map(|_| numbers(dim, rng)).collect();
         let setup = Setup::quadratic(&matrices, &points, &points);
         let objective = LowerObjective::new(setup.point());
-        let power = PowerIteration { steps: 60, margin: 1.1 };
+        let power = PowerIteration { steps: 300, margin: 1.1 };
         let found = read(power.constant(&objective, &objective.start()));
         for (found, a) in found.iter().zip(&matrices) {
             let l = a.eigenvalues[dim - 1];
-            prop_assert!((0.999 * l..=1.1001 * l).contains(found), "{found} for {l}");
+            prop_assert!((1.05 * l..=1.1001 * l).contains(found), "{found} for {l}");
         }
     }
 
