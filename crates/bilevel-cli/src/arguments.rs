@@ -96,7 +96,7 @@ pub(crate) enum Preset {
     Smoke,
     /// A few minutes.
     Default,
-    /// More and larger filters, half an hour.
+    /// More and larger filters, up to half an hour.
     Long,
 }
 
