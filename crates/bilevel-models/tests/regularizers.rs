@@ -109,7 +109,11 @@ proptest! {
 
     /// `R(u) = Σᵢ e^{wᵢ} Σ_p φ( (kᵢ * u)_p / e^{sᵢ} )`, written out.
     #[test]
-    fn the_value_is_the_formula(potential in potentials(), filters in 1..=4usize, seed in any::<u64>()) {
+    fn the_value_is_the_formula(
+        potential in potentials(),
+        filters in 1..=4usize,
+        seed in any::<u64>(),
+    ) {
         const SIZE: usize = 3;
         const HEIGHT: usize = 5;
         const WIDTH: usize = 6;
@@ -172,7 +176,11 @@ proptest! {
     /// `R` ignores brightness: the filters sum to zero, and away from the border a constant changes
     /// nothing.
     #[test]
-    fn experts_ignore_brightness(potential in potentials(), filters in 1..=6usize, seed in any::<u64>()) {
+    fn experts_ignore_brightness(
+        potential in potentials(),
+        filters in 1..=6usize,
+        seed in any::<u64>(),
+    ) {
         const SIZE: usize = 3;
         let rng = &mut ChaCha8Rng::seed_from_u64(seed);
         let (experts, x) = random_experts(filters, SIZE, potential, rng);
@@ -196,8 +204,8 @@ proptest! {
         let x = Tv::with::<Tape<B>>(w, s, &Default::default());
         let bound = Tv.curvature_bound(&x);
         let problem = Denoising { regularizer: Tv, margin: 0 };
-        let images = [Tensor::full(shape, 0.4, &Default::default()), random(shape, (0.5, 0.5), rng)];
-        let [constant, other] = images.map(|u| {
+        let flat = Tensor::full(shape, 0.4, &Default::default());
+        let [constant, other] = [flat, random(shape, (0.5, 0.5), rng)].map(|u| {
             let batch = ImagePairs { clean: u.clone(), noisy: u.clone() };
             let y = Image::new(Tensor::from_inner(u));
             let point = Point { problem: &problem, x: &x, y: &y, batch: &batch };

@@ -101,7 +101,8 @@ proptest! {
             let error = a.norm(&minus(&rows(&q.value)[0], &exact));
             let bound = 2.0 * ((kappa - 1.0) / (kappa + 1.0)).powi(k as i32);
             let rounding = 1e-11 * (a.norm(&exact) + first);
-            prop_assert!(error <= bound * first + rounding, "k = {k}: {error:.3e} > {bound:.3e} · {first:.3e}");
+            let limit = bound * first + rounding;
+            prop_assert!(error <= limit, "k = {k}: {error:.3e} > {limit:.3e}");
         }
     }
 
@@ -113,8 +114,8 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let rng = &mut generator(seed);
-        let eigenvalues = (0..distinct * copies).map(|i| 1.0 + 3.0 * (i % distinct) as f64).collect();
-        let a = Symmetric::with(eigenvalues, rng);
+        let eigenvalues = (0..distinct * copies).map(|i| 1.0 + 3.0 * (i % distinct) as f64);
+        let a = Symmetric::with(eigenvalues.collect(), rng);
         let b = numbers(a.dim(), rng);
         let q = solve(&Blocks::one(&a), row(&b), None, distinct, 1e-11);
         let error = length(&minus(&rows(&q.value)[0], &a.solve(&b)));
@@ -126,7 +127,8 @@ proptest! {
     #[test]
     fn rows_are_separate_systems(dim in 1..=8usize, kappa in 0.0..3.0, seed in any::<u64>()) {
         let rng = &mut generator(seed);
-        let matrices = [1.0, 100.0, 0.01].map(|mu| Symmetric::positive(dim, mu, 10f64.powf(kappa), rng));
+        let kappa = 10f64.powf(kappa);
+        let matrices = [1.0, 100.0, 0.01].map(|mu| Symmetric::positive(dim, mu, kappa, rng));
         let b: Vec<Vec<f64>> = [1.0, 0.1, 1e3]
             .map(|size| numbers(dim, rng).iter().map(|b| b * size).collect())
             .into();
@@ -163,7 +165,8 @@ proptest! {
         }
         // By luck the residual of the bad row can be at the goal before its curvature shows.
         prop_assert!(q.status == Status::Breakdown || q.status == Status::Converged);
-        prop_assert!(length(&minus(&b[1], &matrices[1].times(&value[1]))) <= 1.000001 * length(&b[1]));
+        let residual = length(&minus(&b[1], &matrices[1].times(&value[1])));
+        prop_assert!(residual <= 1.000001 * length(&b[1]));
     }
 }
 
@@ -267,7 +270,8 @@ fn products_are_counted() {
     assert_eq!(products(Some(a.solve(&b)), MANY), (Status::Converged, 0, 1));
 }
 
-/// Single precision, which [`Cpu`] computes in, cannot reach 1e-12: the answer says so, with the residual it did reach.
+/// Single precision, which [`Cpu`] computes in, cannot reach 1e-12: the answer says so, with the
+/// residual it did reach.
 #[test]
 fn a_tolerance_below_the_precision_ends_honestly() {
     let rng = &mut generator(4);

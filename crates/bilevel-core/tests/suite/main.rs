@@ -1,4 +1,5 @@
-//! The claims of the crate, tested through its public interface; in `f64` unless a test says otherwise.
+//! The claims of the crate, tested through its public interface; in `f64` unless a test says
+//! otherwise.
 
 mod conjugate_gradient;
 mod derivatives;
