@@ -9,6 +9,9 @@
 //! | [`Tape<B>`] | records `B` for one backward pass | gradients (lower solves) |
 //! | `Tape<Tape<B>>` | records the backward pass too | Hessian-vector products |
 //!
+//! Burn 0.21 fixes the default float type of a device type once per process: use `NdArray<f32>` or
+//! `NdArray<f64>` in one process, not both. [`Cpu`] beside `NdArray<f64>` is fine.
+//!
 //! Modules move up one tape with `AutodiffModule::from_inner` and down with `valid`.
 
 /// The default backend: `f32` on all cores of the processor.
