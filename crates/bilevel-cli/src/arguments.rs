@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::estimator::EstimatorName;
+
 /// Learn image regularizers by bilevel optimization, and use them.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 pub(crate) struct Arguments {
-    /// Where to compute.
+    /// Where to compute; `audit` and `compare` compute in f64 on ndarray, whatever is said here.
     #[arg(long, value_enum, default_value = "cpu", global = true)]
     pub backend: BackendName,
     #[command(subcommand)]
@@ -25,6 +27,25 @@ pub(crate) enum BackendName {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[command(flatten)]
+    InSingle(SingleCommand),
+    /// Is a hypergradient right? Compare it with differences of the solved problem, in f64.
+    ///
+    /// Exits with 0 if the hypergradient is sound, with 1 if it is not.
+    Audit {
+        #[command(subcommand)]
+        task: AuditTask,
+    },
+    /// What do the estimators of the hypergradient cost, and how good are they?
+    Compare {
+        #[command(subcommand)]
+        task: CompareTask,
+    },
+}
+
+/// What computes in f32 on the backend of choice.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SingleCommand {
     /// Learn a regularizer from clean images.
     Train {
         #[command(subcommand)]
@@ -34,6 +55,18 @@ pub(crate) enum Command {
     Evaluate(EvaluateArguments),
     /// Denoise a photograph, or every photograph of a folder.
     Denoise(DenoiseArguments),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditTask {
+    /// On learning to remove Gaussian noise. Always in f64 on ndarray, whatever --backend says.
+    Denoise(AuditArguments),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CompareTask {
+    /// On learning to remove Gaussian noise. Always in f64 on ndarray, whatever --backend says.
+    Denoise(CompareArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -129,4 +162,56 @@ pub(crate) struct DenoiseArguments {
     /// The model; without it the one that comes with the tool.
     #[arg(long, short, value_name = "FILE")]
     pub model: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SmallProblemArguments {
+    /// A clean image, or a folder of them, that crops are cut from.
+    #[arg(long, value_name = "FILE_OR_DIR", default_value = "assets/images/val")]
+    pub image: PathBuf,
+    /// Side of the crops in pixels.
+    #[arg(long, default_value_t = 24)]
+    pub crop: usize,
+    /// Crops, each a lower problem of its own.
+    #[arg(long, default_value_t = 2)]
+    pub images: usize,
+    /// Seed of all that is random.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArguments {
+    /// The estimator.
+    #[arg(long, short, value_enum, value_name = "NAME")]
+    pub estimator: EstimatorName,
+    /// Its steps (terms, rank, directions, weight) [default: enough, where enough is possible].
+    #[arg(long)]
+    pub steps: Option<usize>,
+    /// The model at whose parameters to look; without it three filters of 3x3, not yet trained.
+    #[arg(long, short, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    #[command(flatten)]
+    pub problem: SmallProblemArguments,
+    /// Random directions along which the hypergradient is measured.
+    #[arg(long, default_value_t = 4)]
+    pub directions: usize,
+    /// Print one JSON object and nothing else.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArguments {
+    #[command(flatten)]
+    pub problem: SmallProblemArguments,
+    /// The folder for the numbers and the pictures.
+    #[arg(long, short, value_name = "DIR", default_value = "runs/compare")]
+    pub output: PathBuf,
+    /// Replace the comparison in the output folder.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Print one JSON object and nothing else.
+    #[arg(long)]
+    pub json: bool,
 }

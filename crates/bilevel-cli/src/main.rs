@@ -1,9 +1,12 @@
 //! `bilevel`: learn image regularizers and denoise with them, from the command line.
 
 mod arguments;
+mod audit_report;
 mod baseline;
 mod command;
+mod comparison;
 mod draw;
+mod estimator;
 mod interrupt;
 mod metrics;
 mod model_file;
@@ -11,6 +14,7 @@ mod recipe;
 mod reconstruct;
 mod run_folder;
 mod score;
+mod small_problem;
 mod state_file;
 mod training;
 
@@ -19,18 +23,20 @@ use std::process::ExitCode;
 use bilevel_backend::{Cpu, NdArray};
 use burn::tensor::backend::Backend;
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue};
 
-use arguments::{Arguments, BackendName, Command, TrainTask};
+use arguments::{
+    Arguments, AuditTask, BackendName, Command, CompareTask, SingleCommand, TrainTask,
+};
 
 /// Tensors come and go by the megabyte; the system's allocator hands each back to the kernel.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let result = match arguments.backend {
-        BackendName::Cpu => run::<Cpu>(arguments.command),
-        BackendName::Ndarray => run::<NdArray<f32>>(arguments.command),
+    let result = match Arguments::try_parse() {
+        Ok(arguments) => run(arguments),
+        Err(error) => Err(in_one_line(error)),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -38,13 +44,47 @@ fn main() -> ExitCode {
     })
 }
 
-fn run<B: Backend>(command: Command) -> anyhow::Result<ExitCode> {
+/// A value that is none of those to choose from, in one line; other mistakes, and calls for help, are
+/// left to clap.
+fn in_one_line(error: clap::Error) -> anyhow::Error {
+    let (
+        Some(ContextValue::String(argument)),
+        Some(ContextValue::String(value)),
+        Some(ContextValue::Strings(names)),
+    ) = (
+        error.get(ContextKind::InvalidArg),
+        error.get(ContextKind::InvalidValue),
+        error.get(ContextKind::ValidValue),
+    )
+    else {
+        error.exit()
+    };
+    anyhow::anyhow!("{argument}: `{value}` is none of {}", names.join(", "))
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    match (arguments.command, arguments.backend) {
+        // These two compute in f64 on `NdArray`, which must not meet `NdArray<f32>` in one process.
+        (Command::Audit { task }, _) => {
+            let AuditTask::Denoise(arguments) = task;
+            command::audit(&arguments)
+        }
+        (Command::Compare { task }, _) => {
+            let CompareTask::Denoise(arguments) = task;
+            command::compare(&arguments)
+        }
+        (Command::InSingle(command), BackendName::Cpu) => run_on::<Cpu>(command),
+        (Command::InSingle(command), BackendName::Ndarray) => run_on::<NdArray<f32>>(command),
+    }
+}
+
+fn run_on<B: Backend>(command: SingleCommand) -> anyhow::Result<ExitCode> {
     let device = B::Device::default();
     match command {
-        Command::Train {
+        SingleCommand::Train {
             task: TrainTask::Denoise(arguments),
         } => command::train::<B>(&arguments, &device),
-        Command::Evaluate(arguments) => command::evaluate::<B>(&arguments, &device),
-        Command::Denoise(arguments) => command::denoise::<B>(&arguments, &device),
+        SingleCommand::Evaluate(arguments) => command::evaluate::<B>(&arguments, &device),
+        SingleCommand::Denoise(arguments) => command::denoise::<B>(&arguments, &device),
     }
 }

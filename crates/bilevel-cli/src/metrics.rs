@@ -23,8 +23,9 @@ pub(crate) struct Line {
     pub learning_rate: f64,
     /// The lower solve.
     pub lower: Solve,
-    /// The solve for the adjoint.
-    pub adjoint: Solve,
+    /// The solve for the adjoint, of estimators that make one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub adjoint: Option<Solve>,
     /// Mean PSNR on the validation images after the step, in dB.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub validation_psnr: Option<f64>,
@@ -60,7 +61,7 @@ impl Line {
             hypergradient_norm: report.hypergradient_norm,
             learning_rate: report.learning_rate,
             lower: report.lower.into(),
-            adjoint: report.adjoint.into(),
+            adjoint: report.adjoint.map(Solve::from),
             validation_psnr,
         }
     }

@@ -10,6 +10,25 @@ pub(crate) struct RunFolder {
     path: PathBuf,
 }
 
+/// Makes the folder, if it is not there.
+///
+/// # Errors
+/// If it cannot be made or written to.
+pub(crate) fn check_writable(folder: &Path) -> Result<()> {
+    let usable = std::fs::create_dir_all(folder).and_then(|()| {
+        tempfile::Builder::new()
+            .prefix(".writable-")
+            .tempfile_in(folder)
+    });
+    usable.with_context(|| {
+        format!(
+            "cannot write to {}: give another --output",
+            folder.display()
+        )
+    })?;
+    Ok(())
+}
+
 /// The files of a run, and what they are.
 const FILES: [&str; 9] = [
     "model.safetensors", // the best model so far
@@ -44,7 +63,7 @@ impl RunFolder {
                 path.display()
             );
         }
-        run.check_writable()?;
+        check_writable(path)?;
         for file in old {
             std::fs::remove_file(&file)
                 .with_context(|| format!("cannot remove {}", file.display()))?;
@@ -66,23 +85,8 @@ impl RunFolder {
                 path.display()
             );
         }
-        run.check_writable()?;
+        check_writable(path)?;
         Ok(run)
-    }
-
-    fn check_writable(&self) -> Result<()> {
-        let usable = std::fs::create_dir_all(&self.path).and_then(|()| {
-            tempfile::Builder::new()
-                .prefix(".writable-")
-                .tempfile_in(&self.path)
-        });
-        usable.with_context(|| {
-            format!(
-                "cannot write to {}: give another --output",
-                self.path.display()
-            )
-        })?;
-        Ok(())
     }
 
     fn file(&self, name: &str) -> PathBuf {

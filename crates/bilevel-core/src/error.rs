@@ -17,6 +17,16 @@ pub enum ErrorKind {
         /// What it was.
         value: f64,
     },
+    /// A budget of memory is too small to work with.
+    #[error(
+        "a budget of {budget} bytes holds no two states of the lower solver: give at least {needed}"
+    )]
+    MemoryBudget {
+        /// Bytes given.
+        budget: usize,
+        /// Bytes needed.
+        needed: usize,
+    },
     /// A stored set of parameters lacks one that the module has.
     #[error("parameter `{path}` is missing: the values belong to another kind of module")]
     MissingParameter {

@@ -15,15 +15,19 @@
 //! | part | choices |
 //! |---|---|
 //! | [`LowerSolver`] | [`GradientDescent`], [`Accelerated`] |
-//! | [`LinearSolver`] | [`ConjugateGradient`] |
+//! | [`LinearSolver`] | [`ConjugateGradient`], [`Minres`], [`Gmres`], [`Neumann`], [`Richardson`], [`Nystrom`], [`Dense`]; around them [`Normal`], [`Damping`], [`Jacobi`] |
 //! | [`SecondOrder`] | [`DoubleBackward`] (exact), [`CentralDifference`] (one tape) |
-//! | [`Hypergradient`] | [`ImplicitDifferentiation`] |
+//! | [`Hypergradient`] | [`ImplicitDifferentiation`], [`JacobianFree`], [`Unrolled`], [`ForwardMode`], [`OneStep`], [`Darts`], [`StochasticNeumann`], [`ZerothOrder`], [`Penalty`]: [which when](hypergradient#which-estimator-when) |
 //! | algorithm | [`DoubleLoop`] with any optimizer of `burn::optim` |
+//!
+//! Every [`Estimate`] carries a [`Certificate`] of what was measured on the way; [`audit()`] compares any
+//! estimator with finite differences of the solved problem.
 //!
 //! Numerics end in a [`Status`], never in an error and never in silence; a mistake in a setting is an
 //! [`Error`]; a broken contract (two shapes that do not fit) panics with both shapes.
 
 pub mod algorithm;
+pub mod audit;
 pub mod derivative;
 mod error;
 pub mod hypergradient;
@@ -37,18 +41,26 @@ mod solution;
 pub mod vector;
 
 pub use algorithm::{DoubleLoop, State, Step, Task};
+pub use audit::{Audit, Finding, Settings as AuditSettings, audit};
 pub use bilevel_backend::Tape;
 pub use derivative::{
     CentralDifference, DoubleBackward, LossGradients, LowerHessian, LowerObjective, Point,
-    SecondOrder,
+    SecondOrder, Unreached,
 };
 pub use error::{Error, ErrorKind, positive};
-pub use hypergradient::{Estimate, Hypergradient, ImplicitDifferentiation};
-pub use linear::{ConjugateGradient, LinearOperator, LinearSolver};
+pub use hypergradient::{
+    Bound, Certificate, Constants, Darts, Estimate, ForwardMode, Hypergradient,
+    ImplicitDifferentiation, JacobianFree, Keep, NeumannForm, OneStep, Penalty, Probe,
+    StochasticNeumann, Unrolled, ZerothOrder,
+};
+pub use linear::{
+    ConjugateGradient, Damping, Dense, Gmres, Jacobi, LinearOperator, LinearSolver, Minres,
+    Neumann, Normal, Nystrom, Richardson,
+};
 pub use lower::{
     Accelerated, Backtracking, GradientDescent, Known, LowerSolver, PowerIteration, Smoothness,
 };
-pub use observe::{Failure, Level, Observer, Report};
+pub use observe::{Cause, Failure, Level, Observer, Report};
 pub use problem::{BilevelProblem, Differentiable, TwiceDifferentiable};
 pub use solution::{Outcome, Solution, Status};
 pub use vector::Vector;

@@ -15,29 +15,60 @@ pub struct Report {
     pub learning_rate: f64,
     /// How the lower solve ended; residual `‖∇y g‖`.
     pub lower: Outcome,
-    /// How the adjoint's solve ended; residual `‖∇²yy g · q − ∇y f‖`.
-    pub adjoint: Outcome,
-    /// Set if the step was not taken because a number was not finite.
+    /// How the adjoint's solve ended, if the estimator makes one; residual `‖∇²yy g · q − ∇y f‖`.
+    pub adjoint: Option<Outcome>,
+    /// Set if the step was not taken because its numbers are of no use.
     pub failure: Option<Failure>,
 }
 
-/// Where a NaN or an infinity appeared first.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("upper step {step}: {level} is not finite{}", parameter_text(.parameter))]
+/// What went wrong first, and where.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Failure {
-    /// The upper step at which it appeared, from 1.
-    pub step: usize,
     /// The stage at which it appeared.
     pub level: Level,
-    /// Path of the parameter, where there is one to blame.
+    /// What went wrong.
+    pub cause: Cause,
+    /// The step of the lower or linear solver after which it appeared, where that is known.
+    pub iteration: Option<usize>,
+    /// Path of the parameter, where there is one to blame: of y for the lower level, of x else.
     pub parameter: Option<String>,
 }
 
-fn parameter_text(parameter: &Option<String>) -> String {
-    parameter
-        .as_ref()
-        .map(|p| format!(" (parameter `{p}`)"))
-        .unwrap_or_default()
+impl std::error::Error for Failure {}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.cause {
+            Cause::NonFinite => write!(f, "{} is not finite", self.level)?,
+            Cause::Diverged => write!(f, "{} diverged: lower its step size", self.level)?,
+            Cause::Structural if self.level == Level::Lower => {
+                write!(f, "the lower loss does not depend on y")?;
+            }
+            Cause::Structural => write!(
+                f,
+                "{} is structurally zero: neither loss depends on x",
+                self.level
+            )?,
+        }
+        if let Some(iteration) = self.iteration {
+            write!(f, " after its step {iteration}")?;
+        }
+        if let Some(parameter) = &self.parameter {
+            write!(f, " (parameter `{parameter}`)")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why numbers are of no use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// A NaN or an infinity.
+    NonFinite,
+    /// A residual that grows.
+    Diverged,
+    /// A derivative that is zero because nothing connects the two.
+    Structural,
 }
 
 /// The stages of an upper step, in order.

@@ -100,6 +100,27 @@ pub fn non_finite_parameter<B: AutodiffBackend, M: Module<B>>(
     locate.found
 }
 
+/// Paths of the parameters that a backward pass left no gradient for: the loss does not depend on them.
+pub fn unreached<B: AutodiffBackend, M: Module<B>>(
+    module: &M,
+    gradients: &B::Gradients,
+) -> Vec<String> {
+    let mut visitor = Unreached::<B> {
+        path: Path::default(),
+        gradients,
+        found: Vec::new(),
+    };
+    module.visit(&mut visitor);
+    visitor.found
+}
+
+/// Paths of a module's parameters, in the order of [`pack`].
+pub fn paths<B: AutodiffBackend, M: Module<B>>(module: &M) -> Vec<String> {
+    let mut paths = Paths(Path::default(), Vec::new());
+    module.visit(&mut paths);
+    paths.1
+}
+
 /// Every float parameter of a module with its path, frozen ones too: what a file holds.
 pub fn named_values<B: Backend, M: Module<B>>(module: &M) -> BTreeMap<String, TensorData> {
     let mut values = BTreeMap::new();
@@ -311,6 +332,46 @@ impl<B: Backend> ModuleVisitor<B> for Locate {
             if self.found.is_none() && self.column < self.before {
                 self.found = Some(self.path.text());
             }
+        }
+    }
+}
+
+struct Unreached<'a, B: AutodiffBackend> {
+    path: Path,
+    gradients: &'a B::Gradients,
+    found: Vec<String>,
+}
+
+impl<B: AutodiffBackend> ModuleVisitor<B> for Unreached<'_, B> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        if param.is_require_grad() && param.val().grad(self.gradients).is_none() {
+            self.found.push(self.path.text());
+        }
+    }
+}
+
+struct Paths(Path, Vec<String>);
+
+impl<B: Backend> ModuleVisitor<B> for Paths {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.0.enter(name);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.0.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        if param.is_require_grad() {
+            self.1.push(self.0.text());
         }
     }
 }

@@ -5,7 +5,7 @@ use burn::module::{AutodiffModule, Module};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use crate::Vector;
+use crate::{Constants, Vector};
 
 /// A bilevel problem, stated by its two losses.
 ///
@@ -99,6 +99,11 @@ pub trait BilevelProblem {
     /// and its own stopping test.
     fn systems<B: Backend>(&self, _y: &Self::Lower<B>) -> usize {
         1
+    }
+
+    /// What is known of the losses' smoothness, for error bounds; nothing unless overridden.
+    fn constants<B: Backend>(&self, _x: &Self::Upper<B>, _batch: &Self::Batch<B>) -> Constants {
+        Constants::default()
     }
 }
 

@@ -13,6 +13,8 @@ pub enum Status {
     MaxSteps,
     /// The method cannot go on: a curvature `pᵀAp ≤ 0`, or a step size that shrank to nothing.
     Breakdown,
+    /// The residual grows: the step size is too large. The value is where the iteration started.
+    Diverged,
     /// A NaN or an infinity appeared; the value is the last one known to be good.
     NonFinite,
 }
@@ -27,8 +29,16 @@ impl Status {
                 "the lower Hessian is not positive definite here: solve the lower problem further, \
                  or add damping"
             }
+            Status::Diverged => "lower the step size: it must be below 2 / (largest eigenvalue)",
             Status::NonFinite => "lower the learning rate or the step size, and look at the data",
         }
+    }
+}
+
+impl Status {
+    /// Whether the value is of no use: it diverged, or is not finite.
+    pub fn is_failure(self) -> bool {
+        self >= Status::Diverged
     }
 }
 
@@ -38,6 +48,7 @@ impl fmt::Display for Status {
             Status::Converged => "converged",
             Status::MaxSteps => "max_steps",
             Status::Breakdown => "breakdown",
+            Status::Diverged => "diverged",
             Status::NonFinite => "non_finite",
         })
     }

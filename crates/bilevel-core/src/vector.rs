@@ -22,6 +22,20 @@ pub fn norm<B: Backend>(a: Vector<B>) -> Vector<B> {
     a.square().sum_dim(1).sqrt()
 }
 
+/// `a / b` entry by entry, zero where `b` is.
+pub(crate) fn quotient<B: Backend>(a: Vector<B>, b: Vector<B>) -> Vector<B> {
+    let zero = b.clone().equal_elem(0.0).expand(a.shape());
+    (a / b).mask_fill(zero, 0.0)
+}
+
+/// Whether every entry is finite. One read from the device.
+pub(crate) fn is_finite<B: Backend>(a: Vector<B>) -> bool {
+    // 0 · v is 0 for finite v and NaN else; norms overflow before entries do.
+    read((a * 0.0).sum_dim(1))
+        .iter()
+        .all(|zero| zero.is_finite())
+}
+
 /// Reads a vector back from the device, row by row. This waits for the device.
 pub fn read<B: Backend>(a: Vector<B>) -> Vec<f64> {
     a.into_data().iter::<f64>().collect()

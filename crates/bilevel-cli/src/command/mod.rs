@@ -1,12 +1,18 @@
 //! What the tool does: one file a command.
 
+mod audit;
+mod compare;
 mod denoise;
 mod evaluate;
 mod train;
 
+pub(crate) use audit::audit;
+pub(crate) use compare::compare;
 pub(crate) use denoise::denoise;
 pub(crate) use evaluate::evaluate;
 pub(crate) use train::train;
+
+use std::time::Duration;
 
 use bilevel_data::{GrayImage, NamedImage, add_gaussian_noise};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -25,4 +31,14 @@ fn bar(length: usize, what: &'static str) -> ProgressBar {
     ProgressBar::new(length as u64)
         .with_style(style.expect("a valid template"))
         .with_prefix(what)
+}
+
+/// A sign of life for work whose length is not known.
+fn spinner(what: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{prefix} [{elapsed_precise}] {spinner}");
+    let spinner = ProgressBar::new_spinner()
+        .with_style(style.expect("a valid template"))
+        .with_prefix(what);
+    spinner.enable_steady_tick(Duration::from_millis(250));
+    spinner
 }

@@ -88,9 +88,9 @@ pub(crate) fn train<B: Backend>(
             );
             return Ok(ExitCode::from(if interrupt::pressed() { 130 } else { 0 }));
         }
-        End::Failed(failure) => {
+        End::Failed { step, failure } => {
             eprintln!(
-                "error: {failure}; the state after step {} is saved in {}: {}",
+                "error: upper step {step}: {failure}; the state after step {} is saved in {}: {}",
                 outcome.progress.step,
                 run.path().display(),
                 Status::NonFinite.advice()
@@ -118,8 +118,8 @@ enum End {
     Done,
     /// Ctrl-C or `--stop-after`.
     Stopped,
-    /// A number was not finite.
-    Failed(Failure),
+    /// The numbers of an upper step were of no use.
+    Failed { step: usize, failure: Failure },
 }
 
 /// Where training ended.
@@ -154,7 +154,10 @@ fn learn<B: Backend>(
         let report;
         (training, report) = training.step();
         if let Some(failure) = report.failure {
-            end = End::Failed(failure);
+            end = End::Failed {
+                step: report.step,
+                failure,
+            };
             break;
         }
         progress.step = training.step_count();

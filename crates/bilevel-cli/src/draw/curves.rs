@@ -1,27 +1,21 @@
 //! The course of a training: loss and validation PSNR over the upper steps.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
-use plotters::prelude::{DrawingBackend, IntoDrawingArea, RGBColor, SVGBackend, WHITE};
+use plotters::prelude::{DrawingBackend, RGBColor};
 
 use super::axis::{Axis, drawable};
-use super::canvas::Canvas;
-use super::medium::{Area, Medium, failure};
+use super::mark::Mark;
+use super::medium::{Area, Medium};
 use super::panel::{Line, Panel};
-use super::save::save;
+use super::plot::{Plot, save_plot};
 use super::trend::running_median;
 
-/// Width of the picture in units, one pixel of the SVG at its own size.
-const WIDTH: u32 = 900;
 /// Height of the panel with the loss, in units.
 const LOSS_HEIGHT: u32 = 280;
 /// Height of the panel with the PSNR and the labels of the x axis, in units.
 const PSNR_HEIGHT: u32 = 320;
-/// Pixels of the PNG file per unit, for dense screens.
-const PNG_SCALE: u32 = 2;
-/// The PNG is drawn this much larger and averaged down, so that sloping lines are smooth.
-const OVERSAMPLING: u32 = 2;
 
 const BLUE: RGBColor = RGBColor(31, 95, 168);
 const PALE_BLUE: RGBColor = RGBColor(176, 206, 236);
@@ -45,35 +39,23 @@ pub(crate) struct CurvePoint {
 /// below, the PSNR.
 /// Values that are not finite (or beyond ±1e100) are left out; a panel without any value says so.
 pub(crate) fn training_curves(points: &[CurvePoint], stem: &Path) -> Result<()> {
-    let (width, height) = (WIDTH, LOSS_HEIGHT + PSNR_HEIGHT);
-    let mut svg = String::new();
-    let area = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
-    draw(points, area, Medium::SVG)?;
-    save(&with_suffix(stem, ".svg"), svg.as_bytes())?;
-
-    let scale = PNG_SCALE * OVERSAMPLING;
-    let mut canvas = Canvas::new(width * scale, height * scale);
-    draw(points, canvas.area(), Medium::bitmap(scale as i32))?;
-    canvas
-        .shrunk(OVERSAMPLING)
-        .save_png(&with_suffix(stem, ".png"))
+    save_plot(&Curves { points }, stem)
 }
 
-/// The path with `suffix` behind it; a point in the stem's own name is not an extension.
-fn with_suffix(stem: &Path, suffix: &str) -> PathBuf {
-    let mut path = stem.as_os_str().to_owned();
-    path.push(suffix);
-    path.into()
+struct Curves<'a> {
+    points: &'a [CurvePoint],
 }
 
-fn draw<DB: DrawingBackend>(points: &[CurvePoint], area: Area<DB>, medium: Medium) -> Result<()> {
-    let steps: Vec<f64> = points.iter().map(|point| point.step as f64).collect();
-    let x = Axis::counting(&steps);
-    area.fill(&WHITE).map_err(failure)?;
-    let (above, below) = area.split_vertically(medium.pixels(LOSS_HEIGHT as i32));
-    loss_panel(points).draw(&x, &above, medium)?;
-    psnr_panel(points).draw(&x, &below, medium)?;
-    area.present().map_err(failure)
+impl Plot for Curves<'_> {
+    const SIZE: (u32, u32) = (900, LOSS_HEIGHT + PSNR_HEIGHT);
+
+    fn draw<DB: DrawingBackend>(&self, area: &Area<DB>, medium: Medium) -> Result<()> {
+        let steps: Vec<f64> = self.points.iter().map(|point| point.step as f64).collect();
+        let x = Axis::counting(&steps);
+        let (above, below) = area.split_vertically(medium.pixels(LOSS_HEIGHT as i32));
+        loss_panel(self.points).draw(&x, &above, medium)?;
+        psnr_panel(self.points).draw(&x, &below, medium)
+    }
 }
 
 fn loss_panel(points: &[CurvePoint]) -> Panel {
@@ -89,7 +71,7 @@ fn loss_panel(points: &[CurvePoint]) -> Panel {
         points: steps.iter().copied().zip(values).collect(),
         colour,
         width,
-        marked: steps.len() == 1,
+        mark: (steps.len() == 1).then_some(Mark::Disc),
         legend: legend.to_string(),
     };
     let lines = if window == 1 {
@@ -134,7 +116,7 @@ fn psnr_panel(points: &[CurvePoint]) -> Panel {
             .collect(),
         colour: RED,
         width: 2,
-        marked: true,
+        mark: Some(Mark::Disc),
         legend: legend.unwrap_or_default(),
     };
     Panel {
@@ -148,6 +130,7 @@ fn psnr_panel(points: &[CurvePoint]) -> Panel {
 
 #[cfg(test)]
 mod tests {
+    use super::super::plot::with_suffix;
     use super::*;
 
     fn point(step: usize, loss: f64, validation_psnr: Option<f64>) -> CurvePoint {

@@ -1,10 +1,11 @@
-//! Pictures of results: comparison sheets, learned filters and training curves.
+//! Pictures of results: comparison sheets, learned filters and curves.
 //!
 //! | function | shows | file |
 //! | --- | --- | --- |
 //! | [`comparison_sheet`] | images side by side, a caption under each | PNG |
 //! | [`filter_picture`] | learned filters, the most influential first | PNG |
 //! | [`training_curves`] | loss and validation PSNR over the upper steps | SVG and PNG |
+//! | [`tradeoff_curves`] | error against work, time and memory | SVG and PNG |
 //!
 //! Each takes plain values, knows nothing of Burn or of the commands, and writes each file whole or
 //! not at all.
@@ -14,14 +15,18 @@ mod canvas;
 mod curves;
 mod filters;
 mod font;
+mod mark;
 mod medium;
 mod panel;
+mod plot;
 mod save;
 mod sheet;
 mod text;
+mod tradeoff;
 mod trend;
 
 pub(crate) use curves::{CurvePoint, training_curves};
 pub(crate) use filters::{Filter, filter_picture};
 pub(crate) use save::save;
 pub(crate) use sheet::{SheetCell, SheetRow, comparison_sheet};
+pub(crate) use tradeoff::{TradeoffFamily, TradeoffPoint, TradeoffSeries, tradeoff_curves};

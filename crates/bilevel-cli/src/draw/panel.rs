@@ -2,12 +2,11 @@
 
 use anyhow::Result;
 use plotters::coord::ranged1d::ValueFormatter;
-use plotters::prelude::{
-    ChartBuilder, Circle, Color, DrawingBackend, LineSeries, PathElement, RGBColor,
-};
+use plotters::prelude::{ChartBuilder, Color, DrawingBackend, LineSeries, PathElement, RGBColor};
 use plotters::style::text_anchor::HPos;
 
 use super::axis::Axis;
+use super::mark::Mark;
 use super::medium::{Area, Medium, Text, failure};
 use super::text;
 
@@ -19,16 +18,17 @@ const RIGHT: i32 = 24;
 const TITLE: i32 = 40;
 /// Height of the tick labels and the name of the x axis.
 const TICK_LABELS: i32 = 44;
-/// Radius of a mark.
-const MARK: i32 = 4;
 /// Length of a line's sample in the legend.
 const SAMPLE: i32 = 26;
 
 const TITLE_EM: f64 = 17.0;
-const LABEL_EM: f64 = 13.0;
+/// Size of labels and legends.
+pub(super) const LABEL_EM: f64 = 13.0;
 
-const INK: RGBColor = RGBColor(34, 34, 34);
-const FAINT: RGBColor = RGBColor(96, 96, 96);
+/// Colour of titles and labels.
+pub(super) const INK: RGBColor = RGBColor(34, 34, 34);
+/// Colour of axes and legends.
+pub(super) const FAINT: RGBColor = RGBColor(96, 96, 96);
 const GRID: RGBColor = RGBColor(228, 228, 228);
 
 /// A chart over an x axis that it may share with others.
@@ -50,8 +50,9 @@ pub(crate) struct Line {
     pub(crate) colour: RGBColor,
     /// Width in units.
     pub(crate) width: u32,
-    /// Whether each point has a mark.
-    pub(crate) marked: bool,
+    /// The mark of each point.
+    pub(crate) mark: Option<Mark>,
+    /// Its name beside the title; empty if it is named elsewhere.
     pub(crate) legend: String,
 }
 
@@ -95,9 +96,12 @@ impl Panel {
             let style = line.colour.stroke_width(medium.stroke(line.width));
             let series = LineSeries::new(line.points.iter().copied(), style);
             chart.draw_series(series).map_err(failure)?;
-            if line.marked {
-                let marks = line.points.iter().map(|&point| line.mark(point, medium));
-                chart.draw_series(marks).map_err(failure)?;
+            if let Some(mark) = line.mark {
+                let (left, top) = area.get_base_pixel();
+                for point in &line.points {
+                    let (x, y) = chart.backend_coord(point);
+                    mark.draw(area, (x - left, y - top), line.colour, medium)?;
+                }
             }
         }
         self.draw_texts(area, medium)
@@ -124,7 +128,12 @@ impl Panel {
             return medium.write(area, label("no finite values"), middle, HPos::Center);
         }
         let mut right = width - RIGHT;
-        for line in self.lines.iter().rev() {
+        for line in self
+            .lines
+            .iter()
+            .rev()
+            .filter(|line| !line.legend.is_empty())
+        {
             medium.write(area, label(&line.legend), (right, baseline), HPos::Right)?;
             right -= text::width(&line.legend, LABEL_EM) as i32 + 8;
             line.draw_sample(area, (right, baseline - 4), medium)?;
@@ -135,12 +144,8 @@ impl Panel {
 }
 
 impl Line {
-    fn mark<C>(&self, place: C, medium: Medium) -> Circle<C, i32> {
-        Circle::new(place, medium.pixels(MARK), self.colour.filled())
-    }
-
     /// Draws the line's sample in the legend, its right end at `(x, y)` in units.
-    fn draw_sample<DB: DrawingBackend>(
+    pub(crate) fn draw_sample<DB: DrawingBackend>(
         &self,
         area: &Area<DB>,
         (x, y): (i32, i32),
@@ -150,9 +155,8 @@ impl Line {
         let style = self.colour.stroke_width(medium.stroke(self.width));
         area.draw(&PathElement::new([place(x - SAMPLE), place(x)], style))
             .map_err(failure)?;
-        if self.marked {
-            area.draw(&self.mark(place(x - SAMPLE / 2), medium))
-                .map_err(failure)?;
+        if let Some(mark) = self.mark {
+            mark.draw(area, place(x - SAMPLE / 2), self.colour, medium)?;
         }
         Ok(())
     }

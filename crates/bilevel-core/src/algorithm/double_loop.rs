@@ -5,8 +5,8 @@ use burn::module::AutodiffModule;
 use burn::optim::Optimizer;
 use burn::tensor::backend::Backend;
 
-use crate::observe::{Failure, Level};
-use crate::parameters::{non_finite_parameter, unpack_gradients};
+use crate::observe::{Cause, Failure, Level};
+use crate::parameters::{non_finite_parameter, unpack, unpack_gradients};
 use crate::vector::{norm, read};
 use crate::{
     Differentiable, Estimate, Hypergradient, LowerSolver, Observer, Outcome, Point, Report, Status,
@@ -101,10 +101,14 @@ impl<B: Backend, P: Differentiable<B>> Clone for Task<B, P> {
     }
 }
 
+fn not_lower(failure: &Failure) -> bool {
+    failure.level != Level::Lower
+}
+
 impl<P: Sync, L: Sync, H: Sync> DoubleLoop<P, L, H> {
     /// One upper step on `tasks`, which come back with their solvers advanced.
     ///
-    /// If a number on the way is not finite, state and tasks come back as they were and the report
+    /// If the numbers on the way are of no use, state and tasks come back as they were and the report
     /// says where ([`Report::failure`]).
     ///
     /// # Panics
@@ -126,17 +130,24 @@ impl<P: Sync, L: Sync, H: Sync> DoubleLoop<P, L, H> {
         let step = state.step + 1;
         // Each thread has leaves of its own: graphs that share one are locked together.
         let fresh = || P::Upper::<Tape<B>>::from_inner(state.x.valid());
-        let work = tasks.iter().map(|task| (fresh(), task.clone())).collect();
-        let solved = parallel::map(work, |(x, task)| self.solve(x, task));
+        let numbers = (step * tasks.len()) as u64..;
+        let work = numbers
+            .zip(&tasks)
+            .map(|(number, task)| (number, fresh(), task.clone()));
+        let solved = parallel::map(work.collect(), |(number, x, task)| {
+            self.solve(number, x, task)
+        });
 
         let count = solved.len() as f64;
         let mut next = Vec::with_capacity(solved.len());
         let (mut lower, mut adjoint) = (Vec::new(), Vec::new());
         let mut upper_loss = 0.0;
         let mut gradient: Option<Vector<B>> = None;
+        let mut failure = None;
         for (task, outcome, estimate) in solved {
             lower.push(outcome);
-            adjoint.push(estimate.adjoint_outcome);
+            adjoint.extend(estimate.certificate.adjoint);
+            failure = failure.or(estimate.failure);
             upper_loss += estimate.loss / count;
             let share = estimate.gradient / count;
             gradient = Some(gradient.map_or(share.clone(), |sum| sum + share));
@@ -146,22 +157,19 @@ impl<P: Sync, L: Sync, H: Sync> DoubleLoop<P, L, H> {
             });
         }
         let gradient = gradient.expect("there is a task");
-        let (lower, adjoint) = (Outcome::worst(&lower), Outcome::worst(&adjoint));
+        let lower = Outcome::worst(&lower);
+        let adjoint = (!adjoint.is_empty()).then(|| Outcome::worst(&adjoint));
         let hypergradient_norm = read(norm(gradient.clone()))[0];
 
-        let level = [
-            (Level::Lower, lower.status != Status::NonFinite),
-            (Level::UpperLoss, upper_loss.is_finite()),
-            (Level::Adjoint, adjoint.status != Status::NonFinite),
-            (Level::Hypergradient, hypergradient_norm.is_finite()),
-        ]
-        .into_iter()
-        .find_map(|(level, finite)| (!finite).then_some(level));
-        let failure = level.map(|level| Failure {
-            step,
-            level,
-            parameter: non_finite_parameter::<Tape<B>, _>(&state.x, gradient.clone()),
-        });
+        // A lower solver that fails gives back its last good y, at which the estimate may be sound.
+        if lower.status == Status::NonFinite && failure.as_ref().is_none_or(not_lower) {
+            failure = Some(Failure {
+                level: Level::Lower,
+                cause: Cause::NonFinite,
+                iteration: Some(lower.steps),
+                parameter: non_finite_parameter::<Tape<B>, _>(&state.x, gradient.clone()),
+            });
+        }
         let report = Report {
             step,
             upper_loss,
@@ -208,8 +216,13 @@ impl<P: Sync, L: Sync, H: Sync> DoubleLoop<P, L, H> {
         (state, tasks)
     }
 
-    /// The lower solve and the estimate for one task.
-    fn solve<B>(&self, x: P::Upper<Tape<B>>, task: Task<B, P>) -> (Task<B, P>, Outcome, Estimate<B>)
+    /// The lower solve and the estimate for one task; `number` is another one in every call of a run.
+    fn solve<B>(
+        &self,
+        number: u64,
+        x: P::Upper<Tape<B>>,
+        task: Task<B, P>,
+    ) -> (Task<B, P>, Outcome, Estimate<B>)
     where
         B: Backend,
         P: Differentiable<B>,
@@ -229,12 +242,13 @@ impl<P: Sync, L: Sync, H: Sync> DoubleLoop<P, L, H> {
                 ..start
             },
             task.adjoint,
+            number,
         );
         let outcome = y.outcome();
         (
             Task {
                 batch: task.batch,
-                y: y.value,
+                y: unpack::<Tape<B>, _>(y.value, estimate.y.clone()),
                 adjoint: None,
             },
             outcome,

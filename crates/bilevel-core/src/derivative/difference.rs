@@ -1,9 +1,11 @@
 //! Hessian products by central differences of gradients.
 
+use bilevel_backend::Tape;
 use burn::tensor::backend::Backend;
 
 use super::{LowerHessian, LowerObjective, Point, SecondOrder};
-use crate::vector::{epsilon, norm};
+use crate::parameters::{pack, unpack};
+use crate::vector::{epsilon, norm, quotient};
 use crate::{Differentiable, LinearOperator, Vector};
 
 /// Approximate second derivatives from two gradients.
@@ -41,6 +43,7 @@ impl<B: Backend, P: Differentiable<B>> SecondOrder<B, P> for CentralDifference {
             objective,
             y,
             scale,
+            step: self.step,
         })
     }
 }
@@ -52,6 +55,7 @@ struct At<'a, B: Backend, P: Differentiable<B>> {
     y: Vector<B>,
     /// `step · (1 + ‖y‖)`: `[systems, 1]`.
     scale: Vector<B>,
+    step: f64,
 }
 
 impl<B: Backend, P: Differentiable<B>> At<'_, B, P> {
@@ -59,12 +63,6 @@ impl<B: Backend, P: Differentiable<B>> At<'_, B, P> {
     fn both_sides(&self, ev: Vector<B>) -> [Vector<B>; 2] {
         [self.y.clone() + ev.clone(), self.y.clone() - ev]
     }
-}
-
-/// `a / b`, zero where `b` is.
-fn quotient<B: Backend>(a: Vector<B>, b: Vector<B>) -> Vector<B> {
-    let zero = b.clone().equal_elem(0.0);
-    (a / b).mask_fill(zero, 0.0)
 }
 
 impl<B: Backend, P: Differentiable<B>> LinearOperator<B> for At<'_, B, P> {
@@ -78,6 +76,10 @@ impl<B: Backend, P: Differentiable<B>> LinearOperator<B> for At<'_, B, P> {
 
 impl<B: Backend, P: Differentiable<B>> LowerHessian<B> for At<'_, B, P> {
     fn cross(&self, v: Vector<B>) -> Vector<B> {
+        self.both(v).1
+    }
+
+    fn both(&self, v: Vector<B>) -> (Vector<B>, Vector<B>) {
         // The rows add up in ∇x g, so they share one e: the one that suits the longest row.
         let size = norm(v.clone()).max_dim(0);
         let scale = self.scale.clone().min_dim(0);
@@ -89,8 +91,31 @@ impl<B: Backend, P: Differentiable<B>> LowerHessian<B> for At<'_, B, P> {
                 ..self.point
             }
             .lower_gradients()
-            .x
+        });
+        let per_length = size / (scale * 2.0);
+        (
+            (plus.y - minus.y) * per_length.clone(),
+            (plus.x - minus.x) * per_length,
+        )
+    }
+
+    fn cross_transposed(&self, u: Vector<B>) -> Vector<B> {
+        let x = pack::<Tape<B>, _>(self.point.x, 1);
+        let size = norm(u.clone());
+        let scale = (norm(x.clone()) + 1.0) * self.step;
+        let eu = u * quotient(scale.clone(), size.clone());
+        let [plus, minus] = [x.clone() + eu.clone(), x - eu].map(|x| {
+            let x = unpack::<Tape<B>, _>(self.point.x.clone(), x);
+            let moved = Point {
+                x: &x,
+                ..self.point
+            };
+            LowerObjective::new(moved).gradient(self.y.clone())
         });
         (plus - minus) * (size / (scale * 2.0))
+    }
+
+    fn gradient(&self) -> Vector<B> {
+        self.objective.gradient(self.y.clone())
     }
 }

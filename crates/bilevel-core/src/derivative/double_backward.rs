@@ -1,5 +1,7 @@
 //! Hessian products by differentiating the backward pass.
 
+use std::cell::OnceCell;
+
 use bilevel_backend::Tape;
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::Tensor;
@@ -17,7 +19,8 @@ use crate::{LinearOperator, TwiceDifferentiable, Vector};
 ///
 /// The inner tape records the backward pass of the outer one, so `s.backward()` on the inner tape
 /// gives both products. A Hessian product costs about 2.2 gradients (the tape is recorded anew each
-/// time: Burn's `backward` consumes it), the cross term as much and the gradient in x.
+/// time: Burn's `backward` consumes it), the cross term as much and the gradient in x. The transposed
+/// cross term exchanges the roles of x and y.
 ///
 /// Needs every operation of `g` to be twice differentiable on [`Tape`].
 ///
@@ -31,6 +34,7 @@ impl<B: Backend, P: TwiceDifferentiable<B>> SecondOrder<B, P> for DoubleBackward
         Box::new(At {
             point,
             constant_x: point.x.clone().no_grad(),
+            gradient: OnceCell::new(),
         })
     }
 }
@@ -38,6 +42,8 @@ impl<B: Backend, P: TwiceDifferentiable<B>> SecondOrder<B, P> for DoubleBackward
 struct At<'a, B: Backend, P: TwiceDifferentiable<B>> {
     point: Point<'a, B, P>,
     constant_x: P::Upper<Tape<B>>,
+    /// `∇y g`, a by-product of the first pass.
+    gradient: OnceCell<Vector<B>>,
 }
 
 /// Records what the backward pass on `Tape<B>` cannot see.
@@ -58,6 +64,7 @@ impl<B: Backend, P: TwiceDifferentiable<B>> At<'_, B, P> {
         let y = P::Lower::<Outer<B>>::from_inner(y.clone());
         let gradients = problem.lower_loss(&x, &y, &batch).backward();
         let gy = pack_gradients::<Outer<B>, _>(&y, &gradients, systems);
+        self.gradient.get_or_init(|| gy.clone().inner());
         (gy * Tensor::from_inner(v)).sum().backward()
     }
 }
@@ -73,5 +80,30 @@ impl<B: Backend, P: TwiceDifferentiable<B>> LowerHessian<B> for At<'_, B, P> {
     fn cross(&self, v: Vector<B>) -> Vector<B> {
         let gradients = self.backward(self.point.x, v);
         pack_gradients::<Tape<B>, _>(self.point.x, &gradients, 1)
+    }
+
+    fn cross_transposed(&self, u: Vector<B>) -> Vector<B> {
+        let Point { problem, x, y, .. } = self.point;
+        let batch = P::Batch::<Outer<B>>::from_inner(self.point.lifted_batch());
+        // The outer tape needs gradients in x only.
+        let upper = P::Upper::<Outer<B>>::from_inner(x.clone());
+        let lower = P::Lower::<Outer<B>>::from_inner(y.clone()).no_grad();
+        let gradients = problem.lower_loss(&upper, &lower, &batch).backward();
+        let gx = pack_gradients::<Outer<B>, _>(&upper, &gradients, 1);
+        let gradients = (gx * Tensor::from_inner(u)).sum().backward();
+        pack_gradients::<Tape<B>, _>(y, &gradients, self.point.systems())
+    }
+
+    fn gradient(&self) -> Vector<B> {
+        let compute = || self.point.lower_gradients().y;
+        self.gradient.get_or_init(compute).clone()
+    }
+
+    fn both(&self, v: Vector<B>) -> (Vector<B>, Vector<B>) {
+        let gradients = self.backward(self.point.x, v);
+        (
+            pack_gradients::<Tape<B>, _>(self.point.y, &gradients, self.point.systems()),
+            pack_gradients::<Tape<B>, _>(self.point.x, &gradients, 1),
+        )
     }
 }

@@ -5,7 +5,7 @@ use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use crate::parameters::pack_gradients;
+use crate::parameters::{pack_gradients, unreached};
 use crate::{Differentiable, Vector};
 
 /// A problem, a point `(x, y)` and the data it is looked at on.
@@ -40,6 +40,28 @@ pub struct LossGradients<B: Backend> {
     pub y: Vector<B>,
 }
 
+/// Paths of the parameters that a loss does not depend on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unreached {
+    /// Parameters of x that `f` does not see: no direct term.
+    pub upper_loss_in_x: Vec<String>,
+    /// Parameters of y that `f` does not see.
+    pub upper_loss_in_y: Vec<String>,
+    /// Parameters of x that `g` does not see: `y*` does not depend on them.
+    pub lower_loss_in_x: Vec<String>,
+    /// Parameters of y that `g` does not see: nothing determines them.
+    pub lower_loss_in_y: Vec<String>,
+}
+
+impl Unreached {
+    /// Parameters of x that neither loss sees: their hypergradient is zero whatever their value.
+    pub fn without_hypergradient(&self) -> Vec<String> {
+        let lower = &self.lower_loss_in_x;
+        let both = self.upper_loss_in_x.iter().filter(|x| lower.contains(x));
+        both.cloned().collect()
+    }
+}
+
 impl<B: Backend, P: Differentiable<B>> Point<'_, B, P> {
     /// How many independent lower problems there are.
     pub fn systems(&self) -> usize {
@@ -65,6 +87,21 @@ impl<B: Backend, P: Differentiable<B>> Point<'_, B, P> {
             .problem
             .lower_loss(self.x, self.y, &self.lifted_batch());
         self.gradients(loss)
+    }
+
+    /// Which parameters the losses do not depend on. Costs a backward pass of each loss.
+    ///
+    /// By the recording, not by numbers: a gradient that happens to be zero is one.
+    pub fn unreached(&self) -> Unreached {
+        let batch = self.lifted_batch();
+        let f = self.problem.upper_loss(self.x, self.y, &batch).backward();
+        let g = self.problem.lower_loss(self.x, self.y, &batch).backward();
+        Unreached {
+            upper_loss_in_x: unreached::<Tape<B>, _>(self.x, &f),
+            upper_loss_in_y: unreached::<Tape<B>, _>(self.y, &f),
+            lower_loss_in_x: unreached::<Tape<B>, _>(self.x, &g),
+            lower_loss_in_y: unreached::<Tape<B>, _>(self.y, &g),
+        }
     }
 
     fn gradients(&self, loss: Tensor<Tape<B>, 1>) -> LossGradients<B> {

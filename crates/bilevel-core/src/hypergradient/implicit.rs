@@ -2,6 +2,8 @@
 
 use burn::tensor::backend::Backend;
 
+use super::draft::{Adjoint, Draft, fixed, y_of};
+use super::tally::{Counted, Finished, Tally};
 use super::{Estimate, Hypergradient};
 use crate::{Differentiable, LinearSolver, Point, SecondOrder, Vector};
 
@@ -12,8 +14,13 @@ use crate::{Differentiable, LinearSolver, Point, SecondOrder, Vector};
 /// ```
 ///
 /// Exact at `y = y*(x)` with an exact linear solver. With `‖y − y*‖ ≤ ε` and `‖∇²yy g · q − ∇y f‖ ≤ δ`
-/// the error is `O(ε + δ/μ)`. Memory does not grow with the lower solver's steps. Costs one gradient
-/// of `f`, the linear solver's Hessian products and one cross term.
+/// the error is `O(ε + δ/μ)`; [`Bound`](super::Bound) puts a number to it. Memory does not grow with
+/// the lower solver's steps. Costs one gradient of `f`, the linear solver's Hessian products and one
+/// cross term, which comes with the product that checks the residual.
+///
+/// The solver decides the rest: [`ConjugateGradient`](crate::ConjugateGradient) is the default,
+/// [`Neumann`](crate::Neumann) the series of hyperparameter optimization,
+/// [`Nystrom`](crate::Nystrom) the low-rank inverse.
 ///
 /// # References
 /// Pedregosa (2016), "Hyperparameter optimization with approximate gradient", ICML, arXiv:1602.02355;
@@ -34,15 +41,28 @@ where
     D: SecondOrder<B, P>,
     S: LinearSolver<B>,
 {
-    fn estimate(&self, point: Point<'_, B, P>, warm: Option<Vector<B>>) -> Estimate<B> {
+    fn estimate(&self, point: Point<'_, B, P>, warm: Option<Vector<B>>, _seed: u64) -> Estimate<B> {
+        let tally = Tally::new();
         let f = point.upper_gradients();
         let g = self.second_order.at(point);
-        let q = self.solver.solve(&*g, f.y, warm);
-        Estimate {
-            loss: f.loss,
-            gradient: f.x - g.cross(q.value.clone()),
-            adjoint_outcome: q.outcome(),
-            adjoint: Some(q.value),
+        let h = Counted::new(&*g, &tally);
+        let q = self.solver.solve(&h, f.y.clone(), warm);
+        let Finished { product, cross } = h.finished();
+        let y = y_of(point);
+        let memory = fixed(self.solver.vectors(y.dims()[1]), &y);
+        Draft {
+            gradient: f.x.clone() - cross,
+            lower_gradient: g.gradient(),
+            lower: None,
+            adjoint: Some(Adjoint {
+                residual: Some(f.y.clone() - product),
+                outcome: Some(q.outcome()),
+                q: q.value,
+            }),
+            memory,
+            f,
+            y,
         }
+        .finish(point, &tally)
     }
 }

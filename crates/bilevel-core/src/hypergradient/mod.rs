@@ -1,28 +1,107 @@
 //! Estimators of the hypergradient `dF/dx`, `F(x) = f(x, y*(x))`.
+//!
+//! # Which estimator when
+//!
+//! `K`: steps of the estimator or its linear solver; `N`: directions; gradients are of `g` unless said
+//! otherwise, an HVP is a product with `∇²yy g` (about 2.2 gradients), memory is counted in vectors of
+//! the size of `y` beyond the tape of one pass. Every estimator also takes one gradient of `f`.
+//!
+//! | estimator | use it when | gradients | HVPs | memory | error |
+//! |---|---|---|---|---|---|
+//! | [`ImplicitDifferentiation`] + [`ConjugateGradient`] | the lower problem is solved and strongly convex: the default | 0–1 | K + 1 | 6 | `O(ε + δ/μ)`, certified |
+//! | + [`Minres`] | its Hessian is singular or indefinite | 0–1 | K + 1 | 9 | as above |
+//! | + [`Neumann`], [`Richardson`] | η of the lower solver is known, the condition number small | 0–1 | K + 1 | 5 | `(1 − ημ)^K` |
+//! | + [`Nystrom`] | few large eigenvalues; products in parallel | 0–1 | rank + 1 | 2 rank | unseen eigenvalues / ρ |
+//! | [`JacobianFree`] | one product must do, the direction is enough | 0–1 | 1 | 1 | a biased direction |
+//! | [`OneStep`] | online: one lower step an upper step | 2 | 1 | 2 | `(1 − ημ)` of the whole |
+//! | [`Darts`] | the same without second derivatives | 4 | 0 | 2 | + differences |
+//! | [`Unrolled`], all steps kept | few lower steps, start or step sizes matter | K | K | K | `(1 − ημ)^K` |
+//! | [`Unrolled`], last k kept | long solves | K | k | k | `(1 − ημ)^k` |
+//! | [`Unrolled`], in a budget of bytes | long solves, exactly | K to 3K | K | what you give | `(1 − ημ)^K` |
+//! | [`ForwardMode`] | few upper variables | K | K · dim x | dim x | equals [`Unrolled`] |
+//! | [`StochasticNeumann`] | data come in batches | 0 | K random | 3 | bias `(1 − ημ)^K`, variance |
+//! | [`ZerothOrder`] | nothing can be differentiated twice | (N + 1) K | 0 | 2 | variance `dim x / N` |
+//! | [`Penalty`] | as above, smooth lower problem, a second solve is cheap | K + 2 | 0 | 2 | `O(1/λ)` |
+//!
+//! [`ConjugateGradient`]: crate::ConjugateGradient
+//! [`Minres`]: crate::Minres
+//! [`Neumann`]: crate::Neumann
+//! [`Richardson`]: crate::Richardson
+//! [`Nystrom`]: crate::Nystrom
 
+mod certificate;
+mod constants;
+mod darts;
+mod draft;
+mod forward_mode;
 mod implicit;
+mod jacobian_free;
+mod lower_map;
+mod one_step;
+mod penalty;
+mod schedule;
+mod step_size;
+mod stochastic_neumann;
+mod tally;
+mod unrolled;
+mod zeroth_order;
 
+pub use certificate::{Bound, Certificate, Curvature, Evidence, Memory};
+pub use constants::{Constants, Probe};
+pub use darts::Darts;
+pub use forward_mode::ForwardMode;
 pub use implicit::ImplicitDifferentiation;
+pub use jacobian_free::JacobianFree;
+pub use lower_map::{Adam, Descent, HeavyBall, LowerMap, Nesterov, PullBack};
+pub use one_step::OneStep;
+pub use penalty::{Penalized, Penalty};
+pub use schedule::Schedule;
+pub use step_size::{Learned, PerParameter, StepSize};
+pub use stochastic_neumann::{NeumannForm, StochasticNeumann};
+pub use unrolled::{Keep, Unrolled};
+pub use zeroth_order::ZerothOrder;
 
 use burn::tensor::backend::Backend;
 
-use crate::{Differentiable, Outcome, Point, Vector};
+use crate::{Differentiable, Failure, Point, Vector};
 
-/// A hypergradient and how it was come by.
+/// A hypergradient, how it was come by, and how far it can be trusted.
 #[derive(Debug, Clone)]
 pub struct Estimate<B: Backend> {
     /// `f(x, y)`.
     pub loss: f64,
     /// The estimate of `dF/dx`: `[1, dim x]`.
     pub gradient: Vector<B>,
+    /// The y at which it was made, the point's own or where the estimator's steps ended:
+    /// `[systems, dim y]`.
+    pub y: Vector<B>,
     /// The adjoint `q` with `∇²yy g · q = ∇y f`, the next estimate's warm start: `[systems, dim y]`.
     pub adjoint: Option<Vector<B>>,
-    /// How the solve for the adjoint ended.
-    pub adjoint_outcome: Outcome,
+    /// What was measured on the way.
+    pub certificate: Certificate,
+    /// Set if the numbers are of no use, with the reason.
+    pub failure: Option<Failure>,
 }
 
-/// An estimator of the hypergradient at a point whose `y` is (nearly) `y*(x)`.
+/// An estimator of the hypergradient.
+///
+/// All of them may be called at a point whose `y` is (nearly) `y*(x)`. Those that make lower steps of
+/// their own ([`Unrolled`], [`ForwardMode`], [`OneStep`], [`Darts`], [`ZerothOrder`]) begin them at the
+/// point's `y`, which can be any.
 pub trait Hypergradient<B: Backend, P: Differentiable<B>> {
-    /// The estimate at `point`; `warm` is the adjoint of an earlier estimate on the same batch.
-    fn estimate(&self, point: Point<'_, B, P>, warm: Option<Vector<B>>) -> Estimate<B>;
+    /// The estimate at `point`.
+    ///
+    /// `warm` is the adjoint of an earlier estimate on the same batch. `seed` is what the random
+    /// numbers of the estimate depend on, and nothing else: give every estimate another one. Most
+    /// estimators draw none.
+    fn estimate(&self, point: Point<'_, B, P>, warm: Option<Vector<B>>, seed: u64) -> Estimate<B>;
+}
+
+/// A boxed estimator is one.
+impl<B: Backend, P: Differentiable<B>, H: Hypergradient<B, P> + ?Sized> Hypergradient<B, P>
+    for Box<H>
+{
+    fn estimate(&self, point: Point<'_, B, P>, warm: Option<Vector<B>>, seed: u64) -> Estimate<B> {
+        (**self).estimate(point, warm, seed)
+    }
 }

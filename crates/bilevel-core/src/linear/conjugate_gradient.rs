@@ -3,7 +3,7 @@
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Tensor, TensorData};
 
-use super::{LinearOperator, LinearSolver};
+use super::{LinearOperator, LinearSolver, begin};
 use crate::vector::{dot, largest, norm, read};
 use crate::{Solution, Status, Vector};
 
@@ -56,17 +56,9 @@ impl<B: Backend> LinearSolver<B> for ConjugateGradient {
         b: Vector<B>,
         start: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
-        let b_norm = norm(b.clone());
-        let goal = (b_norm.clone() * self.tolerance).square();
+        let goal = (norm(b.clone()) * self.tolerance).square();
         let goals = read(goal.clone());
-        let (mut q, mut r) = match start {
-            None => (b.zeros_like(), b.clone()),
-            Some(q) => {
-                assert_eq!(q.dims(), b.dims(), "start and right side differ in shape");
-                let q = q * b_norm.greater_elem(0.0).float(); // where b = 0 the solution is 0
-                (q.clone(), b.clone() - a.apply(q))
-            }
-        };
+        let (mut q, mut r) = begin(a, &b, start);
         let mut steps = 0;
         let mut broken = vec![false; b.dims()[0]];
         loop {
@@ -84,6 +76,9 @@ impl<B: Backend> LinearSolver<B> for ConjugateGradient {
                 } else {
                     Status::MaxSteps
                 };
+                if steps == 0 {
+                    a.finish(q.clone());
+                }
                 return Solution {
                     value: q,
                     status,
@@ -94,7 +89,7 @@ impl<B: Backend> LinearSolver<B> for ConjugateGradient {
             let sweep = sweep(a, q, r, &goal, &mut broken, self.max_steps - steps);
             steps += sweep.steps;
             q = sweep.value;
-            r = b.clone() - a.apply(q.clone());
+            r = b.clone() - a.finish(q.clone());
             if sweep.non_finite {
                 let residual = largest(&read(norm(r)));
                 return Solution {
@@ -105,6 +100,10 @@ impl<B: Backend> LinearSolver<B> for ConjugateGradient {
                 };
             }
         }
+    }
+
+    fn vectors(&self, _: usize) -> usize {
+        6 // q, the best q, r, p, A p, b
     }
 }
 

@@ -1,7 +1,7 @@
 use bilevel_core::parameters::pack;
 use bilevel_core::{
     Accelerated, ConjugateGradient, Differentiable, DoubleBackward, DoubleLoop, GradientDescent,
-    ImplicitDifferentiation, Known, Level, Report, State, Status, Tape, Task,
+    ImplicitDifferentiation, Known, Level, Outcome, Report, State, Status, Tape, Task,
 };
 use burn::module::Param;
 use burn::optim::SgdConfig;
@@ -141,11 +141,15 @@ fn the_second_step_starts_warm() {
         "{first:?} {second:?}"
     );
     assert!(
-        second.adjoint.steps < first.adjoint.steps,
+        adjoint(&second).steps < adjoint(&first).steps,
         "{first:?} {second:?}"
     );
     assert_eq!(second.lower.status, Status::Converged);
-    assert_eq!(second.adjoint.status, Status::Converged);
+    assert_eq!(adjoint(&second).status, Status::Converged);
+}
+
+fn adjoint(report: &Report) -> Outcome {
+    report.adjoint.expect("an adjoint")
 }
 
 fn number(value: f64) -> Param<burn::tensor::Tensor<Tape<B>, 1>> {
@@ -157,12 +161,32 @@ fn number(value: f64) -> Param<burn::tensor::Tensor<Tape<B>, 1>> {
 #[test]
 fn a_nan_stops_the_run_where_it_appears() {
     let cases = [
-        (Level::Lower, 0.6, 4),
-        (Level::UpperLoss, 0.6, 4),
-        (Level::Adjoint, 0.6, 4),
-        (Level::Hypergradient, 0.5, 3),
+        (
+            Level::Lower,
+            0.6,
+            4,
+            "the lower solve is not finite (parameter `x`)",
+        ),
+        (
+            Level::UpperLoss,
+            0.6,
+            4,
+            "the upper loss is not finite (parameter `b`)",
+        ),
+        (
+            Level::Adjoint,
+            0.5,
+            3,
+            "the adjoint is not finite after its step 0 (parameter `b`)",
+        ),
+        (
+            Level::Hypergradient,
+            0.5,
+            3,
+            "the hypergradient is not finite (parameter `b`)",
+        ),
     ];
-    for (level, b, failing_step) in cases {
+    for (level, b, failing_step, message) in cases {
         let method = DoubleLoop {
             problem: Fragile { breaks: level },
             lower: GradientDescent {
@@ -195,9 +219,7 @@ fn a_nan_stops_the_run_where_it_appears() {
         let (x_before, y_before) = (upper(&state), ys(&tasks));
         let (state, tasks, report) = method.step(state, tasks, 0.25);
         let failure = report.failure.expect("a failure");
-        assert_eq!((failure.step, failure.level), (failing_step, level));
-        assert_eq!(failure.parameter.as_deref(), Some("b"), "{level}");
-        let message = format!("upper step {failing_step}: {level} is not finite (parameter `b`)");
+        assert_eq!((report.step, failure.level), (failing_step, level));
         assert_eq!(failure.to_string(), message);
         // State and tasks are as they were.
         assert_eq!((upper(&state), ys(&tasks)), (x_before, y_before));

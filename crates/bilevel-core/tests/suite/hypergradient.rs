@@ -44,7 +44,7 @@ fn estimate<D: SecondOrder<B, Quadratic>>(
             tolerance: 1e-12,
         },
     };
-    method.estimate(setup.point(), warm)
+    method.estimate(setup.point(), warm, 0)
 }
 
 fn relative_error(estimate: &Estimate<B>, exact: &[f64]) -> f64 {
@@ -58,7 +58,10 @@ fn equals_the_closed_form_of_a_quadratic_problem() {
         let h = estimate(&setup, DoubleBackward, 50, None);
         let error = relative_error(&h, &exact);
         assert!(error < 1e-10, "double backward: {error:.1e}");
-        assert_eq!(h.adjoint_outcome.status, Status::Converged);
+        assert_eq!(
+            h.certificate.adjoint.expect("an adjoint").status,
+            Status::Converged
+        );
 
         // Differences of a quadratic's gradient have no truncation error, but their rounding is too
         // large for a tolerance of 1e-12.
@@ -98,7 +101,7 @@ fn the_adjoint_is_a_warm_start() {
     let (mut setup, _) = solved(8);
     let first = estimate(&setup, DoubleBackward, 50, None);
     let again = estimate(&setup, DoubleBackward, 50, first.adjoint.clone());
-    assert_eq!(again.adjoint_outcome.steps, 0);
+    assert_eq!(again.certificate.adjoint.expect("an adjoint").steps, 0);
 
     // A little further on it is a good start, no more.
     let nearby = setup.y.y.val().inner() + 1e-4;
@@ -110,7 +113,10 @@ fn the_adjoint_is_a_warm_start() {
             tolerance: 1e-3,
         },
     };
-    let steps = |warm| method.estimate(setup.point(), warm).adjoint_outcome.steps;
+    let steps = |warm| {
+        let estimate = method.estimate(setup.point(), warm, 0);
+        estimate.certificate.adjoint.expect("an adjoint").steps
+    };
     let (cold, warm) = (steps(None), steps(first.adjoint));
     assert!(warm < cold, "{warm} {cold}");
 }

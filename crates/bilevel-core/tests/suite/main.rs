@@ -1,14 +1,21 @@
 //! The claims of the crate, tested through its public interface; in `f64` unless a test says
 //! otherwise.
 
+mod audit;
+mod bad_input;
+mod certificate;
+mod closed_forms;
 mod conjugate_gradient;
 mod derivatives;
 mod double_loop;
+mod estimators;
 mod hypergradient;
+mod linear_solvers;
 mod lower;
 mod matrices;
 mod parameters;
 mod problems;
+mod unrolled;
 
 use bilevel_backend::NdArray;
 use bilevel_core::Vector;

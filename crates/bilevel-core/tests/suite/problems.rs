@@ -1,7 +1,7 @@
 //! Problems whose answers are known.
 
 use bilevel_core::parameters::pack;
-use bilevel_core::{BilevelProblem, Differentiable, Level, Point, Solution, Tape, Vector};
+use bilevel_core::{BilevelProblem, Differentiable, Level, Point, Solution, Tape};
 use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
@@ -268,18 +268,10 @@ impl BilevelProblem for Fragile {
         let y = y.x.val();
         let g = (y.clone() - x.a.val()).square() * 0.5;
         match self.breaks {
-            Level::Lower | Level::Adjoint => g + (x.b.val() * y).sqrt() * 0.0,
+            Level::Lower => g + (x.b.val() * y).sqrt() * 0.0,
+            // Its slope √(b y) is there at zero, the slope's slope is not.
+            Level::Adjoint => g + (x.b.val() * y).powf_scalar(1.5) * 0.0,
             Level::UpperLoss | Level::Hypergradient => g,
         }
-    }
-
-    fn lower_gradient<B: Backend>(
-        &self,
-        x: &Pair<B>,
-        y: &Shift<B>,
-        _: &Nothing<B>,
-    ) -> Option<Vector<B>> {
-        // Hides √b from the lower solver: it is left for the Hessian to find.
-        matches!(self.breaks, Level::Adjoint).then(|| (y.x.val() - x.a.val()).unsqueeze::<2>())
     }
 }

@@ -38,6 +38,9 @@ pub trait Regularizer: Clone + Debug {
     ///
     /// Reads the parameters back from the device.
     fn curvature_bound<B: Backend>(&self, x: &Self::Parameters<B>) -> f64;
+
+    /// Whether `R` is convex in the image, whatever its parameters.
+    fn is_convex(&self) -> bool;
 }
 
 /// A regularizer that knows its second derivatives.

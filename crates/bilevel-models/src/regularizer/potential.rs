@@ -44,6 +44,14 @@ impl Potential {
         }
     }
 
+    /// Whether `φ'' ≥ 0` everywhere.
+    pub fn is_convex(self) -> bool {
+        match self {
+            Potential::StudentT => false,
+            Potential::SmoothedAbs => true,
+        }
+    }
+
     /// `max φ''`, reached at `t = 0`.
     pub fn largest_curvature(self) -> f64 {
         match self {

@@ -71,4 +71,8 @@ impl Regularizer for Tv {
         let read = |t: Tensor<B, 1>| t.into_data().iter::<f64>().next().expect("one number");
         8.0 * (read(x.log_weight.val()) - read(x.log_smoothing.val())).exp()
     }
+
+    fn is_convex(&self) -> bool {
+        true
+    }
 }

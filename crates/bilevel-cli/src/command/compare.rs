@@ -1,0 +1,139 @@
+//! `bilevel compare denoise`: all estimators on one problem.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::bar;
+use crate::arguments::CompareArguments;
+use crate::comparison::{Reference, Row, csv, jsonl, table};
+use crate::draw::{TradeoffFamily, TradeoffSeries, save, tradeoff_curves};
+use crate::estimator::{EstimatorName, Family};
+use crate::run_folder::check_writable;
+use crate::small_problem::SmallProblem;
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Comparison<'a> {
+    output: String,
+    crop: usize,
+    images: usize,
+    seed: u64,
+    reference: ReferenceFacts,
+    rows: &'a [Row],
+}
+
+/// How good the reference is.
+#[derive(Debug, Serialize)]
+struct ReferenceFacts {
+    norm: f64,
+    lower_steps: usize,
+    adjoint_residual: f64,
+}
+
+/// Runs the command.
+pub(crate) fn compare(arguments: &CompareArguments) -> Result<ExitCode> {
+    let problem = SmallProblem::new(&arguments.problem, None)?;
+    let files = Files::new(&arguments.output, arguments.overwrite)?;
+    let reference = Reference::new(&problem)?;
+    let names = EstimatorName::value_variants();
+    let progress = bar(
+        names.iter().map(|name| name.budgets().len()).sum(),
+        "comparing",
+    );
+    let mut rows = Vec::new();
+    for &name in names {
+        for &budget in name.budgets() {
+            progress.set_message(name.name());
+            rows.push(reference.measure(name, budget, &problem));
+            progress.inc(1);
+        }
+    }
+    progress.finish_and_clear();
+
+    save(&files.csv, csv(&rows).as_bytes())?;
+    save(&files.jsonl, jsonl(&rows)?.as_bytes())?;
+    tradeoff_curves(&families(&rows), &files.picture)?;
+    if arguments.json {
+        let comparison = Comparison {
+            output: arguments.output.display().to_string(),
+            crop: arguments.problem.crop,
+            images: arguments.problem.images,
+            seed: arguments.problem.seed,
+            reference: ReferenceFacts {
+                norm: reference.norm,
+                lower_steps: reference.lower_steps,
+                adjoint_residual: reference.residual,
+            },
+            rows: &rows,
+        };
+        println!("{}", serde_json::to_string(&comparison)?);
+    } else {
+        println!("{}", table(&rows));
+        println!(
+            "\nlower: steps that solved the lower problem before the estimate (0: it begins at the \
+             noisy image)\nreference: conjugate gradients to {:.0e}, norm {:.6e}\nnumbers and \
+             pictures: {}",
+            reference.residual,
+            reference.norm,
+            arguments.output.display()
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The files of a comparison.
+struct Files {
+    csv: PathBuf,
+    jsonl: PathBuf,
+    /// Without `.svg` or `.png`.
+    picture: PathBuf,
+}
+
+impl Files {
+    /// # Errors
+    /// If the folder already holds a comparison (unless `overwrite`), or cannot be written to.
+    fn new(folder: &Path, overwrite: bool) -> Result<Self> {
+        let file = |end: &str| folder.join(format!("compare{end}"));
+        let old = [".csv", ".jsonl", ".png", ".svg"];
+        if !overwrite && old.iter().any(|end| file(end).exists()) {
+            bail!(
+                "{} already holds a comparison: replace it with --overwrite, or give another \
+                 --output",
+                folder.display()
+            );
+        }
+        check_writable(folder)?;
+        Ok(Self {
+            csv: file(".csv"),
+            jsonl: file(".jsonl"),
+            picture: file(""),
+        })
+    }
+}
+
+/// The rows as the picture wants them.
+fn families(rows: &[Row]) -> Vec<TradeoffFamily> {
+    let series = |family: Family| -> Vec<TradeoffSeries> {
+        rows.chunk_by(|a, b| a.name == b.name)
+            .filter(|rows| rows[0].name.family() == family)
+            .map(|rows| TradeoffSeries {
+                name: rows[0].estimator.clone(),
+                points: rows.iter().map(Row::point).collect(),
+            })
+            .collect()
+    };
+    [
+        ("adjoint system, at the lower solution", Family::Adjoint),
+        ("lower steps, from the noisy image", Family::Steps),
+        ("one step, samples or differences", Family::Cheap),
+    ]
+    .map(|(title, family)| TradeoffFamily {
+        title,
+        series: series(family),
+    })
+    .into()
+}

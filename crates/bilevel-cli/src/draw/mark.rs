@@ -1,0 +1,56 @@
+//! The marks of measured points.
+
+use anyhow::Result;
+use plotters::prelude::{Circle, Color, DrawingBackend, PathElement, Polygon, RGBColor, WHITE};
+
+use super::medium::{Area, Medium, failure};
+
+/// Radius of a mark in units.
+const RADIUS: i32 = 4;
+
+/// The shape of a mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// A filled circle.
+    Disc,
+    /// The outline of a square.
+    Square,
+    /// A filled triangle.
+    Triangle,
+}
+
+impl Mark {
+    /// Draws the mark around a pixel of `area`.
+    pub fn draw<DB: DrawingBackend>(
+        self,
+        area: &Area<DB>,
+        (x, y): (i32, i32),
+        colour: RGBColor,
+        medium: Medium,
+    ) -> Result<()> {
+        let around = |corners: &[(i32, i32)]| -> Vec<(i32, i32)> {
+            let r = medium.pixels(RADIUS);
+            corners
+                .iter()
+                .map(|(a, b)| (x + a * r / 8, y + b * r / 8))
+                .collect()
+        };
+        match self {
+            Mark::Disc => area.draw(&Circle::new((x, y), medium.pixels(RADIUS), colour.filled())),
+            Mark::Square => {
+                let corners = around(&[(-8, -8), (8, -8), (8, 8), (-8, 8), (-8, -8), (8, -8)]);
+                area.draw(&Polygon::new(corners.clone(), WHITE.filled()))
+                    .map_err(failure)?;
+                area.draw(&PathElement::new(
+                    corners,
+                    colour.stroke_width(medium.stroke(2)),
+                ))
+            }
+            Mark::Triangle => {
+                let corners = around(&[(0, -11), (10, 7), (-10, 7)]);
+                area.draw(&Polygon::new(corners, colour.filled()))
+            }
+        }
+        .map_err(failure)
+    }
+}

@@ -1,0 +1,133 @@
+//! How far an estimate can be trusted.
+
+use crate::{Constants, Outcome};
+
+/// What was measured while a hypergradient was estimated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Certificate {
+    /// What the error bound is computed from, system by system.
+    pub evidence: Vec<Evidence>,
+    /// How the estimator's own lower steps ended, if it made any.
+    pub lower: Option<Outcome>,
+    /// How the solve for the adjoint ended, if there was one; residual `‖∇²yy g · q − ∇y f‖`.
+    pub adjoint: Option<Outcome>,
+    /// Gradients of `g` computed.
+    pub gradients: usize,
+    /// Products with `∇²yy g` computed, those that came with a cross term included.
+    pub products: usize,
+    /// Cross terms computed.
+    pub crosses: usize,
+    /// The curvature of `g` along the vectors that were multiplied, if any.
+    pub curvature: Option<Curvature>,
+    /// Vectors kept between the passes.
+    pub memory: Memory,
+    /// The error bound with the constants that the problem states.
+    pub bound: Bound,
+}
+
+/// Norms at the point of one system.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evidence {
+    /// `‖∇y g‖`: how far y is from a solution.
+    pub lower_gradient: f64,
+    /// `‖∇²yy g · q − ∇y f‖`, where the estimate has the form `∇x f − ∇²xy g · q`.
+    pub adjoint_residual: Option<f64>,
+    /// `‖∇y f‖`.
+    pub upper_gradient: f64,
+}
+
+/// Rayleigh quotients `vᵀ ∇²yy g v / vᵀv`: the eigenvalues reach at least this far.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Curvature {
+    /// The smallest seen, an upper bound on the strong convexity `μ`.
+    pub smallest: f64,
+    /// The largest seen, a lower bound on the smoothness `L`.
+    pub largest: f64,
+}
+
+/// Bytes of vectors that an estimator keeps between its passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// Before it began.
+    pub planned: usize,
+    /// The most that were kept at once.
+    pub actual: usize,
+}
+
+/// A bound on `‖estimate − dF/dx‖`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Bound {
+    /// The bound.
+    Known(f64),
+    /// These constants are missing.
+    Missing(Vec<&'static str>),
+    /// The estimate does not have the form that the theorem is about.
+    NotCovered,
+}
+
+impl Certificate {
+    /// The largest `‖∇y g‖` over the systems.
+    pub fn lower_gradient_norm(&self) -> f64 {
+        crate::vector::largest(&self.all(|e| e.lower_gradient))
+    }
+
+    /// The largest `‖∇²yy g · q − ∇y f‖` over the systems, if the estimate has an adjoint.
+    pub fn adjoint_residual(&self) -> Option<f64> {
+        let residuals: Option<Vec<f64>> =
+            self.evidence.iter().map(|e| e.adjoint_residual).collect();
+        residuals.map(|r| crate::vector::largest(&r))
+    }
+
+    fn all(&self, what: impl Fn(&Evidence) -> f64) -> Vec<f64> {
+        self.evidence.iter().map(what).collect()
+    }
+
+    /// The bound for these constants.
+    ///
+    /// ```text
+    /// ε = ‖∇y g‖/μ,   δ = ‖∇²yy g · q − ∇y f‖
+    /// ω = c ε + J δ/μ + (L_J L_f/μ) ε²,   c = L_d + L_f J/μ + (L_H/μ²) ‖∇y f‖ J + L_J ‖∇y f‖/μ
+    /// ```
+    ///
+    /// summed over the systems, whose cross terms add up in the hypergradient. `∇y f` is taken at the
+    /// y of the estimate. Valid while y is where the constants hold.
+    ///
+    /// # References
+    /// Salehi, Mukherjee, Roberts, Ehrhardt (2025), "An Adaptively Inexact First-Order Method for
+    /// Bilevel Optimization with Application to Hyperparameter Learning", SIMODS 7(3),
+    /// arXiv:2308.10098, Theorem 2.1.
+    ///
+    /// # Differences from the paper
+    /// `L_{H⁻¹} = L_H/μ²` is written out, and `L_d ε` is added for an `f` that depends on x directly.
+    pub fn bound_for(&self, constants: &Constants) -> Bound {
+        let deltas: Option<Vec<f64>> = self.evidence.iter().map(|e| e.adjoint_residual).collect();
+        let Some(deltas) = deltas else {
+            return Bound::NotCovered;
+        };
+        let Constants {
+            strong_convexity,
+            upper_smoothness,
+            cross_norm,
+            cross_lipschitz,
+            hessian_lipschitz,
+            direct_lipschitz,
+        } = *constants;
+        let (Some(mu), Some(l_f), Some(j), Some(l_j), Some(l_h), Some(l_d)) = (
+            strong_convexity,
+            upper_smoothness,
+            cross_norm,
+            cross_lipschitz,
+            hessian_lipschitz,
+            direct_lipschitz,
+        ) else {
+            return Bound::Missing(constants.missing());
+        };
+        let omega = |(e, delta): (&Evidence, f64)| {
+            let eps = e.lower_gradient / mu;
+            let p = e.upper_gradient;
+            let c = l_d + l_f * j / mu + l_h / (mu * mu) * p * j + l_j * p / mu;
+            c * eps + j * delta / mu + l_j * l_f / mu * eps * eps
+        };
+        Bound::Known(self.evidence.iter().zip(deltas).map(omega).sum())
+    }
+}

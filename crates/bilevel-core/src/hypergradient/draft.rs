@@ -1,0 +1,195 @@
+//! The last step of every estimator: read the numbers, judge them.
+
+use burn::module::AutodiffModule;
+use burn::tensor::Element;
+use burn::tensor::backend::Backend;
+
+use super::tally::Tally;
+use super::{Bound, Certificate, Curvature, Estimate, Evidence, Memory};
+use crate::observe::{Cause, Failure, Level};
+use crate::parameters::{non_finite_parameter, pack, paths};
+use crate::vector::{norm, read};
+use crate::{Differentiable, LossGradients, Outcome, Point, Status, Tape, Vector};
+
+/// An estimate before its numbers are read from the device.
+pub(super) struct Draft<B: Backend> {
+    /// The losses' gradients at `y`: `f` and its gradients.
+    pub f: LossGradients<B>,
+    /// The hypergradient.
+    pub gradient: Vector<B>,
+    /// Where it was made.
+    pub y: Vector<B>,
+    /// `∇y g` there.
+    pub lower_gradient: Vector<B>,
+    /// How the estimator's own lower steps ended.
+    pub lower: Option<Outcome>,
+    /// The adjoint, its residual and how its solve ended.
+    pub adjoint: Option<Adjoint<B>>,
+    /// Vectors kept.
+    pub memory: Memory,
+}
+
+/// An adjoint `q`.
+pub(super) struct Adjoint<B: Backend> {
+    pub q: Vector<B>,
+    /// `∇y f − ∇²yy g · q`, if it was computed.
+    pub residual: Option<Vector<B>>,
+    /// How its solve ended, if there was one.
+    pub outcome: Option<Outcome>,
+}
+
+impl<B: Backend> Draft<B> {
+    /// The estimate. Two reads from the device: one of all norms, one of the curvature.
+    pub fn finish<P: Differentiable<B>>(
+        self,
+        point: Point<'_, B, P>,
+        tally: &Tally<B>,
+    ) -> Estimate<B> {
+        let upper = norm(self.f.y.clone());
+        let lower = norm(self.lower_gradient.clone());
+        let residual = self.adjoint.as_ref().and_then(|a| a.residual.clone());
+        let has_residual = residual.is_some();
+        let residual = residual.map_or_else(|| upper.zeros_like(), norm);
+        let size = norm(self.gradient.clone()).expand(upper.shape());
+        let rows = read(Vector::cat(vec![lower, upper, residual, size], 1));
+        let evidence: Vec<Evidence> = rows
+            .chunks(4)
+            .map(|row| Evidence {
+                lower_gradient: row[0],
+                adjoint_residual: has_residual.then_some(row[2]),
+                upper_gradient: row[1],
+            })
+            .collect();
+        let size = rows[3];
+        let curvature = tally
+            .seen()
+            .and_then(|seen| Curvature::from_rows(&read(seen)));
+        let adjoint = self.adjoint.as_ref().and_then(|a| a.outcome);
+        let mut certificate = Certificate {
+            evidence,
+            lower: self.lower,
+            adjoint,
+            gradients: tally.gradients.get(),
+            products: tally.products.get(),
+            crosses: tally.crosses.get(),
+            curvature,
+            memory: self.memory,
+            bound: Bound::NotCovered,
+        };
+        // The solver's residual may be of a damped system; this one is of the adjoint's.
+        if let (Some(outcome), Some(residual)) =
+            (certificate.adjoint, certificate.adjoint_residual())
+        {
+            certificate.adjoint = Some(Outcome {
+                residual,
+                ..outcome
+            });
+        }
+        let failure = self.failure(point, &certificate, size);
+        let constants = point.problem.constants(&point.x.valid(), point.batch);
+        certificate.bound = certificate.bound_for(&constants);
+        Estimate {
+            loss: self.f.loss,
+            gradient: self.gradient,
+            y: self.y,
+            adjoint: self.adjoint.map(|a| a.q),
+            certificate,
+            failure,
+        }
+    }
+
+    /// The first thing that is wrong, in the order of the computation.
+    fn failure<P: Differentiable<B>>(
+        &self,
+        point: Point<'_, B, P>,
+        certificate: &Certificate,
+        size: f64,
+    ) -> Option<Failure> {
+        let of_y = |v: &Vector<B>| non_finite_parameter::<Tape<B>, _>(point.y, v.clone());
+        let of_x = |v: &Vector<B>| non_finite_parameter::<Tape<B>, _>(point.x, v.clone());
+        let failure = |level, cause, iteration, parameter| {
+            Some(Failure {
+                level,
+                cause,
+                iteration,
+                parameter,
+            })
+        };
+        let Certificate { lower, adjoint, .. } = certificate;
+        if let Some(lower) = lower
+            && lower.status == Status::NonFinite
+        {
+            let parameter = of_y(&self.y).or_else(|| of_y(&self.lower_gradient));
+            return failure(Level::Lower, Cause::NonFinite, Some(lower.steps), parameter);
+        }
+        if !certificate.lower_gradient_norm().is_finite() {
+            let parameter = of_y(&self.lower_gradient);
+            return failure(Level::Lower, Cause::NonFinite, None, parameter);
+        }
+        if !self.f.loss.is_finite() {
+            let parameter = of_x(&self.f.x).or_else(|| of_y(&self.f.y));
+            return failure(Level::UpperLoss, Cause::NonFinite, None, parameter);
+        }
+        if let Some(adjoint) = adjoint
+            && adjoint.status.is_failure()
+        {
+            let cause = match adjoint.status {
+                Status::Diverged => Cause::Diverged,
+                _ => Cause::NonFinite,
+            };
+            return failure(
+                Level::Adjoint,
+                cause,
+                Some(adjoint.steps),
+                of_x(&self.gradient),
+            );
+        }
+        if !size.is_finite() {
+            return failure(
+                Level::Hypergradient,
+                Cause::NonFinite,
+                None,
+                of_x(&self.gradient),
+            );
+        }
+        // Exact zeros are rare, and then worth the question whether they are structural.
+        if certificate.evidence.iter().all(|e| e.lower_gradient <= 0.0) {
+            let unseen = point.unreached().lower_loss_in_y;
+            if unseen == paths::<Tape<B>, _>(point.y) {
+                return failure(
+                    Level::Lower,
+                    Cause::Structural,
+                    None,
+                    unseen.into_iter().next(),
+                );
+            }
+        }
+        if size <= 0.0 {
+            let unseen = point.unreached().without_hypergradient();
+            if unseen == paths::<Tape<B>, _>(point.x) {
+                let parameter = unseen.into_iter().next();
+                return failure(Level::Hypergradient, Cause::Structural, None, parameter);
+            }
+        }
+        None
+    }
+}
+
+/// The bytes of `vectors` vectors like `like`.
+pub(super) fn bytes<B: Backend>(vectors: usize, like: &Vector<B>) -> usize {
+    vectors * like.shape().num_elements() * B::FloatElem::dtype().size()
+}
+
+/// Memory that is known beforehand.
+pub(super) fn fixed<B: Backend>(vectors: usize, like: &Vector<B>) -> Memory {
+    let bytes = bytes(vectors, like);
+    Memory {
+        planned: bytes,
+        actual: bytes,
+    }
+}
+
+/// The packed y of a point.
+pub(super) fn y_of<B: Backend, P: Differentiable<B>>(point: Point<'_, B, P>) -> Vector<B> {
+    pack::<Tape<B>, _>(point.y, point.systems())
+}

@@ -1,0 +1,91 @@
+//! The hypergradient from function values of the lower solver.
+
+use burn::tensor::backend::Backend;
+use burn::tensor::{Distribution, Tensor, TensorData};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use super::draft::{Draft, fixed};
+use super::tally::Tally;
+use super::unrolled::End;
+use super::{Estimate, Hypergradient};
+use crate::parameters::{pack, unpack};
+use crate::vector::dot;
+use crate::{Differentiable, LowerObjective, LowerSolver, Point, Tape, Vector};
+
+/// Partial zeroth order (PZOBO): the response `dy/dx` from differences of lower solves.
+///
+/// ```text
+/// d_j = (y_K(x + μ u_j) − y_K(x)) / μ,   u_j ~ N(0, I)         ∇F ≈ ∇x f + 1/N Σ_j ⟨d_j, ∇y f⟩ u_j
+/// ```
+///
+/// `y_K` is what `lower` makes of the point's `y`; all solves start there, so that their errors cancel in
+/// the difference. Unbiased for an affine `y_K(x)`, biased by `O(μ)` otherwise; the variance is
+/// about `(dim x + 1)/N` of the squared indirect part. No second derivatives. Costs `N + 1` lower solves
+/// and one gradient of `f`.
+///
+/// # References
+/// Sow, Ji, Liang (2022), "On the Convergence Theory for Hessian-Free Bilevel Algorithms", NeurIPS,
+/// arXiv:2110.07004.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ZerothOrder<L> {
+    /// Makes the lower steps.
+    pub lower: L,
+    /// Directions N, at least 1.
+    pub directions: usize,
+    /// Length μ of the difference in x.
+    pub radius: f64,
+}
+
+impl<B, P, L> Hypergradient<B, P> for ZerothOrder<L>
+where
+    B: Backend,
+    P: Differentiable<B>,
+    L: LowerSolver<B, P>,
+{
+    fn estimate(&self, point: Point<'_, B, P>, _: Option<Vector<B>>, seed: u64) -> Estimate<B> {
+        assert!(
+            self.directions > 0,
+            "zeroth order needs at least one direction"
+        );
+        let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+        let tally = Tally::new();
+        let solve = |point: Point<'_, B, P>| {
+            let solution = self.lower.solve(point);
+            // A step is a gradient, and there is one to stop by.
+            tally
+                .gradients
+                .set(tally.gradients.get() + solution.steps + 1);
+            let outcome = solution.outcome();
+            (
+                pack::<Tape<B>, _>(&solution.value, point.systems()),
+                outcome,
+            )
+        };
+        let (y, mut outcome) = solve(point);
+        let end = End::at(point, vec![y.clone()]);
+        let x = pack::<Tape<B>, _>(point.x, 1);
+        let mut indirect = x.zeros_like();
+        for _ in 0..self.directions {
+            let standard = Distribution::Normal(0.0, 1.0);
+            let u = TensorData::random::<f64, _, _>(x.dims(), standard, rng);
+            let u: Vector<B> = Tensor::from_data(u, &x.device());
+            let moved = unpack::<Tape<B>, _>(point.x.clone(), x.clone() + u.clone() * self.radius);
+            let (there, outcome_there) = solve(Point { x: &moved, ..point });
+            outcome.status = outcome.status.max(outcome_there.status);
+            let d = (there - y.clone()) / self.radius;
+            indirect = indirect + u * dot(d, end.f.y.clone()).sum_dim(0);
+        }
+        let lower_gradient = LowerObjective::new(point).gradient(y.clone());
+        Draft {
+            gradient: end.f.x.clone() + indirect / self.directions as f64,
+            lower_gradient,
+            lower: Some(outcome),
+            adjoint: None,
+            memory: fixed(3, &y),
+            y,
+            f: end.f,
+        }
+        .finish(point, &tally)
+    }
+}

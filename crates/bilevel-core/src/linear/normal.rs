@@ -1,0 +1,73 @@
+//! The normal equations.
+
+use burn::tensor::backend::Backend;
+
+use super::remember::Remember;
+use super::{LinearOperator, LinearSolver};
+use crate::{Solution, Vector};
+
+/// The operator `AᵀA`.
+pub struct Squared<'a, B: Backend>(
+    /// `A`.
+    pub &'a dyn LinearOperator<B>,
+);
+
+impl<B: Backend> LinearOperator<B> for Squared<'_, B> {
+    fn apply(&self, v: Vector<B>) -> Vector<B> {
+        self.0.apply_transposed(self.0.apply(v))
+    }
+
+    fn finish(&self, q: Vector<B>) -> Vector<B> {
+        self.0.apply_transposed(self.0.finish(q))
+    }
+}
+
+/// Solves the normal equations with `solver`.
+///
+/// ```text
+/// AᵀA q = Aᵀb
+/// ```
+///
+/// Makes any invertible `A` positive definite, so that conjugate gradients apply, and squares its
+/// condition number: for symmetric `A` prefer [`Minres`](super::Minres), for others
+/// [`Gmres`](super::Gmres) while its memory lasts. Costs two products where `solver` makes one. The
+/// tolerance of `solver` is relative to `‖Aᵀb‖`; the residual is that of `A q = b`.
+///
+/// ```
+/// use bilevel_backend::NdArray;
+/// use bilevel_core::{ConjugateGradient, LinearSolver, Normal, Vector};
+///
+/// let b = Vector::<NdArray<f64>>::from_data([[6.0]], &Default::default());
+/// let minus_two = |v: Vector<NdArray<f64>>| v * -2.0; // conjugate gradients alone break down
+/// let solver = Normal(ConjugateGradient { max_steps: 1, tolerance: 1e-12 });
+/// assert_eq!(solver.solve(&minus_two, b, None).value.into_scalar(), -3.0);
+/// ```
+///
+/// # References
+/// Hestenes, Stiefel (1952), J. Res. NBS 49(6), section 10.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Normal<S>(
+    /// The solver for `AᵀA`.
+    pub S,
+);
+
+impl<B: Backend, S: LinearSolver<B>> LinearSolver<B> for Normal<S> {
+    fn solve(
+        &self,
+        a: &dyn LinearOperator<B>,
+        b: Vector<B>,
+        start: Option<Vector<B>>,
+    ) -> Solution<Vector<B>> {
+        let a = Remember::new(a);
+        let right = a.apply_transposed(b.clone());
+        let solution = self.0.solve(&Squared(&a), right, start);
+        Solution {
+            residual: a.residual(b),
+            ..solution
+        }
+    }
+
+    fn vectors(&self, dim: usize) -> usize {
+        self.0.vectors(dim) + 2
+    }
+}
