@@ -158,7 +158,7 @@ mod fields_of_experts {
             second_order,
             solver,
         };
-        bencher.bench_local(|| estimator.estimate(point!(scene), None).gradient);
+        bencher.bench_local(|| estimator.estimate(point!(scene), None, 0).gradient);
     }
 
     #[divan::bench(sample_count = 3)]

@@ -5,13 +5,14 @@ use bilevel::backend::{Cpu, NdArray, Tape};
 use bilevel::burn::module::AutodiffModule;
 use bilevel::burn::tensor::backend::Backend;
 use bilevel::burn::tensor::{Distribution, Tensor, TensorData};
+use bilevel::hypergradient::Descent;
 use bilevel::models::physics::{ClosedForm, CurvatureBound, Denoising, ImagePairs};
 use bilevel::models::regularizer::{FieldsOfExperts, Potential, Regularizer, Tv};
 use bilevel::parameters::{pack, unpack};
 use bilevel::vector::{norm, read};
 use bilevel::{
-    Accelerated, ConjugateGradient, DoubleBackward, Hypergradient, ImplicitDifferentiation,
-    LowerObjective, LowerSolver, Point, SecondOrder, Status, TwiceDifferentiable, Vector,
+    Accelerated, ConjugateGradient, DoubleBackward, Hypergradient, ImplicitDifferentiation, Keep,
+    LowerObjective, LowerSolver, Point, SecondOrder, Status, TwiceDifferentiable, Unrolled, Vector,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -95,7 +96,7 @@ where
         second_order,
         solver,
     }
-    .estimate(point, None)
+    .estimate(point, None, 0)
     .gradient;
 
     let at = pack::<Tape<F64>, _>(&x, 1);
@@ -183,4 +184,96 @@ fn closed_forms_are_what_the_tape_computes() {
             assert!(error < 1e-5, "f32, {potential:?}: {error:.1e}");
         }
     }
+}
+
+/// 1,000 lower steps with 4 MiB of iterates: what storing 8.8 MiB of them gives, to the last digit.
+#[test]
+fn a_thousand_steps_fit_in_a_budget() {
+    const BUDGET: usize = 4 << 20;
+    let regularizer = FieldsOfExperts {
+        filters: 2,
+        size: 3,
+        potential: Potential::SmoothedAbs,
+    };
+    let x = regularizer.init_for::<Tape<F64>>(0.1, &Default::default());
+    let step_size = 1.0 / (1.0 + regularizer.curvature_bound(&x.valid()));
+    let problem = Denoising {
+        regularizer,
+        margin: 2,
+    };
+    let batch = pairs::<F64>(2, 24, 9);
+    let y = batch.start();
+    let point = Point {
+        problem: &problem,
+        x: &x,
+        y: &y,
+        batch: &batch,
+    };
+    let unrolled = |keep| Unrolled {
+        second_order: ClosedForm,
+        map: Descent,
+        step_size,
+        steps: 1000,
+        keep,
+    };
+    let plan = unrolled(Keep::Bytes(BUDGET)).plan(point).expect("a budget");
+    let short = unrolled(Keep::Bytes(BUDGET)).estimate(point, None, 0);
+    let full = unrolled(Keep::All).estimate(point, None, 0);
+
+    let difference = read(norm(short.gradient.clone() - full.gradient.clone()))[0];
+    assert!(difference <= 1e-12 * read(norm(full.gradient.clone()))[0]);
+    let memory = short.certificate.memory;
+    assert!(
+        memory.planned <= BUDGET && memory.actual <= memory.planned,
+        "{memory:?}"
+    );
+    assert_eq!(plan.bytes, memory.planned);
+    assert_eq!(short.certificate.gradients, plan.gradients + 1);
+    assert!(full.certificate.memory.actual > 2 * BUDGET);
+
+    // It is the hypergradient: 1,000 steps reach the solution.
+    let solver = ConjugateGradient {
+        max_steps: 500,
+        tolerance: 1e-12,
+    };
+    let solved = unpack::<Tape<F64>, _>(y.clone(), full.y.clone());
+    let implicit = ImplicitDifferentiation {
+        second_order: ClosedForm,
+        solver,
+    };
+    let exact = implicit.estimate(
+        Point {
+            y: &solved,
+            ..point
+        },
+        None,
+        0,
+    );
+    let error = read(norm(full.gradient - exact.gradient.clone()))[0];
+    assert!(error < 1e-6 * read(norm(exact.gradient))[0], "{error:.1e}");
+}
+
+/// The transpose of the closed form's cross term, which double backward lends it.
+#[test]
+fn the_closed_form_has_its_transpose() {
+    let regularizer = experts(Potential::StudentT);
+    let x = regularizer.init_for::<Tape<F64>>(0.1, &Default::default());
+    let problem = Denoising {
+        regularizer,
+        margin: 0,
+    };
+    let batch = pairs::<F64>(2, 8, 5);
+    let y = batch.start();
+    let h = ClosedForm.at(Point {
+        problem: &problem,
+        x: &x,
+        y: &y,
+        batch: &batch,
+    });
+    let v: Vector<F64> = random([2, 64], Distribution::Normal(0.0, 1.0), 6);
+    let cross = h.cross(v.clone());
+    let u: Vector<F64> = random(cross.dims(), Distribution::Normal(0.0, 1.0), 7);
+    let inner = |a: Vector<F64>, b: Vector<F64>| read((a * b).sum_dim(1)).iter().sum::<f64>();
+    let (left, right) = (inner(cross, u.clone()), inner(v, h.cross_transposed(u)));
+    assert!((left - right).abs() < 1e-11 * left.abs(), "{left} {right}");
 }

@@ -181,6 +181,7 @@ fn errors<D: SecondOrder<B, Ridge>>(second_order: D) -> (f64, f64) {
             ..start
         },
         None,
+        0,
     );
     (
         relative_error(&read(y.value.value.val().inner()), &w),

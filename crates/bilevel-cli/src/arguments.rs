@@ -170,7 +170,7 @@ pub(crate) struct SmallProblemArguments {
     #[arg(long, value_name = "FILE_OR_DIR", default_value = "assets/images/val")]
     pub image: PathBuf,
     /// Side of the crops in pixels.
-    #[arg(long, default_value_t = 24)]
+    #[arg(long, default_value_t = 16)]
     pub crop: usize,
     /// Crops, each a lower problem of its own.
     #[arg(long, default_value_t = 2)]

@@ -156,7 +156,7 @@ impl Reference {
 /// The rows for people.
 pub(crate) fn table(rows: &[Row]) -> String {
     let mut text = format!(
-        "{:17}  {:15}  {:>9}  {:>8}  {:>7}  {:>5}  {:>9}  {:>9}  {:>8}  {:>8}  status",
+        "{:18}  {:15}  {:>9}  {:>8}  {:>7}  {:>5}  {:>9}  {:>9}  {:>8}  {:>8}  status",
         "estimator",
         "setting",
         "gradients",
@@ -170,7 +170,7 @@ pub(crate) fn table(rows: &[Row]) -> String {
     );
     for row in rows {
         text.push_str(&format!(
-            "\n{:17}  {:15}  {:>9}  {:>8}  {:>7}  {:>5}  {:>9.4}  {:>9}  {:>8.1e}  {:>8.5}  {}",
+            "\n{:18}  {:15}  {:>9}  {:>8}  {:>7}  {:>5}  {:>9.4}  {:>9}  {:>8.1e}  {:>8.5}  {}",
             row.estimator,
             row.setting,
             row.gradients,

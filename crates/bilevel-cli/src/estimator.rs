@@ -1,16 +1,17 @@
 //! The estimators of the hypergradient, by name.
 
-use bilevel_core::hypergradient::{Adam, Descent, HeavyBall, Nesterov};
+use bilevel_core::hypergradient::{Adam, Descent, HeavyBall, LowerMap, Nesterov};
 use bilevel_core::{
     Accelerated, BilevelProblem, ConjugateGradient, Darts, ForwardMode, Gmres,
-    ImplicitDifferentiation, Jacobi, JacobianFree, Keep, Known, Minres, Neumann, NeumannForm,
-    Normal, Nystrom, OneStep, Penalty, Richardson, StochasticNeumann, Unrolled, ZerothOrder,
+    ImplicitDifferentiation, Jacobi, JacobianFree, Keep, Known, LinearSolver, Minres, Neumann,
+    NeumannForm, Normal, Nystrom, OneStep, Penalty, Richardson, StochasticNeumann, Unrolled,
+    ZerothOrder,
 };
 use bilevel_models::physics::ClosedForm;
 use burn::module::AutodiffModule;
 use clap::ValueEnum;
 
-use crate::small_problem::{Estimator, SmallProblem};
+use crate::small_problem::{Estimator, Exact, SmallProblem};
 
 /// An estimator. Each has one budget, the number that buys it accuracy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -76,6 +77,8 @@ const TOLERANCE: f64 = 1e-12;
 const TRUNCATED_STEPS: usize = 100;
 /// States that `checkpointed` stores, and the one it works on.
 const CHECKPOINTED_STATES: usize = 8 + 1;
+/// More than there are columns: `nystrom` then takes them all.
+const FULL_RANK: usize = usize::MAX;
 /// Probes of the diagonal for `jacobi`.
 const PROBES: usize = 8;
 /// Adam's ε: with the usual 1e-8 its last steps are far longer than the 2/L that are stable.
@@ -113,12 +116,14 @@ impl EstimatorName {
     pub fn ample_budget(self) -> usize {
         use EstimatorName::*;
         match self {
-            Implicit | Minres | Gmres | Jacobi | HeavyBall | Nesterov => 200,
-            Normal | Neumann | Richardson | Unrolled | Adam | Truncated | Checkpointed
-            | StochasticNeumann => 400,
-            Nystrom | Penalty => 1000,
-            Forward => 40,
-            ZerothOrder => 100,
+            Implicit | Minres | Gmres | Jacobi | Neumann | Richardson | Unrolled | HeavyBall
+            | Nesterov | Truncated | Checkpointed | StochasticNeumann => 200,
+            Normal => 400,
+            Adam => 300,
+            Nystrom => FULL_RANK,
+            Forward => 36,
+            ZerothOrder => 50,
+            Penalty => 1000,
             OneStep | JacobianFree | Darts => 1,
         }
     }
@@ -130,9 +135,9 @@ impl EstimatorName {
             Implicit | Minres | Gmres | Normal | Jacobi => &[1, 2, 5, 10, 20, 50],
             Neumann | Richardson | StochasticNeumann | Unrolled | HeavyBall | Nesterov | Adam
             | Truncated | Checkpointed => &[1, 2, 5, 10, 20, 50, 100],
-            Nystrom => &[10, 30, 100, 300, 1000],
-            Forward => &[1, 2, 5, 10],
-            ZerothOrder => &[1, 2, 5, 10, 20, 50],
+            Nystrom => &[10, 30, 100, FULL_RANK],
+            Forward => &[1, 2, 5],
+            ZerothOrder => &[1, 2, 5, 10, 20],
             Penalty => &[1, 10, 100, 1000],
             OneStep | JacobianFree | Darts => &[1],
         }
@@ -143,6 +148,7 @@ impl EstimatorName {
         use EstimatorName::*;
         match self {
             OneStep | JacobianFree | Darts => String::new(),
+            Nystrom if budget == FULL_RANK => "full rank".to_owned(),
             Nystrom => format!("rank={budget}"),
             Truncated => format!("last {budget} of {}", budget.max(TRUNCATED_STEPS)),
             ZerothOrder => format!("N={budget}"),
@@ -249,9 +255,9 @@ impl EstimatorName {
                 })
             }
             Self::ZerothOrder => Box::new(ZerothOrder {
-                lower: problem.lower(1e-9),
+                lower: problem.lower(1e-7),
                 directions: budget,
-                radius: 1e-4,
+                radius: 1e-3,
             }),
             Self::Penalty => penalty(budget as f64, problem),
         }
@@ -260,7 +266,7 @@ impl EstimatorName {
 
 fn implicit<S>(solver: S) -> Estimator
 where
-    S: bilevel_core::LinearSolver<crate::small_problem::Exact> + 'static,
+    S: LinearSolver<Exact> + 'static,
 {
     Box::new(ImplicitDifferentiation {
         second_order: ClosedForm,
@@ -270,7 +276,7 @@ where
 
 fn unrolled<M>(map: M, step_size: f64, steps: usize, keep: Keep) -> Estimator
 where
-    M: bilevel_core::hypergradient::LowerMap<crate::small_problem::Exact> + 'static,
+    M: LowerMap<Exact> + 'static,
 {
     Box::new(Unrolled {
         second_order: ClosedForm,

@@ -407,7 +407,9 @@ fn a_run_that_diverges_keeps_its_last_good_state() {
     let text = String::from_utf8(output.stderr).expect("utf-8");
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(
-        text.contains("upper step") && text.contains("not finite") && text.contains("learning rate"),
+        text.contains("upper step")
+            && text.contains("not finite")
+            && text.contains("learning rate"),
         "{text}"
     );
     assert_eq!(text.lines().count(), 1, "{text}");

@@ -64,9 +64,23 @@ fn stdout(output: Output, code: i32) -> String {
 fn exact_estimators_are_sound() {
     let bench = Bench::new();
     for estimator in [
-        "implicit", "minres", "gmres", "normal", "jacobi", "neumann", "richardson", "nystrom",
-        "unrolled", "heavy-ball", "nesterov", "adam", "truncated", "checkpointed", "forward",
-        "stochastic-neumann", "penalty",
+        "implicit",
+        "minres",
+        "gmres",
+        "normal",
+        "jacobi",
+        "neumann",
+        "richardson",
+        "nystrom",
+        "unrolled",
+        "heavy-ball",
+        "nesterov",
+        "adam",
+        "truncated",
+        "checkpointed",
+        "forward",
+        "stochastic-neumann",
+        "penalty",
     ] {
         let text = stdout(bench.audit(estimator).output().expect("it runs"), 0);
         assert_eq!(text.lines().next(), Some("sound"), "{text}");
@@ -120,12 +134,17 @@ fn what_cannot_be_audited_is_refused_in_one_line() {
         &mut bench.audit("magic"),
         &["--estimator", "magic", "implicit", "penalty"],
     );
-    refuses(bench.audit("implicit").args(["--steps", "0"]), &["--steps"]);
-    refuses(bench.audit("implicit").args(["--crop", "4"]), &["--crop"]);
-    refuses(bench.audit("implicit").args(["--images", "0"]), &["--images"]);
-    let mut command = bilevel();
-    command.args(["audit", "denoise", "--estimator", "implicit", "--image", "nowhere"]);
-    refuses(&mut command, &["nowhere"]);
+    for (option, value) in [("--steps", "0"), ("--crop", "4"), ("--images", "0")] {
+        let mut audit = bilevel();
+        audit
+            .args(["audit", "denoise", "--estimator", "implicit", option, value])
+            .arg("--image")
+            .arg(bench.path("image.png"));
+        refuses(&mut audit, &[option, "at least"]);
+    }
+    let mut audit = bilevel();
+    audit.args(["audit", "denoise", "-e", "implicit", "--image", "nowhere"]);
+    refuses(&mut audit, &["nowhere"]);
 }
 
 #[test]
@@ -138,10 +157,19 @@ fn compare_leaves_all_its_files_and_they_hold_every_estimator() {
 
     let mut names: Vec<String> = fs::read_dir(bench.path("out"))
         .expect("a folder")
-        .map(|entry| entry.expect("readable").file_name().into_string().expect("utf-8"))
+        .map(|entry| {
+            entry
+                .expect("readable")
+                .file_name()
+                .into_string()
+                .expect("utf-8")
+        })
         .collect();
     names.sort();
-    assert_eq!(names, ["compare.csv", "compare.jsonl", "compare.png", "compare.svg"]);
+    assert_eq!(
+        names,
+        ["compare.csv", "compare.jsonl", "compare.png", "compare.svg"]
+    );
     image::open(bench.path("out/compare.png")).expect("a picture");
 
     let csv = String::from_utf8(read(bench.path("out/compare.csv"))).expect("utf-8");
@@ -161,17 +189,30 @@ fn compare_leaves_all_its_files_and_they_hold_every_estimator() {
     };
     let implicit = errors("implicit");
     assert_eq!(implicit.len(), 6);
-    assert!(implicit[..4].windows(2).all(|e| e[1] < e[0]), "{implicit:?}");
+    assert!(
+        implicit[..4].windows(2).all(|e| e[1] < e[0]),
+        "{implicit:?}"
+    );
     assert!(implicit[5] < 1e-9, "{implicit:?}");
     // The same numbers another way.
     let (nesterov, forward) = (errors("nesterov"), errors("forward"));
     for (reverse, forward) in nesterov.iter().zip(&forward) {
-        assert!((reverse / forward - 1.0).abs() < 1e-6, "{nesterov:?} {forward:?}");
+        assert!(
+            (reverse / forward - 1.0).abs() < 1e-6,
+            "{nesterov:?} {forward:?}"
+        );
     }
 
     let before = read(bench.path("out/compare.csv"));
-    refuses(&mut bench.compare("out"), &["out", "--overwrite", "--output"]);
-    assert_eq!(read(bench.path("out/compare.csv")), before, "the old one is untouched");
+    refuses(
+        &mut bench.compare("out"),
+        &["out", "--overwrite", "--output"],
+    );
+    assert_eq!(
+        read(bench.path("out/compare.csv")),
+        before,
+        "the old one is untouched"
+    );
     let again = bench.compare("out").arg("--overwrite").output();
     assert!(stdout(again.expect("it runs"), 0).contains("stochastic-neumann"));
 }

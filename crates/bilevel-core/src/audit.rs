@@ -145,41 +145,19 @@ impl Audit {
 /// # Example
 ///
 /// ```
-/// # use bilevel_core::*;
-/// # use bilevel_backend::NdArray;
-/// # use burn::module::{Module, Param};
-/// # use burn::tensor::{Tensor, backend::Backend};
-/// # type B = NdArray<f64>;
-/// # #[derive(Module, Debug)]
-/// # struct Number<B: Backend> { value: Param<Tensor<B, 1>> }
-/// # #[derive(Module, Debug)]
-/// # struct Nothing<B: Backend> { unused: Tensor<B, 1> }
-/// # struct Scalar;
-/// # impl BilevelProblem for Scalar {
-/// #     type Upper<B: Backend> = Number<B>;
-/// #     type Lower<B: Backend> = Number<B>;
-/// #     type Batch<B: Backend> = Nothing<B>;
-/// #     fn upper_loss<B: Backend>(&self, _: &Number<B>, y: &Number<B>, _: &Nothing<B>) -> Tensor<B, 1> {
-/// #         (y.value.val() - 0.2).square() * 0.5
-/// #     }
-/// #     fn lower_loss<B: Backend>(&self, x: &Number<B>, y: &Number<B>, _: &Nothing<B>) -> Tensor<B, 1> {
-/// #         y.value.val().square() - x.value.val() * y.value.val()
-/// #     }
-/// # }
-/// # let number = |v| Number { value: Param::from_data([v], &Default::default()) };
-/// # let (problem, x, y) = (Scalar, number(1.0), number(0.0));
-/// # let batch = Nothing { unused: Tensor::zeros([1], &Default::default()) };
-/// let point = Point::<B, _> { problem: &problem, x: &x, y: &y, batch: &batch };
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
+/// # use example::*;
 /// let lower = GradientDescent { learning_rate: 0.5, max_steps: 50, tolerance: 1e-12 };
 ///
 /// let exact = ImplicitDifferentiation {
 ///     second_order: DoubleBackward,
 ///     solver: ConjugateGradient { max_steps: 10, tolerance: 1e-10 },
 /// };
-/// assert!(audit(point, &lower, &exact, &AuditSettings::default()).is_sound());
+/// let at = scalar(1.0, 0.0);
+/// assert!(audit(at.point(), &lower, &exact, &AuditSettings::default()).is_sound());
 ///
 /// let rough = JacobianFree { second_order: DoubleBackward, learning_rate: 0.1 };
-/// let audit = audit(point, &lower, &rough, &AuditSettings::default());
+/// let audit = audit(at.point(), &lower, &rough, &AuditSettings::default());
 /// assert_eq!(audit.findings[0].to_string(), "the estimate is off by 8.0e-1, more than 1.0e-4");
 /// ```
 pub fn audit<B, P, L, H>(

@@ -1,7 +1,7 @@
 //! The marks of measured points.
 
 use anyhow::Result;
-use plotters::prelude::{Circle, Color, DrawingBackend, PathElement, Polygon, RGBColor, WHITE};
+use plotters::prelude::{Circle, Color, DrawingBackend, Polygon, RGBColor, WHITE};
 
 use super::medium::{Area, Medium, failure};
 
@@ -28,26 +28,21 @@ impl Mark {
         colour: RGBColor,
         medium: Medium,
     ) -> Result<()> {
-        let around = |corners: &[(i32, i32)]| -> Vec<(i32, i32)> {
-            let r = medium.pixels(RADIUS);
-            corners
-                .iter()
-                .map(|(a, b)| (x + a * r / 8, y + b * r / 8))
-                .collect()
+        let r = medium.pixels(RADIUS);
+        let around = |r: i32, corners: &[(i32, i32)]| -> Vec<(i32, i32)> {
+            let corner = |(a, b): &(i32, i32)| (x + a * r / 8, y + b * r / 8);
+            corners.iter().map(corner).collect()
         };
         match self {
-            Mark::Disc => area.draw(&Circle::new((x, y), medium.pixels(RADIUS), colour.filled())),
+            Mark::Disc => area.draw(&Circle::new((x, y), r, colour.filled())),
             Mark::Square => {
-                let corners = around(&[(-8, -8), (8, -8), (8, 8), (-8, 8), (-8, -8), (8, -8)]);
-                area.draw(&Polygon::new(corners.clone(), WHITE.filled()))
+                let square = |r| around(r, &[(-8, -8), (8, -8), (8, 8), (-8, 8)]);
+                area.draw(&Polygon::new(square(r), colour.filled()))
                     .map_err(failure)?;
-                area.draw(&PathElement::new(
-                    corners,
-                    colour.stroke_width(medium.stroke(2)),
-                ))
+                area.draw(&Polygon::new(square(r / 2), WHITE.filled()))
             }
             Mark::Triangle => {
-                let corners = around(&[(0, -11), (10, 7), (-10, 7)]);
+                let corners = around(r, &[(0, -11), (10, 7), (-10, 7)]);
                 area.draw(&Polygon::new(corners, colour.filled()))
             }
         }

@@ -19,7 +19,7 @@ const TITLE: i32 = 40;
 /// Height of the tick labels and the name of the x axis.
 const TICK_LABELS: i32 = 44;
 /// Length of a line's sample in the legend.
-const SAMPLE: i32 = 26;
+pub(super) const SAMPLE: i32 = 26;
 
 const TITLE_EM: f64 = 17.0;
 /// Size of labels and legends.

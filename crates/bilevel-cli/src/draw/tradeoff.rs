@@ -9,17 +9,18 @@ use plotters::style::text_anchor::HPos;
 use super::axis::{Axis, drawable};
 use super::mark::Mark;
 use super::medium::{Area, Medium, Text};
-use super::panel::{FAINT, INK, LABEL_EM, Line, Panel};
+use super::panel::{FAINT, INK, LABEL_EM, Line, Panel, SAMPLE};
 use super::plot::{Plot, save_plot};
+use super::text::width;
 
 /// Height of the panels in units.
 const PANELS: i32 = 440;
 /// Height of a line of the legend.
 const ROW: i32 = 26;
 /// Where the legend's samples begin.
-const LEGEND_LEFT: i32 = 330;
+const LEGEND_LEFT: i32 = 320;
 /// From one entry of the legend to the next.
-const ENTRY: i32 = 132;
+const GAP: i32 = 26;
 
 /// The shape of the marks of each family.
 const MARKS: [Mark; 3] = [Mark::Disc, Mark::Square, Mark::Triangle];
@@ -107,8 +108,11 @@ impl Curves<'_> {
     ) -> Result<()> {
         let point = |p: &TradeoffPoint| (quantity(p), p.error);
         let visible = |&(x, y): &(f64, f64)| x > 0.0 && y > 0.0 && drawable(x) && drawable(y);
-        let lines: Vec<Line> = self
-            .looks()
+        // The first methods are the ones to look for: they are drawn last, on top.
+        let mut looks: Vec<_> = self.looks().collect();
+        looks.reverse();
+        let lines: Vec<Line> = looks
+            .into_iter()
             .map(|(series, colour, mark)| Line {
                 points: series.points.iter().map(point).filter(visible).collect(),
                 colour,
@@ -147,20 +151,23 @@ impl Curves<'_> {
         };
         for (row, (family, mark)) in self.families.iter().zip(MARKS).enumerate() {
             let baseline = 26 + row as i32 * ROW;
-            let place = (LEGEND_LEFT - 18, baseline);
+            let place = (LEGEND_LEFT - 16, baseline);
             medium.write(area, text(family.title, INK), place, HPos::Right)?;
-            for (i, (series, colour)) in family.series.iter().zip(COLOURS).enumerate() {
-                let line = Line {
+            let mut x = LEGEND_LEFT;
+            for (series, colour) in family.series.iter().zip(COLOURS) {
+                let sample = Line {
                     points: Vec::new(),
                     colour,
                     width: 2,
                     mark: Some(mark),
                     legend: String::new(),
                 };
-                let x = LEGEND_LEFT + i as i32 * ENTRY + 26;
-                line.draw_sample(area, (x, baseline - 4), medium)?;
-                let place = (x + 7, baseline);
-                medium.write(area, text(&series.name, FAINT), place, HPos::Left)?;
+                x += SAMPLE;
+                sample.draw_sample(area, (x, baseline - 4), medium)?;
+                x += 7;
+                let name = text(&series.name, FAINT);
+                medium.write(area, name, (x, baseline), HPos::Left)?;
+                x += width(&series.name, LABEL_EM) as i32 + GAP;
             }
         }
         Ok(())

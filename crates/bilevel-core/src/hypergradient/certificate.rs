@@ -92,6 +92,28 @@ impl Certificate {
     /// summed over the systems, whose cross terms add up in the hypergradient. `∇y f` is taken at the
     /// y of the estimate. Valid while y is where the constants hold.
     ///
+    /// ```
+    /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
+    /// # use example::*;
+    /// let method = ImplicitDifferentiation {
+    ///     second_order: DoubleBackward,
+    ///     solver: ConjugateGradient { max_steps: 10, tolerance: 1e-9 },
+    /// };
+    /// // y is off by 0.1, and with it the hypergradient by 0.05.
+    /// let certificate = method.estimate(scalar(1.0, 0.6).point(), None, 0).certificate;
+    /// assert_eq!(certificate.bound, Bound::Missing(Constants::default().missing()));
+    /// let constants = Constants {
+    ///     strong_convexity: Some(2.0),
+    ///     upper_smoothness: Some(1.0),
+    ///     cross_norm: Some(1.0),
+    ///     cross_lipschitz: Some(0.0),
+    ///     hessian_lipschitz: Some(0.0),
+    ///     direct_lipschitz: Some(0.0),
+    /// };
+    /// let Bound::Known(omega) = certificate.bound_for(&constants) else { panic!() };
+    /// assert!((omega - 0.05).abs() < 1e-12);
+    /// ```
+    ///
     /// # References
     /// Salehi, Mukherjee, Roberts, Ehrhardt (2025), "An Adaptively Inexact First-Order Method for
     /// Bilevel Optimization with Application to Hyperparameter Learning", SIMODS 7(3),

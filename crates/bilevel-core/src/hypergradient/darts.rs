@@ -19,6 +19,17 @@ use crate::{Differentiable, LowerObjective, Outcome, Point, Status, Vector};
 /// [`OneStep`](super::OneStep) without second derivatives, for losses that cannot be recorded twice;
 /// the difference adds an error of `O(e²)`. Costs four gradients of `g` and one of `f`.
 ///
+/// # Example
+///
+/// ```
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
+/// # use example::*;
+/// // g = y² − x y,  f = ½ (y − 0.2)²:  y* = x/2,  dF/dx = (x/2 − 0.2)/2
+/// let method = Darts { learning_rate: 0.1, radius: 0.01 };
+/// let estimate = method.estimate(scalar(1.0, 0.0).point(), None, 0);
+/// assert!(is(estimate, 0.1 * (0.1 - 0.2))); // exact here: g is quadratic in y
+/// ```
+///
 /// # References
 /// Liu, Simonyan, Yang (2019), "DARTS: Differentiable Architecture Search", ICLR, arXiv:1806.09055,
 /// equations 7 and 8. First-order DARTS drops the second term.

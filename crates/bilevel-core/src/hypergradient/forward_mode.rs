@@ -21,6 +21,21 @@ use crate::{Differentiable, LowerObjective, Point, SecondOrder, Tape, Vector};
 /// `Z` has one column for every entry of x, so it costs `K · dim x` products and as many transposed
 /// cross terms, and `dim x` states: for a handful of upper variables. Step sizes may not depend on x.
 ///
+/// # Example
+///
+/// ```
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
+/// # use example::*;
+/// // g = y² − x y,  f = ½ (y − 0.2)²:  y* = x/2,  dF/dx = (x/2 − 0.2)/2
+/// let method = ForwardMode {
+///     second_order: DoubleBackward,
+///     map: HeavyBall { momentum: 0.2 },
+///     step_size: 0.3,
+///     steps: 60,
+/// };
+/// assert!(is(method.estimate(scalar(1.0, 0.0).point(), None, 0), 0.15));
+/// ```
+///
 /// # References
 /// Franceschi, Donini, Frasconi, Pontil (2017), "Forward and Reverse Gradient-Based Hyperparameter
 /// Optimization", ICML, arXiv:1703.01785, Algorithm 2.

@@ -22,6 +22,21 @@ use crate::{Differentiable, LinearSolver, Point, SecondOrder, Vector};
 /// [`Neumann`](crate::Neumann) the series of hyperparameter optimization,
 /// [`Nystrom`](crate::Nystrom) the low-rank inverse.
 ///
+/// # Example
+///
+/// ```
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
+/// # use example::*;
+/// // g = y² − x y,  f = ½ (y − 0.2)²:  y* = x/2,  dF/dx = (x/2 − 0.2)/2
+/// let method = ImplicitDifferentiation {
+///     second_order: DoubleBackward,
+///     solver: ConjugateGradient { max_steps: 10, tolerance: 1e-9 },
+/// };
+/// let estimate = method.estimate(scalar(1.0, 0.5).point(), None, 0);
+/// assert_eq!(estimate.certificate.products, 2); // one step, and the check of its residual
+/// assert!(is(estimate, 0.15));
+/// ```
+///
 /// # References
 /// Pedregosa (2016), "Hyperparameter optimization with approximate gradient", ICML, arXiv:1602.02355;
 /// error bound: Ehrhardt, Roberts (2024), "Analyzing inexact hypergradients for bilevel learning",

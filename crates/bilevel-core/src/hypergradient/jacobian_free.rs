@@ -18,6 +18,17 @@ use crate::{Differentiable, Point, SecondOrder, Vector};
 /// result still descends when the condition number is small. Costs one gradient of `f` and one pass for
 /// the cross term, which brings the adjoint's residual along.
 ///
+/// # Example
+///
+/// ```
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
+/// # use example::*;
+/// // g = y² − x y,  f = ½ (y − 0.2)²:  y* = x/2,  dF/dx = (x/2 − 0.2)/2
+/// let method = JacobianFree { second_order: DoubleBackward, learning_rate: 0.1 };
+/// let estimate = method.estimate(scalar(1.0, 0.5).point(), None, 0);
+/// assert!(is(estimate, 0.1 * (0.5 - 0.2))); // where dF/dx = 0.15
+/// ```
+///
 /// # References
 /// Fung, Heaton, Li, McKenzie, Osher, Yin (2022), "JFB: Jacobian-Free Backpropagation for Implicit
 /// Networks", AAAI 36(6), arXiv:2103.12803.

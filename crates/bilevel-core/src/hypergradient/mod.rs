@@ -58,7 +58,7 @@ pub use penalty::{Penalized, Penalty};
 pub use schedule::Schedule;
 pub use step_size::{Learned, PerParameter, StepSize};
 pub use stochastic_neumann::{NeumannForm, StochasticNeumann};
-pub use unrolled::{Keep, Unrolled};
+pub use unrolled::{Keep, Plan, Unrolled};
 pub use zeroth_order::ZerothOrder;
 
 use burn::tensor::backend::Backend;

@@ -15,6 +15,17 @@ use crate::{Differentiable, Point, SecondOrder, Vector};
 /// a solution the same as [`JacobianFree`](super::JacobianFree). Costs two gradients of `g`, one of `f`
 /// and one pass for the cross term.
 ///
+/// # Example
+///
+/// ```
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
+/// # use example::*;
+/// // g = y² − x y,  f = ½ (y − 0.2)²:  y* = x/2,  dF/dx = (x/2 − 0.2)/2
+/// let method = OneStep { second_order: DoubleBackward, step_size: 0.1 };
+/// let estimate = method.estimate(scalar(1.0, 0.0).point(), None, 0);
+/// assert!(is(estimate, 0.1 * (0.1 - 0.2))); // y₊ = 0.1: even the sign is another one
+/// ```
+///
 /// # References
 /// Luketina, Berglund, Greff, Raiko (2016), "Scalable Gradient-Based Tuning of Continuous
 /// Regularization Hyperparameters", ICML, arXiv:1511.06727; Bolte, Pauwels, Vaiter (2023), "One-step

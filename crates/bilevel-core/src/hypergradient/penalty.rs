@@ -22,6 +22,18 @@ use crate::{BilevelProblem, Differentiable, LowerSolver, Point, Tape, Vector};
 ///
 /// `λ (z − y_λ) ≈ q` is an adjoint and is returned as a warm start for other estimators.
 ///
+/// # Example
+///
+/// ```
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
+/// # use example::*;
+/// // g = y² − x y,  f = ½ (y − 0.2)²:  y* = x/2,  dF/dx = (x/2 − 0.2)/2
+/// let lower = GradientDescent { learning_rate: 0.4, max_steps: 200, tolerance: 1e-13 };
+/// let method = Penalty { lower, weight: 1e3 };
+/// let estimate = method.estimate(scalar(1.0, 0.5).point(), None, 0);
+/// assert!((estimate.gradient.into_scalar() - 0.15).abs() < 1e-3); // O(1/λ)
+/// ```
+///
 /// # References
 /// Kwon, Kwon, Wright, Nowak (2023), "A Fully First-Order Method for Stochastic Bilevel Optimization",
 /// ICML, arXiv:2301.10945, equation 3.

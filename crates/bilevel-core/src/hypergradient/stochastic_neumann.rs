@@ -22,6 +22,23 @@ use crate::{Differentiable, LinearOperator, Point, SecondOrder, Vector};
 /// batch, every factor `H_j` a batch that `batches` draws; with batches that are independent the
 /// products stay unbiased. Costs at most `n − 1` HVPs and one cross term, without a read.
 ///
+/// # Example
+///
+/// ```
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
+/// # use example::*;
+/// // g = y² − x y,  f = ½ (y − 0.2)²:  y* = x/2,  dF/dx = (x/2 − 0.2)/2
+/// let point = scalar(1.0, 0.5);
+/// let method = StochasticNeumann {
+///     second_order: DoubleBackward,
+///     learning_rate: 0.25,
+///     terms: 40,
+///     form: NeumannForm::Sum,
+///     batches: |_number| point.batch.clone(), // a random batch, here the only one
+/// };
+/// assert!(is(method.estimate(point.point(), None, 7), 0.15));
+/// ```
+///
 /// # References
 /// Random product (HIA): Ghadimi, Wang (2018), "Approximation Methods for Bilevel Programming",
 /// arXiv:1802.02246. Sum (SHIA): Ji, Yang, Liang (2021), "Bilevel Optimization: Convergence Analysis and

@@ -40,6 +40,26 @@ use crate::{
 /// | 5 | 6285 |
 /// | 2 | 28821 |
 ///
+/// # Example
+///
+/// ```
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
+/// # use example::*;
+/// // g = y² − x y,  f = ½ (y − 0.2)²:  y* = x/2,  dF/dx = (x/2 − 0.2)/2
+/// let method = Unrolled {
+///     second_order: DoubleBackward,
+///     map: Descent,
+///     step_size: 0.1,
+///     steps: 10,
+///     keep: Keep::Bytes(1024),
+/// };
+/// let start = scalar(1.0, 0.0);
+/// assert_eq!(method.plan(start.point()).unwrap().gradients, 10); // all ten states fit
+/// let reached = 0.5 * (1.0 - 0.8f64.powi(10));
+/// let slope = 0.5 * (1.0 - 0.8f64.powi(10));
+/// assert!(is(method.estimate(start.point(), None, 0), (reached - 0.2) * slope));
+/// ```
+///
 /// # References
 /// Franceschi, Donini, Frasconi, Pontil (2017), "Forward and Reverse Gradient-Based Hyperparameter
 /// Optimization", ICML, arXiv:1703.01785; truncation: Shaban, Cheng, Hatch, Boots (2019), AISTATS,

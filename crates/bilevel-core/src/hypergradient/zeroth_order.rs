@@ -24,6 +24,21 @@ use crate::{Differentiable, LowerObjective, LowerSolver, Point, Tape, Vector};
 /// about `(dim x + 1)/N` of the squared indirect part. No second derivatives. Costs `N + 1` lower solves
 /// and one gradient of `f`.
 ///
+/// # Example
+///
+/// ```
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
+/// # use example::*;
+/// // g = y² − x y,  f = ½ (y − 0.2)²:  y* = x/2,  dF/dx = (x/2 − 0.2)/2
+/// let lower = GradientDescent { learning_rate: 0.5, max_steps: 20, tolerance: 0.0 };
+/// let method = ZerothOrder { lower, directions: 1, radius: 0.1 };
+/// let draws = (0..2000).map(|seed| {
+///     let estimate = method.estimate(scalar(1.0, 0.0).point(), None, seed);
+///     estimate.gradient.into_scalar() / 2000.0
+/// });
+/// assert!((draws.sum::<f64>() - 0.15).abs() < 0.02); // unbiased, and noisy
+/// ```
+///
 /// # References
 /// Sow, Ji, Liang (2022), "On the Convergence Theory for Hessian-Free Bilevel Algorithms", NeurIPS,
 /// arXiv:2110.07004.
