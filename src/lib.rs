@@ -14,7 +14,8 @@
 //! |---|---|
 //! | state a problem | [`BilevelProblem`] |
 //! | solve its lower level | [`Accelerated`], [`GradientDescent`] |
-//! | differentiate the solution | [`ImplicitDifferentiation`] with [`ConjugateGradient`] |
+//! | differentiate the solution | [`ImplicitDifferentiation`] with [`ConjugateGradient`]; [which estimator when](hypergradient#which-estimator-when) |
+//! | check that it is right | [`audit()`] |
 //! | train | [`DoubleLoop`] with any optimizer of `burn::optim` |
 //! | learn a denoiser | [`models`], [`data`] |
 //! | choose where to compute | [`backend`] |

@@ -196,6 +196,12 @@ pub(crate) struct AuditArguments {
     /// Random directions along which the hypergradient is measured.
     #[arg(long, default_value_t = 4)]
     pub directions: usize,
+    /// Relative error up to which two derivatives agree.
+    #[arg(long, default_value_t = 1e-4, allow_negative_numbers = true)]
+    pub tolerance: f64,
+    /// Estimates that are averaged, for estimators that draw at random.
+    #[arg(long, default_value_t = 1)]
+    pub draws: usize,
     /// Print one JSON object and nothing else.
     #[arg(long)]
     pub json: bool,

@@ -58,6 +58,8 @@ struct Account {
     bound: Option<f64>,
     /// Constants without which there is no bound.
     missing: Vec<&'static str>,
+    /// The bound with probed constants in their place: an estimate.
+    probed_bound: Option<f64>,
 }
 
 impl From<&Certificate> for Account {
@@ -80,13 +82,19 @@ impl From<&Certificate> for Account {
             bytes: certificate.memory.actual,
             bound,
             missing,
+            probed_bound: None,
         }
     }
 }
 
 impl AuditReport {
     /// The report of an audit.
-    pub fn new(audit: &Audit, estimator: String, setting: String) -> Self {
+    pub fn new(
+        audit: &Audit,
+        estimator: String,
+        setting: String,
+        probed_bound: Option<f64>,
+    ) -> Self {
         let direction = |slope: &bilevel_core::audit::Slope| Direction {
             estimated: slope.estimated,
             measured: slope.measured,
@@ -107,7 +115,10 @@ impl AuditReport {
             first_order_error: audit.first_order_error,
             hessian_error,
             cross_error,
-            certificate: (&audit.certificate).into(),
+            certificate: Account {
+                probed_bound,
+                ..(&audit.certificate).into()
+            },
             findings: audit.findings.iter().map(ToString::to_string).collect(),
         }
     }
@@ -158,6 +169,9 @@ pub(crate) fn text(audit: &Audit, report: &AuditReport) -> String {
         ),
     );
     facts(&audit.certificate, &mut fact);
+    if let Some(bound) = report.certificate.probed_bound {
+        fact("with probed ones", format!("about {bound:.1e}"));
+    }
     for finding in &report.findings {
         line(format!("- {finding}"));
     }

@@ -56,7 +56,8 @@ impl Row {
     /// What the picture shows.
     pub fn point(&self) -> TradeoffPoint {
         TradeoffPoint {
-            cost: self.gradients as f64 + GRADIENTS_A_PRODUCT * self.products as f64,
+            cost: self.gradients as f64
+                + GRADIENTS_A_PRODUCT * (self.products + self.crosses) as f64,
             seconds: self.seconds,
             bytes: self.bytes as f64,
             error: self.error,

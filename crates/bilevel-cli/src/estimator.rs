@@ -112,6 +112,12 @@ impl EstimatorName {
         self.family() == Family::Steps || self == EstimatorName::ZerothOrder
     }
 
+    /// Whether there is anything to choose.
+    pub fn has_budget(self) -> bool {
+        use EstimatorName::*;
+        !matches!(self, OneStep | JacobianFree | Darts)
+    }
+
     /// A budget with which exact methods are exact to 1e-4 and much better, on small problems.
     pub fn ample_budget(self) -> usize {
         use EstimatorName::*;

@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use crate::parameters::{pack, unpack};
-use crate::vector::{norm, read};
+use crate::vector::{largest, norm, read};
 use crate::{
     CentralDifference, Certificate, DoubleBackward, Estimate, Failure, Hypergradient, LowerSolver,
     Outcome, Point, SecondOrder, Status, Tape, TwiceDifferentiable, Unreached, Vector,
@@ -134,13 +134,14 @@ impl Audit {
 /// Compares an estimator with central differences of the solved problem along random directions.
 ///
 /// ```text
-/// dF/dx · u  ≈  (4 D(h/2) − D(h)) / 3,     D(h) = (F(x + h u) − F(x − h u)) / 2h,     F(x) = f(x, y*(x))
+/// dF/dx · u  ≈  R(h/2),    R(h) = (4 D(h/2) − D(h)) / 3,    D(h) = (F(x + h u) − F(x − h u)) / 2h,    F(x) = f(x, y*(x))
 /// ```
 ///
-/// where `y*` is solved for anew by `lower`, from the point's `y`. Before that it asks what can go wrong on
+/// where `lower` solves for `y*(x)` from the point's `y`, and for the others from there. Before that it asks what can go wrong on
 /// the way: does the lower solver converge, do both losses see all parameters, are the tape's first
 /// and second derivatives those of the losses? Run it in `f64` and with a tight lower tolerance: in
-/// `f32` the differences drown in rounding. Costs `4 directions + 1` lower solves.
+/// `f32` the differences drown in rounding. `|R(h/2) − R(h)|` is their uncertainty. Costs
+/// `6 directions + 1` lower solves.
 ///
 /// # Example
 ///
@@ -210,25 +211,26 @@ where
                 let hu = u.clone() * h;
                 (value(x.clone() + hu.clone()) - value(x.clone() - hu)) / (2.0 * h)
             };
-            let (coarse, fine) = (difference(size), difference(0.5 * size));
+            let [d, d_2, d_4] = [1.0, 0.5, 0.25].map(|part| difference(part * size));
+            let (coarse, fine) = (extrapolated(d, d_2), extrapolated(d_2, d_4));
             Slope {
                 estimated: read((u * gradient.clone()).sum_dim(1))[0],
-                measured: (4.0 * fine - coarse) / 3.0,
-                uncertainty: (fine - coarse).abs() / 3.0,
+                measured: fine,
+                uncertainty: (fine - coarse).abs(),
             }
         })
         .collect();
     let length =
         |what: fn(&Slope) -> f64| slopes.iter().map(what).map(|v| v * v).sum::<f64>().sqrt();
     let measured = length(|s| s.measured);
-    let relative = |error: f64| if error > 0.0 { error / measured } else { error };
+    let relative = |error: f64| ratio(error, measured);
     let error = relative(length(|s| s.estimated - s.measured));
     let uncertainty = relative(length(|s| s.uncertainty));
 
     // Away from the solution, where no gradient is zero by chance.
-    let aside = y_aside(at, size, rng);
+    let aside = y_aside(at, settings.step, rng);
     let aside = Point { y: &aside, ..at };
-    let first_order_error = first_order_error(aside, size, rng);
+    let first_order_error = first_order_error(aside, settings.step, rng);
     let second_order_error = second_order_error(aside, rng);
     let unreached = at.unreached();
     let certificate = estimates[0].certificate.clone();
@@ -248,11 +250,11 @@ where
     if !unreached.lower_loss_in_y.is_empty() {
         findings.push(Finding::Undetermined(unreached.lower_loss_in_y.clone()));
     }
-    let worse = |error: f64| !(error <= settings.tolerance);
+    let worse = |error: f64| error.is_nan() || error > settings.tolerance;
     if worse(first_order_error) {
         findings.push(Finding::FirstOrderCut(first_order_error));
     }
-    let second = second_order_error[0].max(second_order_error[1]);
+    let second = largest(&second_order_error);
     if worse(second) {
         findings.push(Finding::SecondOrderCut(second));
     }
@@ -277,6 +279,25 @@ where
     }
 }
 
+/// The limit of differences whose error is `O(h²)`, from those of h and h/2.
+fn extrapolated(coarse: f64, fine: f64) -> f64 {
+    (4.0 * fine - coarse) / 3.0
+}
+
+/// `a / b`, zero if both are.
+fn ratio(a: f64, b: f64) -> f64 {
+    if a.abs() > 0.0 || a.is_nan() {
+        a / b
+    } else {
+        0.0
+    }
+}
+
+/// A random direction as long as `like` and 1.
+fn proportionate<B: Backend>(like: &Vector<B>, rng: &mut ChaCha8Rng) -> Vector<B> {
+    unit(like, rng) * (norm(like.clone()) + 1.0)
+}
+
 /// A random direction of length 1 (each row, if there are several).
 fn unit<B: Backend>(like: &Vector<B>, rng: &mut ChaCha8Rng) -> Vector<B> {
     let standard = Distribution::Normal(0.0, 1.0);
@@ -287,23 +308,23 @@ fn unit<B: Backend>(like: &Vector<B>, rng: &mut ChaCha8Rng) -> Vector<B> {
 
 fn y_aside<B: Backend, P: TwiceDifferentiable<B>>(
     point: Point<'_, B, P>,
-    size: f64,
+    step: f64,
     rng: &mut ChaCha8Rng,
 ) -> P::Lower<Tape<B>> {
     let y = pack::<Tape<B>, _>(point.y, point.systems());
-    let moved = y.clone() + unit(&y, rng) * size;
+    let moved = y.clone() + proportionate(&y, rng) * step;
     unpack::<Tape<B>, _>(point.y.clone(), moved)
 }
 
 /// First derivatives of both losses in both variables, along a random direction.
 fn first_order_error<B: Backend, P: TwiceDifferentiable<B>>(
     point: Point<'_, B, P>,
-    size: f64,
+    step: f64,
     rng: &mut ChaCha8Rng,
 ) -> f64 {
     let x = pack::<Tape<B>, _>(point.x, 1);
     let y = pack::<Tape<B>, _>(point.y, point.systems());
-    let (u, v) = (unit(&x, rng), unit(&y, rng));
+    let (u, v) = (proportionate(&x, rng), proportionate(&y, rng));
     // Both losses at (x + a u, y + b v).
     let values = |a: f64, b: f64| {
         let x = unpack::<Tape<B>, _>(point.x.clone(), x.clone() + u.clone() * a);
@@ -324,8 +345,8 @@ fn first_order_error<B: Backend, P: TwiceDifferentiable<B>>(
         [along(&f.y, &v), along(&g.y, &v)],
     ];
     let sizes = [
-        [&f.x, &g.x].map(|v| read(norm(v.clone())).iter().sum::<f64>()),
-        [&f.y, &g.y].map(|v| read(norm(v.clone())).iter().sum::<f64>()),
+        [&f.x, &g.x].map(|gradient| product_of_norms(gradient, &u)),
+        [&f.y, &g.y].map(|gradient| product_of_norms(gradient, &v)),
     ];
     let mut worst = 0.0f64;
     for (i, (a, b)) in [(1.0, 0.0), (0.0, 1.0)].into_iter().enumerate() {
@@ -333,18 +354,21 @@ fn first_order_error<B: Backend, P: TwiceDifferentiable<B>>(
             let (plus, minus) = (values(a * h, b * h), values(-a * h, -b * h));
             [0, 1].map(|k| (plus[k] - minus[k]) / (2.0 * h))
         };
-        let (coarse, fine) = (difference(size), difference(0.5 * size));
+        let (coarse, fine) = (difference(step), difference(0.5 * step));
         for k in 0..2 {
-            let measured = (4.0 * fine[k] - coarse[k]) / 3.0;
+            let measured = extrapolated(coarse[k], fine[k]);
             let error = (recorded[i][k] - measured).abs();
-            // Relative to the gradient: along one direction the slope may be zero.
+            // Relative to the largest slope there is: along one direction the slope may be zero.
             let scale = sizes[i][k].max(measured.abs());
-            if error > 0.0 {
-                worst = worst.max(error / scale);
-            }
+            worst = largest(&[worst, ratio(error, scale)]);
         }
     }
     worst
+}
+
+/// The most that `a · b` can be.
+fn product_of_norms<B: Backend>(a: &Vector<B>, b: &Vector<B>) -> f64 {
+    read(norm(a.clone()) * norm(b.clone())).iter().sum()
 }
 
 /// Second derivatives by the tape against differences of gradients.
@@ -360,11 +384,7 @@ fn second_order_error<B: Backend, P: TwiceDifferentiable<B>>(
     let error = |a: Vector<B>, b: Vector<B>| {
         let difference = size(a.clone() - b.clone());
         let scale = size(a).max(size(b));
-        if difference > 0.0 {
-            difference / scale
-        } else {
-            difference
-        }
+        ratio(difference, scale)
     };
     [error(exact.0, product), error(exact.1, cross)]
 }

@@ -41,6 +41,11 @@ impl std::fmt::Display for Failure {
         match self.cause {
             Cause::NonFinite => write!(f, "{} is not finite", self.level)?,
             Cause::Diverged => write!(f, "{} diverged: lower its step size", self.level)?,
+            Cause::Unmoved => write!(
+                f,
+                "{} did not move when x did: enlarge the radius, or lower its tolerance",
+                self.level
+            )?,
             Cause::Structural if self.level == Level::Lower => {
                 write!(f, "the lower loss does not depend on y")?;
             }
@@ -67,6 +72,8 @@ pub enum Cause {
     NonFinite,
     /// A residual that grows.
     Diverged,
+    /// A difference whose two sides were solved in no step at all.
+    Unmoved,
     /// A derivative that is zero because nothing connects the two.
     Structural,
 }

@@ -9,7 +9,8 @@ use crate::vector::largest;
 pub enum Status {
     /// The residual is below the tolerance in every system.
     Converged,
-    /// The steps ran out first: a normal result of a truncated solve.
+    /// The steps ran out first, a normal result of a truncated solve, or rounding keeps the residual above
+    /// the tolerance.
     MaxSteps,
     /// The method cannot go on: a curvature `pᵀAp ≤ 0`, or a step size that shrank to nothing.
     Breakdown,

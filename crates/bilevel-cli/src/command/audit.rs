@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
-use bilevel_core::AuditSettings;
+use bilevel_core::{AuditSettings, BilevelProblem, Bound, Certificate, Probe, positive};
+use bilevel_models::physics::ClosedForm;
+use burn::module::AutodiffModule;
 
 use super::spinner;
 use crate::arguments::AuditArguments;
@@ -13,6 +15,27 @@ use crate::small_problem::{Exact, SmallProblem};
 
 /// Where a lower solve stops: `‖∇y g‖`.
 const LOWER_TOLERANCE: f64 = 1e-10;
+
+/// Steps and directions of the probes for constants that the problem does not state.
+const PROBES: usize = 40;
+/// How far around the solution they look, relative to it.
+const PROBE_RADIUS: f64 = 1e-2;
+
+/// The error bound with the constants that the problem states, and probed ones for the others.
+fn probed_bound(small: &SmallProblem, certificate: &Certificate, seed: u64) -> Result<Option<f64>> {
+    let solution = small.solve(LOWER_TOLERANCE)?;
+    let probe = Probe {
+        probes: PROBES,
+        radius: PROBE_RADIUS,
+        seed,
+    };
+    let probed = probe.constants(small.at(&solution.value), &ClosedForm);
+    let stated = small.problem.constants(&small.x.valid(), &small.batch);
+    Ok(match certificate.bound_for(&stated.or(probed)) {
+        Bound::Known(bound) => Some(bound),
+        _ => None,
+    })
+}
 
 /// Runs the command.
 pub(crate) fn audit(arguments: &AuditArguments) -> Result<ExitCode> {
@@ -25,6 +48,13 @@ pub(crate) fn audit(arguments: &AuditArguments) -> Result<ExitCode> {
     let budget = arguments.steps.unwrap_or_else(|| name.ample_budget());
     ensure!(budget > 0, "--steps must be at least 1");
     ensure!(*directions > 0, "--directions must be at least 1");
+    ensure!(arguments.draws > 0, "--draws must be at least 1");
+    let tolerance = positive("--tolerance", arguments.tolerance)?;
+    ensure!(
+        arguments.steps.is_none() || name.has_budget(),
+        "--steps: {} makes one step, always",
+        name.name()
+    );
     let model = match &arguments.model {
         Some(path) => Some(load_model::<Exact>(Some(path), &Default::default())?),
         None => None,
@@ -33,6 +63,8 @@ pub(crate) fn audit(arguments: &AuditArguments) -> Result<ExitCode> {
     let estimator = name.build(budget, &small);
     let settings = AuditSettings {
         directions: *directions,
+        draws: arguments.draws,
+        tolerance,
         seed: problem.seed,
         ..AuditSettings::default()
     };
@@ -43,9 +75,13 @@ pub(crate) fn audit(arguments: &AuditArguments) -> Result<ExitCode> {
         &*estimator,
         &settings,
     );
+    let probed = match audit.certificate.bound {
+        Bound::Missing(_) => probed_bound(&small, &audit.certificate, problem.seed)?,
+        Bound::Known(_) | Bound::NotCovered => None,
+    };
     spinner.finish_and_clear();
 
-    let report = AuditReport::new(&audit, name.name(), name.setting(budget));
+    let report = AuditReport::new(&audit, name.name(), name.setting(budget), probed);
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {

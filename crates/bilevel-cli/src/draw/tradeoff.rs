@@ -78,7 +78,7 @@ type Quantity = (&'static str, &'static str, fn(&TradeoffPoint) -> f64);
 const QUANTITIES: [Quantity; 3] = [
     (
         "Error against work",
-        "gradients + 2.2 Hessian products",
+        "gradients + 2.2 (Hessian products + cross terms)",
         |p| p.cost,
     ),
     ("Error against time", "seconds", |p| p.seconds),

@@ -6,7 +6,7 @@ use burn::optim::Optimizer;
 use burn::tensor::backend::Backend;
 
 use crate::observe::{Cause, Failure, Level};
-use crate::parameters::{non_finite_parameter, unpack, unpack_gradients};
+use crate::parameters::{unpack, unpack_gradients};
 use crate::vector::{norm, read};
 use crate::{
     Differentiable, Estimate, Hypergradient, LowerSolver, Observer, Outcome, Point, Report, Status,
@@ -167,7 +167,7 @@ impl<P: Sync, L: Sync, H: Sync> DoubleLoop<P, L, H> {
                 level: Level::Lower,
                 cause: Cause::NonFinite,
                 iteration: Some(lower.steps),
-                parameter: non_finite_parameter::<Tape<B>, _>(&state.x, gradient.clone()),
+                parameter: None,
             });
         }
         let report = Report {

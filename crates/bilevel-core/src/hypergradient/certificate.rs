@@ -11,7 +11,7 @@ pub struct Certificate {
     pub lower: Option<Outcome>,
     /// How the solve for the adjoint ended, if there was one; residual `‖∇²yy g · q − ∇y f‖`.
     pub adjoint: Option<Outcome>,
-    /// Gradients of `g` computed.
+    /// Gradients of `g` computed, the one for `‖∇y g‖` in the evidence not counted.
     pub gradients: usize,
     /// Products with `∇²yy g` computed, those that came with a cross term included.
     pub products: usize,

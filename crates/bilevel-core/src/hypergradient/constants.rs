@@ -69,7 +69,7 @@ impl Constants {
 /// ```
 ///
 /// Probes find maxima from below and minima from above: a bound computed from them is an estimate and
-/// no certificate. The systems share the constants: the worst of them counts. Costs about
+/// no certificate; one that is not finite is not given. The systems share the constants: the worst of them counts. Costs about
 /// `6 probes` products and as many cross terms.
 ///
 /// # References
@@ -95,15 +95,16 @@ impl Probe {
         P: Differentiable<B>,
         D: SecondOrder<B, P>,
     {
+        assert!(self.probes > 0, "constants need at least one probe");
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let y = pack::<Tape<B>, _>(point.y, point.systems());
+        let device = y.device();
         let mut draw = |[rows, columns]: [usize; 2]| -> Vector<B> {
             let standard = Distribution::Normal(0.0, 1.0);
             let data = TensorData::random::<f64, _, _>([rows, columns], standard, &mut rng);
-            let v = Tensor::from_data(data, &Default::default());
+            let v = Tensor::from_data(data, &device);
             v.clone() / norm(v)
         };
-        let systems = point.systems();
-        let y = pack::<Tape<B>, _>(point.y, systems);
         let dim_x = pack::<Tape<B>, _>(point.x, 1).dims()[1];
         let g = second_order.at(point);
 
@@ -112,7 +113,7 @@ impl Probe {
         let cross_squared = self.top(draw([1, dim_x]), |u| g.cross(g.cross_transposed(u)));
 
         let f = point.upper_gradients();
-        let (mut l_h, mut l_j, mut l_f, mut l_d) = (0.0f64, 0.0f64, 0.0f64, 0.0f64);
+        let [mut l_h, mut l_j, mut l_f, mut l_d] = [const { Vec::new() }; 4];
         for _ in 0..self.probes {
             let size = (norm(y.clone()) + 1.0) * self.radius;
             let d = draw(y.dims()) * size.clone();
@@ -121,27 +122,31 @@ impl Probe {
             let there = second_order.at(moved);
             let v = draw(y.dims());
             let change = there.apply(v.clone()) - g.apply(v.clone());
-            l_h = l_h.max(largest(&read(norm(change) / size.clone())));
+            l_h.extend(read(norm(change) / size.clone()));
             // The rows add up in the cross term and in ∇x f: an orthogonal sum bounds the largest.
             let smallest = size.clone().min_dim(0);
             let change = there.cross(v.clone()) - g.cross(v);
-            l_j = l_j.max(read(norm(change) / smallest.clone())[0]);
+            l_j.extend(read(norm(change) / smallest.clone()));
             let f_there = moved.upper_gradients();
-            l_f = l_f.max(largest(&read(norm(f_there.y - f.y.clone()) / size)));
-            l_d = l_d.max(read(norm(f_there.x - f.x.clone()) / smallest)[0]);
+            l_f.extend(read(norm(f_there.y - f.y.clone()) / size));
+            l_d.extend(read(norm(f_there.x - f.x.clone()) / smallest));
         }
         // Differences below rounding are none.
         let floor = epsilon::<B>() * 64.0 / self.radius;
-        let clean = |value: f64, scale: f64| if value <= floor * scale { 0.0 } else { value };
-        let cross_norm = cross_squared.max(0.0).sqrt();
+        let clean = |values: Vec<f64>, scale: f64| {
+            let value = largest(&values);
+            let value = if value <= floor * scale { 0.0 } else { value };
+            value.is_finite().then_some(value)
+        };
+        let cross_norm = cross_squared.sqrt();
         let p = largest(&read(norm(f.y)));
         Constants {
             strong_convexity: Some(smoothness - gap).filter(|mu| *mu > 0.0),
-            upper_smoothness: Some(clean(l_f, p)),
-            cross_norm: Some(cross_norm),
-            cross_lipschitz: Some(clean(l_j, cross_norm)),
-            hessian_lipschitz: Some(clean(l_h, smoothness)),
-            direct_lipschitz: Some(clean(l_d, read(norm(f.x))[0])),
+            upper_smoothness: clean(l_f, p),
+            cross_norm: Some(cross_norm).filter(|j| j.is_finite()),
+            cross_lipschitz: clean(l_j, cross_norm),
+            hessian_lipschitz: clean(l_h, smoothness),
+            direct_lipschitz: clean(l_d, read(norm(f.x))[0]),
         }
     }
 

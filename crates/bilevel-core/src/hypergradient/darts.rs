@@ -17,7 +17,7 @@ use crate::{Differentiable, LowerObjective, Outcome, Point, Status, Vector};
 /// ```
 ///
 /// [`OneStep`](super::OneStep) without second derivatives, for losses that cannot be recorded twice;
-/// the difference adds an error of `O(e²)`. Costs four gradients of `g` and one of `f`.
+/// the difference adds an error of `O(e²)`. Costs three gradients of `g` and one of `f`.
 ///
 /// # Example
 ///
@@ -61,7 +61,6 @@ impl<B: Backend, P: Differentiable<B>> Hypergradient<B, P> for Darts {
         });
         let cross = (plus - minus) * (size / (2.0 * self.radius));
 
-        count(&tally.gradients);
         let lower_gradient = objective.gradient(end.y.clone());
         let residual = crate::vector::largest(&crate::vector::read(norm(lower_gradient.clone())));
         Draft {

@@ -4,12 +4,12 @@ use burn::module::AutodiffModule;
 use burn::tensor::Element;
 use burn::tensor::backend::Backend;
 
-use super::tally::Tally;
+use super::tally::{Counted, Tally};
 use super::{Bound, Certificate, Curvature, Estimate, Evidence, Memory};
 use crate::observe::{Cause, Failure, Level};
 use crate::parameters::{non_finite_parameter, pack, paths};
 use crate::vector::{norm, read};
-use crate::{Differentiable, LossGradients, Outcome, Point, Status, Tape, Vector};
+use crate::{Differentiable, LossGradients, Outcome, Point, SecondOrder, Status, Tape, Vector};
 
 /// An estimate before its numbers are read from the device.
 pub(super) struct Draft<B: Backend> {
@@ -173,6 +173,40 @@ impl<B: Backend> Draft<B> {
         }
         None
     }
+}
+
+/// The estimate `∇x f − ∇²xy g · q` for an adjoint `q` that came without a solve; one pass gives the
+/// cross term and the residual.
+pub(super) fn with_adjoint<B, P, D>(
+    point: Point<'_, B, P>,
+    f: LossGradients<B>,
+    q: Vector<B>,
+    second_order: &D,
+    vectors: usize,
+    tally: &Tally<B>,
+) -> Estimate<B>
+where
+    B: Backend,
+    P: Differentiable<B>,
+    D: SecondOrder<B, P>,
+{
+    let g = second_order.at(point);
+    let (product, cross) = Counted::new(&*g, tally).both(q.clone());
+    let y = y_of(point);
+    Draft {
+        gradient: f.x.clone() - cross,
+        lower_gradient: g.gradient(),
+        lower: None,
+        adjoint: Some(Adjoint {
+            residual: Some(f.y.clone() - product),
+            outcome: None,
+            q,
+        }),
+        memory: fixed(vectors, &y),
+        f,
+        y,
+    }
+    .finish(point, tally)
 }
 
 /// The bytes of `vectors` vectors like `like`.

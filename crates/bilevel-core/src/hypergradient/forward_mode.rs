@@ -103,7 +103,6 @@ where
             .iter()
             .map(|column| dot(column[0].clone(), p.clone()).sum_dim(0))
             .collect();
-        count(&tally.gradients);
         let lower_gradient = steps.objective.gradient(end.y.clone());
         let lower = steps.outcome(&start, &lower_gradient, self.steps);
         Draft {

@@ -2,8 +2,8 @@
 
 use burn::tensor::backend::Backend;
 
-use super::draft::{Adjoint, Draft, fixed, y_of};
-use super::tally::{Counted, Tally};
+use super::draft::with_adjoint;
+use super::tally::Tally;
 use super::{Estimate, Hypergradient};
 use crate::{Differentiable, Point, SecondOrder, Vector};
 
@@ -14,7 +14,7 @@ use crate::{Differentiable, Point, SecondOrder, Vector};
 /// ```
 ///
 /// The inverse Hessian is replaced by `η I`: the first term of its Neumann series. A biased estimate;
-/// for `η ≤ 1/L` the adjoint `η ∇y f` is off by `(1 − ημ)` of itself at most, and a step along the
+/// for `η ≤ 1/L` the adjoint `η ∇y f` is off by `(1 − ημ)` of the exact one at most, and a step along the
 /// result still descends when the condition number is small. Costs one gradient of `f` and one pass for
 /// the cross term, which brings the adjoint's residual along.
 ///
@@ -49,23 +49,7 @@ where
     fn estimate(&self, point: Point<'_, B, P>, _: Option<Vector<B>>, _: u64) -> Estimate<B> {
         let tally = Tally::new();
         let f = point.upper_gradients();
-        let g = self.second_order.at(point);
         let q = f.y.clone() * self.learning_rate;
-        let (product, cross) = Counted::new(&*g, &tally).both(q.clone());
-        let y = y_of(point);
-        Draft {
-            gradient: f.x.clone() - cross,
-            lower_gradient: g.gradient(),
-            lower: None,
-            adjoint: Some(Adjoint {
-                residual: Some(f.y.clone() - product),
-                outcome: None,
-                q,
-            }),
-            memory: fixed(1, &y),
-            f,
-            y,
-        }
-        .finish(point, &tally)
+        with_adjoint(point, f, q, &self.second_order, 1, &tally)
     }
 }

@@ -250,7 +250,9 @@ impl<B: Backend> LowerMap<B> for Nesterov {
 ///
 /// `√v̂` has no derivative at 0. It is taken as 0 there, which is the limit of the step's derivative as
 /// the gradients so far go to zero: `∂y/∂g → −η (1 − β₁)/((1 − β₁^k) ε)`. Differentiating the formula
-/// mechanically gives NaN.
+/// mechanically gives NaN. Near a solution the differentiated step is therefore as long as `η/ε`: with
+/// the default ε the adjoint grows from step to step unless `η < 2ε/L`. Take a larger ε to
+/// differentiate many steps there.
 ///
 /// # References
 /// Kingma, Ba (2015), "Adam: A Method for Stochastic Optimization", ICLR, arXiv:1412.6980.

@@ -3,7 +3,7 @@
 //! # Which estimator when
 //!
 //! `K`: steps of the estimator or its linear solver; `N`: directions; gradients are of `g` unless said
-//! otherwise, an HVP is a product with `∇²yy g` (about 2.2 gradients), memory is counted in vectors of
+//! otherwise and without the one of a certificate, an HVP is a product with `∇²yy g` (about 2.2 gradients), memory is counted in vectors of
 //! the size of `y` beyond the tape of one pass. Every estimator also takes one gradient of `f`.
 //!
 //! | estimator | use it when | gradients | HVPs | memory | error |
@@ -13,15 +13,15 @@
 //! | + [`Neumann`], [`Richardson`] | η of the lower solver is known, the condition number small | 0–1 | K + 1 | 5 | `(1 − ημ)^K` |
 //! | + [`Nystrom`] | few large eigenvalues; products in parallel | 0–1 | rank + 1 | 2 rank | unseen eigenvalues / ρ |
 //! | [`JacobianFree`] | one product must do, the direction is enough | 0–1 | 1 | 1 | a biased direction |
-//! | [`OneStep`] | online: one lower step an upper step | 2 | 1 | 2 | `(1 − ημ)` of the whole |
-//! | [`Darts`] | the same without second derivatives | 4 | 0 | 2 | + differences |
+//! | [`OneStep`] | online: one lower step an upper step | 1 | 1 | 2 | `(1 − ημ)` of the whole |
+//! | [`Darts`] | the same without second derivatives | 3 | 0 | 2 | + differences |
 //! | [`Unrolled`], all steps kept | few lower steps, start or step sizes matter | K | K | K | `(1 − ημ)^K` |
 //! | [`Unrolled`], last k kept | long solves | K | k | k | `(1 − ημ)^k` |
-//! | [`Unrolled`], in a budget of bytes | long solves, exactly | K to 3K | K | what you give | `(1 − ημ)^K` |
+//! | [`Unrolled`], in a budget of bytes | long solves, exactly | K and up, [a table](Unrolled) | K | what you give | `(1 − ημ)^K` |
 //! | [`ForwardMode`] | few upper variables | K | K · dim x | dim x | equals [`Unrolled`] |
 //! | [`StochasticNeumann`] | data come in batches | 0 | K random | 3 | bias `(1 − ημ)^K`, variance |
 //! | [`ZerothOrder`] | nothing can be differentiated twice | (N + 1) K | 0 | 2 | variance `dim x / N` |
-//! | [`Penalty`] | as above, smooth lower problem, a second solve is cheap | K + 2 | 0 | 2 | `O(1/λ)` |
+//! | [`Penalty`] | as above, smooth lower problem, a second solve is cheap | K + 3, K + 3 of f | 0 | 2 | `O(1/λ)` |
 //!
 //! [`ConjugateGradient`]: crate::ConjugateGradient
 //! [`Minres`]: crate::Minres

@@ -12,7 +12,7 @@ use crate::{Differentiable, Point, SecondOrder, Vector};
 /// ```
 ///
 /// The greedy estimate for training both levels at once. [`Unrolled`] with one step of [`Descent`]; near
-/// a solution the same as [`JacobianFree`](super::JacobianFree). Costs two gradients of `g`, one of `f`
+/// a solution the same as [`JacobianFree`](super::JacobianFree). Costs one gradient of `g`, one of `f`
 /// and one pass for the cross term.
 ///
 /// # Example

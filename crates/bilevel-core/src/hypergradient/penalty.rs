@@ -18,7 +18,8 @@ use crate::{BilevelProblem, Differentiable, LowerSolver, Point, Tape, Vector};
 ///
 /// The point's `y` is `z`, which should be solved well: an error `ε` in `z` or `y_λ` costs `λ ε`. The bias
 /// is `O(1/λ)`: it halves when λ doubles. Both halves see the same batch. Only first derivatives: for
-/// losses that cannot be recorded twice. Costs the solve for `y_λ`, three gradients of `g` and two of `f`.
+/// losses that cannot be recorded twice. Costs the solve for `y_λ`, each step a gradient of `g` and of `f`,
+/// and then two gradients of each.
 ///
 /// `λ (z − y_λ) ≈ q` is an adjoint and is returned as a warm start for other estimators.
 ///
@@ -118,7 +119,9 @@ where
             y: &solution.value,
             ..point
         };
-        let f = at.upper_gradients();
+        let mut f = at.upper_gradients();
+        // F is f at the lower solution; at y_λ it is smaller.
+        f.loss = point.upper_gradients().loss;
         count(&tally.gradients);
         let there = at.lower_gradients();
         count(&tally.gradients);

@@ -1,5 +1,6 @@
 //! Step sizes of the lower steps that are differentiated.
 
+use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
@@ -40,8 +41,9 @@ impl<B: Backend, P: Differentiable<B>, R: StepSize<B, P>> StepSize<B, P> for &R 
 
 /// The same step for every entry.
 impl<B: Backend, P: Differentiable<B>> StepSize<B, P> for f64 {
-    fn rates(&self, _: &P::Upper<Tape<B>>) -> Vector<B> {
-        Tensor::full([1, 1], *self, &Default::default())
+    fn rates(&self, x: &P::Upper<Tape<B>>) -> Vector<B> {
+        let device = x.devices().into_iter().next().unwrap_or_default();
+        Tensor::full([1, 1], *self, &device)
     }
 
     fn pull_back(&self, _: &P::Upper<Tape<B>>, _: Vector<B>) -> Option<Vector<B>> {

@@ -4,10 +4,10 @@ use burn::tensor::backend::Backend;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::draft::{Adjoint, Draft, fixed, y_of};
+use super::draft::with_adjoint;
 use super::tally::{Counted, Tally};
-use super::{Estimate, Hypergradient};
-use crate::{Differentiable, LinearOperator, Point, SecondOrder, Vector};
+use super::{Estimate, Evidence, Hypergradient};
+use crate::{Cause, Differentiable, Failure, Level, LinearOperator, Point, SecondOrder, Vector};
 
 /// Unbiased estimates of a truncated Neumann series from independent batches.
 ///
@@ -20,7 +20,8 @@ use crate::{Differentiable, LinearOperator, Point, SecondOrder, Vector};
 /// Both have the same mean; the product costs half the HVPs on average and has the larger variance.
 /// The bias against `H⁻¹ ∇y f` is `(1 − ημ)ⁿ`. The gradients of `f` and the cross term use the point's own
 /// batch, every factor `H_j` a batch that `batches` draws; with batches that are independent the
-/// products stay unbiased. Costs at most `n − 1` HVPs and one cross term, without a read.
+/// products stay unbiased. For `η ≤ 2/L` on every batch no factor lengthens a vector, and the residual is
+/// `(1 + 2n) ‖∇y f‖` at most: beyond that the estimate is a failure, diverged. Costs at most `n − 1` HVPs and one cross term, without a read.
 ///
 /// # Example
 ///
@@ -106,23 +107,19 @@ where
             NeumannForm::Sum => sum * eta,
             NeumannForm::RandomProduct => term * (eta * n as f64),
         };
-
-        let g = self.second_order.at(point);
-        let (product, cross) = Counted::new(&*g, &tally).both(q.clone());
-        let y = y_of(point);
-        Draft {
-            gradient: f.x.clone() - cross,
-            lower_gradient: g.gradient(),
-            lower: None,
-            adjoint: Some(Adjoint {
-                residual: Some(f.y.clone() - product),
-                outcome: None,
-                q,
-            }),
-            memory: fixed(3, &y),
-            f,
-            y,
+        let mut estimate = with_adjoint(point, f, q, &self.second_order, 3, &tally);
+        let grows = |e: &Evidence| {
+            let limit = (1 + 2 * n) as f64 * e.upper_gradient;
+            e.adjoint_residual.is_some_and(|residual| residual > limit)
+        };
+        if estimate.failure.is_none() && estimate.certificate.evidence.iter().any(grows) {
+            estimate.failure = Some(Failure {
+                level: Level::Adjoint,
+                cause: Cause::Diverged,
+                iteration: Some(factors),
+                parameter: None,
+            });
         }
-        .finish(point, &tally)
+        estimate
     }
 }

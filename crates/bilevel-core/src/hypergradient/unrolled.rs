@@ -225,7 +225,6 @@ where
             }
         }
         let end = end.unwrap_or_else(|| End::at(point, stack[0].1.clone()));
-        count(&tally.gradients);
         let lower_gradient = steps.objective.gradient(end.y.clone());
         let mut total = end.f.x.clone();
         if let Some(gradient) = gradient {

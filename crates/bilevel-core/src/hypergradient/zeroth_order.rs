@@ -11,7 +11,10 @@ use super::unrolled::End;
 use super::{Estimate, Hypergradient};
 use crate::parameters::{pack, unpack};
 use crate::vector::dot;
-use crate::{Differentiable, LowerObjective, LowerSolver, Point, Tape, Vector};
+use crate::{
+    Cause, Differentiable, Failure, Level, LowerObjective, LowerSolver, Outcome, Point, Tape,
+    Vector,
+};
 
 /// Partial zeroth order (PZOBO): the response `dy/dx` from differences of lower solves.
 ///
@@ -21,7 +24,8 @@ use crate::{Differentiable, LowerObjective, LowerSolver, Point, Tape, Vector};
 ///
 /// `y_K` is what `lower` makes of the point's `y`; all solves start there, so that their errors cancel in
 /// the difference. Unbiased for an affine `y_K(x)`, biased by `O(μ)` otherwise; the variance is
-/// about `(dim x + 1)/N` of the squared indirect part. No second derivatives. Costs `N + 1` lower solves
+/// about `(dim x + 1)/N` of the squared indirect part. The radius must move the solution by more than
+/// the lower solver's tolerance lets pass; if no solve moves at all the estimate is a failure. No second derivatives. Costs `N + 1` lower solves
 /// and one gradient of `f`.
 ///
 /// # Example
@@ -81,18 +85,20 @@ where
         let end = End::at(point, vec![y.clone()]);
         let x = pack::<Tape<B>, _>(point.x, 1);
         let mut indirect = x.zeros_like();
+        let mut has_moved = false;
         for _ in 0..self.directions {
             let standard = Distribution::Normal(0.0, 1.0);
             let u = TensorData::random::<f64, _, _>(x.dims(), standard, rng);
             let u: Vector<B> = Tensor::from_data(u, &x.device());
             let moved = unpack::<Tape<B>, _>(point.x.clone(), x.clone() + u.clone() * self.radius);
             let (there, outcome_there) = solve(Point { x: &moved, ..point });
-            outcome.status = outcome.status.max(outcome_there.status);
+            has_moved |= outcome_there.steps > 0;
+            outcome = Outcome::worst(&[outcome, outcome_there]);
             let d = (there - y.clone()) / self.radius;
             indirect = indirect + u * dot(d, end.f.y.clone()).sum_dim(0);
         }
         let lower_gradient = LowerObjective::new(point).gradient(y.clone());
-        Draft {
+        let mut estimate = Draft {
             gradient: end.f.x.clone() + indirect / self.directions as f64,
             lower_gradient,
             lower: Some(outcome),
@@ -101,6 +107,15 @@ where
             y,
             f: end.f,
         }
-        .finish(point, &tally)
+        .finish(point, &tally);
+        if !has_moved && estimate.failure.is_none() {
+            estimate.failure = Some(Failure {
+                level: Level::Lower,
+                cause: Cause::Unmoved,
+                iteration: None,
+                parameter: None,
+            });
+        }
+        estimate
     }
 }

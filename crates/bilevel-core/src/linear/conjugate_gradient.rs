@@ -19,10 +19,10 @@ use crate::{Solution, Status, Vector};
 /// the smallest, even where its residual is not. Only a row that broke down, and all of them after a
 /// number that is not finite, return their iterate with the smallest residual. The residual is computed
 /// afresh. If rounding made the recursion lie about it, the iteration restarts from the true residual
-/// while steps are left.
+/// while steps are left and every sweep at least halves it.
 ///
 /// Error after k steps in the A-norm: at most `2 ((√κ−1)/(√κ+1))ᵏ` of the first; exact in `dim` steps.
-/// Costs one product a step, one for the final residual, one more for a warm start.
+/// Costs one product a step, one for the final residual, one more for a warm start and for every restart.
 ///
 /// ```
 /// use bilevel_backend::NdArray;
@@ -61,11 +61,15 @@ impl<B: Backend> LinearSolver<B> for ConjugateGradient {
         let (mut q, mut r) = begin(a, &b, start);
         let mut steps = 0;
         let mut broken = vec![false; b.dims()[0]];
+        let mut finished = false;
+        let mut before: Option<Vec<f64>> = None;
         loop {
             // Here r = b − A q, computed from q itself.
             let rr = read(dot(r.clone(), r.clone()));
             let residual = largest(&rr).sqrt();
-            let open = |i: usize| rr[i] > goals[i] && !broken[i];
+            // A restart that did not halve a residual will not get further: rounding is in the way.
+            let stuck = |i: usize| before.as_ref().is_some_and(|rr_0| rr[i] > 0.25 * rr_0[i]);
+            let open = |i: usize| rr[i] > goals[i] && !broken[i] && !stuck(i);
             if !residual.is_finite() || steps >= self.max_steps || !(0..rr.len()).any(open) {
                 let status = if !residual.is_finite() {
                     Status::NonFinite
@@ -76,7 +80,7 @@ impl<B: Backend> LinearSolver<B> for ConjugateGradient {
                 } else {
                     Status::MaxSteps
                 };
-                if steps == 0 {
+                if !finished {
                     a.finish(q.clone());
                 }
                 return Solution {
@@ -86,10 +90,12 @@ impl<B: Backend> LinearSolver<B> for ConjugateGradient {
                     residual,
                 };
             }
+            before = finished.then_some(rr);
             let sweep = sweep(a, q, r, &goal, &mut broken, self.max_steps - steps);
             steps += sweep.steps;
             q = sweep.value;
             r = b.clone() - a.finish(q.clone());
+            finished = true;
             if sweep.non_finite {
                 let residual = largest(&read(norm(r)));
                 return Solution {

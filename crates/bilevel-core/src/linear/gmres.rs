@@ -3,7 +3,7 @@
 use burn::tensor::TensorData;
 use burn::tensor::backend::Backend;
 
-use super::{LinearOperator, LinearSolver, begin, residuals};
+use super::{LinearOperator, LinearSolver, begin, reached, residuals};
 use crate::vector::{dot, epsilon, largest, norm, quotient, read};
 use crate::{Solution, Status, Vector};
 
@@ -97,10 +97,9 @@ impl<B: Backend> LinearSolver<B> for Gmres {
             q + basis[j].clone() * z
         });
         let residuals = residuals(a, &b, &q);
-        let reached = |(r, goal): (&f64, &f64)| *r <= goal * (1.0 + ROUNDING) + f64::MIN_POSITIVE;
         let status = if !finite || residuals.iter().any(|r| !r.is_finite()) {
             Status::NonFinite
-        } else if residuals.iter().zip(&goals).all(reached) {
+        } else if reached(&residuals, &goals) {
             Status::Converged
         } else if rows.iter().any(|row| row.singular) {
             Status::Breakdown
@@ -119,9 +118,6 @@ impl<B: Backend> LinearSolver<B> for Gmres {
         self.max_steps.min(dim) + 5
     }
 }
-
-/// Part of the goal by which the recomputed residual may miss it.
-const ROUNDING: f64 = 0.1;
 
 /// `min ‖β e₁ − H z‖` of one row, kept triangular by rotations.
 struct LeastSquares {

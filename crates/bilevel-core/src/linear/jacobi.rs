@@ -98,6 +98,9 @@ impl<B: Backend, S: LinearSolver<B>> LinearSolver<B> for Jacobi<S> {
         b: Vector<B>,
         start: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
+        if let Some(q) = &start {
+            assert_eq!(q.dims(), b.dims(), "start and right side differ in shape");
+        }
         let a = Remember::new(a);
         let root = self.diagonal(&a, &b).sqrt();
         if !is_finite(root.clone()) {

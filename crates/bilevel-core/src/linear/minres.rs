@@ -2,7 +2,7 @@
 
 use burn::tensor::backend::Backend;
 
-use super::{LinearOperator, LinearSolver, begin, residuals};
+use super::{LinearOperator, LinearSolver, begin, reached, residuals};
 use crate::vector::{dot, epsilon, largest, norm, quotient, read};
 use crate::{Solution, Status, Vector};
 
@@ -134,11 +134,9 @@ impl<B: Backend> LinearSolver<B> for Minres {
             q = last_good;
             residuals_now = residuals(a, &b, &q);
         }
-        // The recursion's own residual drifts by rounding; what was reached is what counts.
-        let reached = |(r, goal): (&f64, &f64)| *r <= goal * (1.0 + ROUNDING) + f64::MIN_POSITIVE;
         let status = if !finite {
             Status::NonFinite
-        } else if residuals_now.iter().zip(&goals).all(reached) {
+        } else if reached(&residuals_now, &goals) {
             Status::Converged
         } else {
             Status::MaxSteps
@@ -155,6 +153,3 @@ impl<B: Backend> LinearSolver<B> for Minres {
         9 // q, the last q, v, v₋, A v, w, w₋, the next w, b
     }
 }
-
-/// Part of the goal by which the recomputed residual may miss it.
-const ROUNDING: f64 = 0.1;

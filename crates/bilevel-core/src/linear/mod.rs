@@ -126,3 +126,10 @@ fn begin<B: Backend>(
 fn residuals<B: Backend>(a: &dyn LinearOperator<B>, b: &Vector<B>, q: &Vector<B>) -> Vec<f64> {
     read(norm(b.clone() - a.finish(q.clone())))
 }
+
+/// Whether the recomputed residuals are at their goals, up to a tenth by which rounding lets a recursion
+/// drift from them.
+fn reached(residuals: &[f64], goals: &[f64]) -> bool {
+    let reached = |(r, goal): (&f64, &f64)| *r <= goal * 1.1 + f64::MIN_POSITIVE;
+    residuals.iter().zip(goals).all(reached)
+}

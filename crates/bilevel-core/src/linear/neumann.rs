@@ -70,7 +70,7 @@ impl<B: Backend> LinearSolver<B> for Neumann {
         let last = norm(term);
         // A converged series has a last term below the rounding of its own residual.
         let rounding = (norm(b.clone()) + norm(q.clone()) * (2.0 / eta)) * (64.0 * epsilon::<B>());
-        let grown = has_grown(&r, &last) * last.clone().greater(rounding).float();
+        let grown = has_grown(&(r.clone() - rounding), &last);
         let flags = read(Vector::cat(vec![r, last, grown.clone()], 1));
         let residuals: Vec<f64> = flags.chunks(3).map(|row| row[0]).collect();
         if residuals.iter().all(|r| r.is_finite()) && flags.chunks(3).all(|row| row[2] < 0.5) {

@@ -6,7 +6,8 @@ use bilevel_core::hypergradient::{Adam, Descent, HeavyBall};
 use bilevel_core::{
     BilevelProblem, Cause, ConjugateGradient, Darts, DoubleBackward, Failure, ForwardMode,
     GradientDescent, Hypergradient, ImplicitDifferentiation, JacobianFree, Keep, Level,
-    LinearSolver, Minres, Neumann, OneStep, Penalty, Unrolled, Vector, ZerothOrder,
+    LinearSolver, Minres, Neumann, NeumannForm, OneStep, Penalty, StochasticNeumann, Unrolled,
+    Vector, ZerothOrder,
 };
 use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
@@ -329,6 +330,54 @@ fn divergence_is_told() {
             .starts_with("the adjoint diverged: lower its step size")
     );
     assert_eq!(rows(&estimate.gradient), rows(&direct));
+}
+
+/// Random series too: no draw of a stable one is as large.
+#[test]
+fn divergence_of_random_series_is_told() {
+    let setup = Coupled::random(10.0, 0).setup::<B>(&[0.1; 4], &[0.3; 5]);
+    for form in [NeumannForm::Sum, NeumannForm::RandomProduct] {
+        let series = |learning_rate| StochasticNeumann {
+            second_order: DoubleBackward,
+            learning_rate,
+            terms: 60,
+            form,
+            batches: |_| setup.batch.clone(),
+        };
+        let failure = |learning_rate, seed| {
+            let estimate = series(learning_rate).estimate(setup.point(), None, seed);
+            estimate.failure.map(|failure| failure.cause)
+        };
+        assert!((0..20).all(|seed| failure(0.19, seed).is_none()));
+        assert!((0..20).any(|seed| failure(0.3, seed) == Some(Cause::Diverged)));
+    }
+}
+
+/// A lower solver that is content with where it stands hides the response: zeros, and no answer.
+#[test]
+fn a_response_below_the_tolerance_is_told() {
+    let problem = Coupled::random(10.0, 0);
+    let y = problem.solution(&[0.1; 4]);
+    let setup = problem.setup::<B>(&[0.1; 4], &y);
+    let estimate = |radius| {
+        let lower = GradientDescent {
+            learning_rate: 0.1,
+            max_steps: 100,
+            tolerance: 1e-3,
+        };
+        let estimator = ZerothOrder {
+            lower,
+            directions: 3,
+            radius,
+        };
+        estimator.estimate(setup.point(), None, 0).failure
+    };
+    let failure = estimate(1e-6).expect("a failure");
+    assert_eq!(failure.cause, Cause::Unmoved);
+    let message =
+        "the lower solve did not move when x did: enlarge the radius, or lower its tolerance";
+    assert_eq!(failure.to_string(), message);
+    assert_eq!(estimate(0.1), None);
 }
 
 #[derive(Module, Debug)]

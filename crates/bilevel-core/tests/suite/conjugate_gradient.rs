@@ -284,7 +284,8 @@ fn a_tolerance_below_the_precision_ends_honestly() {
         };
         let blocks = Blocks::<Cpu>::one(&a);
         let q = solver.solve(&blocks, row(&b), None);
-        assert_eq!((q.status, q.steps), (Status::MaxSteps, 200), "{tolerance}");
+        assert_eq!(q.status, Status::MaxSteps, "{tolerance}");
+        assert!(q.steps < 100, "restarts that gain nothing: {}", q.steps);
         let residual = length(&minus(&b, &a.times(&rows(&q.value)[0])));
         let rounding = f64::from(f32::EPSILON) * 50.0 * size(&q.value);
         assert!(q.residual < 1e-4 * length(&b), "useless: {}", q.residual);

@@ -211,7 +211,7 @@ proptest! {
             for q in [neumann, richardson] {
                 prop_assert_eq!(q.status.is_failure(), diverges, "{}: {}", factor, q.status);
                 if diverges {
-                    prop_assert_eq!(size(&q.value), 0.0);
+                    prop_assert!(size(&q.value) <= 0.0);
                     prop_assert!((q.residual - length(&b)).abs() < 1e-12 * length(&b));
                 }
             }

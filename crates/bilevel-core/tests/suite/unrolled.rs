@@ -135,11 +135,13 @@ fn per_parameter_step_sizes() {
 fn learned_step_sizes() {
     let setup = curved(2, 6);
     let one = |x: &CurvedUpper<Tape<B>>| -> Tensor<Tape<B>, 2> {
-        (x.scale.val().slice([0..1]) * 0.3 - 3.0).exp().unsqueeze()
+        (x.scale.val().narrow(0, 0, 1) * 0.3 - 3.0)
+            .exp()
+            .unsqueeze()
     };
     let each = |x: &CurvedUpper<Tape<B>>| -> Tensor<Tape<B>, 2> {
         let s = x.scale.val();
-        let seven = Tensor::cat(vec![s.clone(), s.clone(), s.slice([0..1])], 0);
+        let seven = Tensor::cat(vec![s.clone(), s.clone(), s.narrow(0, 0, 1)], 0);
         (seven * 0.3 - 3.0).exp().unsqueeze()
     };
     fn agrees<M: LowerMap<B>, R: StepSize<B, Curved>>(
@@ -274,7 +276,7 @@ proptest! {
         prop_assert_eq!(rows(&short.gradient), rows(&full.gradient));
         prop_assert_eq!(rows(&short.y), rows(&full.y));
         let certificate = short.certificate;
-        prop_assert_eq!(certificate.gradients, plan.gradients + 1);
+        prop_assert_eq!(certificate.gradients, plan.gradients);
         prop_assert!(certificate.memory.actual <= certificate.memory.planned);
         prop_assert_eq!(certificate.memory.planned, plan.bytes);
         prop_assert!(plan.bytes <= states * 2 * 4 * 8);

@@ -3,8 +3,8 @@
 use bilevel_backend::Tape;
 use bilevel_core::parameters::pack_gradients;
 use bilevel_core::{
-    BilevelProblem, Constants, DoubleBackward, Known, LinearOperator,
-    LowerHessian, LowerObjective, Point, SecondOrder, Smoothness, Vector,
+    BilevelProblem, Constants, DoubleBackward, Known, LinearOperator, LowerHessian, LowerObjective,
+    Point, SecondOrder, Smoothness, Vector,
 };
 use burn::module::{AutodiffModule, Module, Param};
 use burn::tensor::Tensor;

@@ -186,12 +186,12 @@ impl Regularizer for FieldsOfExperts {
         Some(self.synthesis(self.potential.slope(t), weighted(x, k)))
     }
 
-    /// `max_ω Σᵢ e^{wᵢ − 2sᵢ} φ''(0) |k̂ᵢ(ω)|²`: exact up to 4 % for images that repeat
-    /// periodically, a bound for others.
     fn is_convex(&self) -> bool {
         self.potential.is_convex()
     }
 
+    /// `max_ω Σᵢ e^{wᵢ − 2sᵢ} φ''(0) |k̂ᵢ(ω)|²`: exact up to 4 % for images that repeat
+    /// periodically, a bound for others.
     fn curvature_bound<B: Backend>(&self, x: &FieldsOfExpertsParameters<B>) -> f64 {
         let read = |t: Tensor<B, 1>| t.into_data().iter::<f64>().collect::<Vec<_>>();
         let entries = self.filters * self.size * self.size;
