@@ -107,13 +107,13 @@ fn draws_are_averaged() {
     };
     assert!(of(&series, AuditSettings::default()).is_sound());
     let lower = GradientDescent {
-        max_steps: 300,
+        max_steps: 100,
         tolerance: 0.0,
         ..LOWER
     };
     let noisy = ZerothOrder {
         lower,
-        directions: 20,
+        directions: 5,
         radius: 1e-4,
     };
     let error = |draws| {
@@ -126,7 +126,7 @@ fn draws_are_averaged() {
         )
         .error
     };
-    assert!(error(40) < 0.5 * error(1));
+    assert!(error(30) < 0.5 * error(1));
 }
 
 #[test]

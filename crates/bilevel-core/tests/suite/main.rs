@@ -13,6 +13,7 @@ mod hypergradient;
 mod linear_solvers;
 mod lower;
 mod matrices;
+mod meta_learning;
 mod parameters;
 mod problems;
 mod unrolled;
