@@ -70,10 +70,11 @@ impl<B: Backend> LinearSolver<B> for Neumann {
         let last = norm(term);
         // A converged series has a last term below the rounding of its own residual.
         let rounding = (norm(b.clone()) + norm(q.clone()) * (2.0 / eta)) * (64.0 * epsilon::<B>());
-        let grown = has_grown(&(r.clone() - rounding), &last);
-        let flags = read(Vector::cat(vec![r, last, grown.clone()], 1));
-        let residuals: Vec<f64> = flags.chunks(3).map(|row| row[0]).collect();
-        if residuals.iter().all(|r| r.is_finite()) && flags.chunks(3).all(|row| row[2] < 0.5) {
+        let grown = has_grown(&(r.clone() - rounding.clone()), &last);
+        let flags = read(Vector::cat(vec![r, last, grown.clone(), rounding], 1));
+        let residuals: Vec<f64> = flags.chunks(4).map(|row| row[0]).collect();
+        let finite = flags.iter().all(|v| v.is_finite());
+        if finite && flags.chunks(4).all(|row| row[2] < 0.5) {
             return Solution {
                 value: q,
                 status: Status::MaxSteps,
@@ -81,7 +82,6 @@ impl<B: Backend> LinearSolver<B> for Neumann {
                 residual: largest(&residuals),
             };
         }
-        let finite = flags.iter().all(|v| v.is_finite());
         let q = if finite {
             q.clone()
                 .mask_where(grown.greater_elem(0.5).expand(q.shape()), first)

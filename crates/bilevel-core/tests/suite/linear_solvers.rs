@@ -219,6 +219,20 @@ proptest! {
     }
 }
 
+/// Terms so long that the norm of their sum overflows while theirs does not.
+#[test]
+fn divergence_to_the_edge_of_the_numbers_is_told() {
+    for terms in 380..420 {
+        let neumann = Neumann {
+            learning_rate: 246.0,
+            terms,
+        };
+        let q = neumann.solve(&|v: Vector<B>| v * 0.013930118, row(&[0.26, -0.21]), None);
+        assert!(q.status.is_failure(), "{terms}: {}", q.status);
+        assert!(size(&q.value) <= 0.0);
+    }
+}
+
 fn extremes(a: &Symmetric) -> (f64, f64) {
     let smallest = a.eigenvalues.iter().copied().fold(f64::MAX, f64::min);
     (smallest, a.eigenvalues.iter().copied().fold(0.0, f64::max))
