@@ -6,7 +6,7 @@ use burn::optim::Optimizer;
 use burn::tensor::backend::Backend;
 
 use crate::observe::{Cause, Failure, Level};
-use crate::parameters::{unpack, unpack_gradients};
+use crate::parameters::{non_finite_parameter, unpack, unpack_gradients};
 use crate::vector::{norm, read};
 use crate::{
     Differentiable, Estimate, Hypergradient, LowerSolver, Observer, Outcome, Point, Report, Status,
@@ -168,6 +168,22 @@ impl<P: Sync, L: Sync, H: Sync> DoubleLoop<P, L, H> {
                 cause: Cause::NonFinite,
                 iteration: Some(lower.steps),
                 parameter: None,
+            });
+        }
+        // An estimator of the user's own may not have looked.
+        if failure.is_none() && !(upper_loss.is_finite() && hypergradient_norm.is_finite()) {
+            let (level, parameter) = match upper_loss.is_finite() {
+                false => (Level::UpperLoss, None),
+                true => (
+                    Level::Hypergradient,
+                    non_finite_parameter::<Tape<B>, _>(&state.x, gradient.clone()),
+                ),
+            };
+            failure = Some(Failure {
+                level,
+                cause: Cause::NonFinite,
+                iteration: None,
+                parameter,
             });
         }
         let report = Report {

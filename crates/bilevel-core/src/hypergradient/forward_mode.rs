@@ -9,7 +9,7 @@ use super::unrolled::{End, Steps};
 use super::{Estimate, Hypergradient, LowerMap, StepSize};
 use crate::parameters::pack;
 use crate::vector::dot;
-use crate::{Differentiable, LowerObjective, Point, SecondOrder, Tape, Vector};
+use crate::{Differentiable, Point, SecondOrder, Tape, Vector};
 
 /// Iterative differentiation in forward mode: the same numbers as [`Unrolled`](super::Unrolled), with
 /// memory that does not grow with the steps.
@@ -67,12 +67,7 @@ where
             "forward mode does not differentiate step sizes: use Unrolled for learned ones"
         );
         let tally = Tally::new();
-        let steps = Steps {
-            objective: LowerObjective::new(point),
-            map: &self.map,
-            eta: self.step_size.rates(point.x),
-            tally: &tally,
-        };
+        let steps = Steps::new(point, &self.map, &self.step_size, &tally);
         let start = steps.map.start(steps.objective.start());
         let zero: Vec<Vector<B>> = start.iter().map(Tensor::zeros_like).collect();
         let x = pack::<Tape<B>, _>(point.x, 1);

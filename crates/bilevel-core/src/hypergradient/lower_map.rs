@@ -23,8 +23,10 @@ pub trait LowerMap<B: Backend> {
     /// The state before the first step.
     fn start(&self, y: Vector<B>) -> Vec<Vector<B>>;
 
-    /// Where the gradient is taken.
-    fn query(&self, state: &[Vector<B>]) -> Vector<B>;
+    /// Where the gradient is taken: at y, unless overridden.
+    fn query(&self, state: &[Vector<B>]) -> Vector<B> {
+        state[0].clone()
+    }
 
     /// The state after step `k` (from 0).
     fn step(&self, k: usize, state: &[Vector<B>], g: &Vector<B>, eta: &Vector<B>)
@@ -42,8 +44,11 @@ pub trait LowerMap<B: Backend> {
         bar: Vec<Vector<B>>,
     ) -> PullBack<B>;
 
-    /// Adds the adjoint `bar` of the query to that of the state.
-    fn pull_back_query(&self, state: Vec<Vector<B>>, bar: Vector<B>) -> Vec<Vector<B>>;
+    /// Adds the adjoint `bar` of the query to that of the state: to that of y, unless overridden.
+    fn pull_back_query(&self, mut state: Vec<Vector<B>>, bar: Vector<B>) -> Vec<Vector<B>> {
+        state[0] = state[0].clone() + bar;
+        state
+    }
 
     /// The tangent of [`step`](Self::step) along the tangents `ds` of the state and `dg` of the
     /// gradient.
@@ -81,10 +86,6 @@ impl<B: Backend> LowerMap<B> for Descent {
         vec![y]
     }
 
-    fn query(&self, state: &[Vector<B>]) -> Vector<B> {
-        state[0].clone()
-    }
-
     fn step(&self, _: usize, s: &[Vector<B>], g: &Vector<B>, eta: &Vector<B>) -> Vec<Vector<B>> {
         vec![s[0].clone() - g.clone() * eta.clone()]
     }
@@ -103,11 +104,6 @@ impl<B: Backend> LowerMap<B> for Descent {
             step_size: g.map(|g| -y.clone() * g.clone()),
             state: bar,
         }
-    }
-
-    fn pull_back_query(&self, mut state: Vec<Vector<B>>, bar: Vector<B>) -> Vec<Vector<B>> {
-        state[0] = state[0].clone() + bar;
-        state
     }
 
     fn push_forward(
@@ -217,15 +213,6 @@ macro_rules! momentum {
 
 impl<B: Backend> LowerMap<B> for HeavyBall {
     momentum!();
-
-    fn query(&self, state: &[Vector<B>]) -> Vector<B> {
-        state[0].clone()
-    }
-
-    fn pull_back_query(&self, mut state: Vec<Vector<B>>, bar: Vector<B>) -> Vec<Vector<B>> {
-        state[0] = state[0].clone() + bar;
-        state
-    }
 }
 
 impl<B: Backend> LowerMap<B> for Nesterov {
@@ -313,10 +300,6 @@ impl<B: Backend> LowerMap<B> for Adam {
         vec![y.clone(), y.zeros_like(), y.zeros_like()]
     }
 
-    fn query(&self, state: &[Vector<B>]) -> Vector<B> {
-        state[0].clone()
-    }
-
     fn step(&self, k: usize, s: &[Vector<B>], g: &Vector<B>, eta: &Vector<B>) -> Vec<Vector<B>> {
         let AdamStep {
             m, v, m_hat, root, ..
@@ -351,11 +334,6 @@ impl<B: Backend> LowerMap<B> for Adam {
             step_size: Some(-bar[0].clone() * m_hat / below),
             state: vec![bar[0].clone(), m * beta_1, v * beta_2],
         }
-    }
-
-    fn pull_back_query(&self, mut state: Vec<Vector<B>>, bar: Vector<B>) -> Vec<Vector<B>> {
-        state[0] = state[0].clone() + bar;
-        state
     }
 
     fn push_forward(

@@ -165,12 +165,7 @@ where
     /// If [`Unrolled::plan`] is an error.
     fn estimate(&self, point: Point<'_, B, P>, _: Option<Vector<B>>, _: u64) -> Estimate<B> {
         let tally = Tally::new();
-        let steps = Steps {
-            objective: LowerObjective::new(point),
-            map: &self.map,
-            eta: self.step_size.rates(point.x),
-            tally: &tally,
-        };
+        let steps = Steps::new(point, &self.map, &self.step_size, &tally);
         let start = steps.map.start(steps.objective.start());
         let plan = self
             .plan_for(&start[0])
@@ -329,7 +324,22 @@ pub(super) struct Steps<'a, B: Backend, P: Differentiable<B>, M> {
     pub tally: &'a Tally<B>,
 }
 
-impl<B: Backend, P: Differentiable<B>, M: LowerMap<B>> Steps<'_, B, P, M> {
+impl<'a, B: Backend, P: Differentiable<B>, M: LowerMap<B>> Steps<'a, B, P, M> {
+    /// The steps of `map` around `point`.
+    pub fn new(
+        point: Point<'a, B, P>,
+        map: &'a M,
+        step_size: &impl StepSize<B, P>,
+        tally: &'a Tally<B>,
+    ) -> Self {
+        Self {
+            objective: LowerObjective::new(point),
+            map,
+            eta: step_size.rates(point.x),
+            tally,
+        }
+    }
+
     /// `∇y g` where the map wants it.
     pub fn gradient(&self, state: &[Vector<B>]) -> Vector<B> {
         count(&self.tally.gradients);

@@ -1,7 +1,8 @@
 use bilevel_core::parameters::pack;
 use bilevel_core::{
-    Accelerated, ConjugateGradient, Differentiable, DoubleBackward, DoubleLoop, GradientDescent,
-    ImplicitDifferentiation, Known, Level, Outcome, Report, State, Status, Tape, Task,
+    Accelerated, ConjugateGradient, Differentiable, DoubleBackward, DoubleLoop, Estimate,
+    GradientDescent, Hypergradient, ImplicitDifferentiation, Known, Level, Outcome, Point, Report,
+    State, Status, Tape, Task, Vector,
 };
 use burn::module::Param;
 use burn::optim::SgdConfig;
@@ -242,4 +243,38 @@ fn a_nan_stops_the_run_where_it_appears() {
 fn a_step_without_tasks_panics() {
     let state = State::new(shift(&[1.0]), SgdConfig::new().init());
     double_loop(1.0, 1.0, 1e-9).step(state, Vec::new(), 0.1);
+}
+
+/// An estimator that does not look at its own numbers.
+struct Careless(Implicit);
+
+impl Hypergradient<B, Quadratic> for Careless {
+    fn estimate(
+        &self,
+        point: Point<'_, B, Quadratic>,
+        warm: Option<Vector<B>>,
+        seed: u64,
+    ) -> Estimate<B> {
+        let estimate = self.0.estimate(point, warm, seed);
+        Estimate {
+            gradient: estimate.gradient.clone() * f64::NAN,
+            ..estimate
+        }
+    }
+}
+
+#[test]
+fn a_nan_that_the_estimator_does_not_report_is_found() {
+    let two = Symmetric::with(vec![2.0], &mut generator(0));
+    let DoubleLoop { problem, lower, .. } = double_loop(2.0, 2.0, 1e-9);
+    let method = DoubleLoop {
+        problem,
+        lower,
+        hypergradient: Careless(implicit(1e-9)),
+    };
+    let state = State::new(shift(&[1.0]), SgdConfig::new().init());
+    let (state, _, report) = method.step(state, vec![task(&two, &[0.0], &[0.2])], 0.1);
+    let message = "the hypergradient is not finite (parameter `x`)";
+    assert_eq!(report.failure.expect("a failure").to_string(), message);
+    assert!((upper(&state)[0] - 1.0).abs() < 1e-15);
 }
