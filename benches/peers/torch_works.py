@@ -1,0 +1,138 @@
+"""The works of `benches/peers.rs` in PyTorch: one line `work<TAB>milliseconds` (median) for each."""
+
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+from torch.autograd import grad
+
+torch.set_num_threads(int(sys.argv[1]) if len(sys.argv) > 1 else 2)
+torch.manual_seed(0)
+
+
+def measure(work, f, samples):
+    f()
+    f()
+    times = []
+    for _ in range(samples):
+        start = time.perf_counter()
+        f()
+        times.append((time.perf_counter() - start) * 1e3)
+    print(f"{work}\t{sorted(times)[samples // 2]:.4f}", flush=True)
+
+
+# Fields of Experts: 8 images 96x96, 48 filters 7x7.
+x, v = torch.randn(8, 1, 96, 96), torch.randn(8, 1, 96, 96)
+k = torch.randn(48, 1, 7, 7) * 0.1
+
+
+def energy(x, k):
+    r = F.conv2d(x, k, padding=3)
+    return (r * r + 1).log().sum()
+
+
+def foe_gradient():
+    a = x.clone().requires_grad_()
+    return grad(energy(a, k), a)
+
+
+def foe_product():
+    a = x.clone().requires_grad_()
+    (g,) = grad(energy(a, k), a, create_graph=True)
+    return grad((g * v).sum(), a)
+
+
+def foe_cross():
+    a, kk = x.clone().requires_grad_(), k.clone().requires_grad_()
+    (g,) = grad(energy(a, kk), a, create_graph=True)
+    return grad((g * v).sum(), kk)
+
+
+measure("FoE gradient", foe_gradient, 15)
+measure("FoE Hessian product", foe_product, 15)
+measure("FoE cross term", foe_cross, 15)
+
+# The hypergradient of denoising: 20 steps of conjugate gradients on one retained graph, cross term.
+noisy, clean, u = torch.randn_like(x), torch.randn_like(x), torch.randn_like(x)
+w = torch.full((48,), -3.0)
+
+
+def lower(u, k, w):
+    r = F.conv2d(u, k, padding=3)
+    return 0.5 * ((u - noisy) ** 2).sum() + (torch.log1p(r * r).sum((0, 2, 3)) * w.exp()).sum()
+
+
+def dot(a, b):
+    return (a * b).sum((1, 2, 3), keepdim=True)
+
+
+def hypergradient():
+    y, kk, ww = (t.clone().requires_grad_() for t in (u, k, w))
+    (g,) = grad(lower(y, kk, ww), y, create_graph=True)
+    b = u - clean
+    q, r = torch.zeros_like(b), b.clone()
+    p, rs = r.clone(), dot(r, r)
+    for _ in range(20):
+        (hp,) = grad(g, y, p, retain_graph=True)
+        a = rs / dot(p, hp)
+        q, r = q + a * p, r - a * hp
+        new = dot(r, r)
+        p, rs = r + new / rs * p, new
+    return grad(g, (kk, ww), -q)
+
+
+def descend():
+    y = u.clone()
+    for _ in range(20):
+        z = y.clone().requires_grad_()
+        (g,) = grad(lower(z, k, w), z)
+        y = y - 0.1 * g
+    return y
+
+
+measure("FoE hypergradient, 20 CG steps", hypergradient, 5)
+measure("FoE lower solve, 20 gradient steps", descend, 5)
+
+# Softmax regression: 5000 samples, 784 -> 10.
+a = torch.randn(5000, 784)
+t = torch.randint(0, 10, (5000,))
+weights, direction = torch.randn(784, 10) * 0.05, torch.randn(784, 10) * 0.05
+
+
+def softmax_gradient():
+    z = weights.clone().requires_grad_()
+    return grad(F.cross_entropy(a @ z, t), z)
+
+
+def softmax_product():
+    z = weights.clone().requires_grad_()
+    (g,) = grad(F.cross_entropy(a @ z, t), z, create_graph=True)
+    return grad((g * direction).sum(), z)
+
+
+measure("softmax gradient", softmax_gradient, 15)
+measure("softmax Hessian product", softmax_product, 15)
+
+# One convolution 64 -> 64, 3x3, on 25 maps 14x14, in its weights.
+maps = torch.randn(25, 64, 14, 14)
+kernel, along = torch.randn(64, 64, 3, 3) * 0.05, torch.randn(64, 64, 3, 3) * 0.05
+
+
+def layer(kernel):
+    return F.conv2d(maps, kernel, padding=1).tanh().pow(2).sum()
+
+
+def layer_gradient():
+    z = kernel.clone().requires_grad_()
+    return grad(layer(z), z)
+
+
+def layer_product():
+    z = kernel.clone().requires_grad_()
+    (g,) = grad(layer(z), z, create_graph=True)
+    return grad((g * along).sum(), z)
+
+
+measure("64 channels weight gradient", layer_gradient, 15)
+measure("64 channels Hessian product", layer_product, 15)

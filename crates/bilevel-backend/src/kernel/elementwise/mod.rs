@@ -1,0 +1,6 @@
+//! One pass over memory: a function of every element, or a sum of them.
+
+pub mod function;
+pub mod map;
+pub mod rows;
+pub mod sum;
