@@ -329,7 +329,6 @@ fn a_row_is_an_image_of_one_row() {
 #[should_panic = "a convolution in 2 groups of images [1, 4, 5, 5] with kernels [6, 3, 3, 3]"]
 fn channels_that_do_not_fit_are_named() {
     let options = ConvOptions::new([1, 1], [0, 0], [1, 1], 2);
-    let zeros =
-        |shape: &[usize]| FlexTensor::zeros(Shape::from(shape.to_vec()), f32::dtype());
+    let zeros = |shape: &[usize]| FlexTensor::zeros(Shape::from(shape.to_vec()), f32::dtype());
     Cpu::conv2d(zeros(&[1, 4, 5, 5]), zeros(&[6, 3, 3, 3]), None, options);
 }

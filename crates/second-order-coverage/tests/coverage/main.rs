@@ -71,3 +71,4 @@ fn measure<B: Backend>(
             (row, judge)
         });
     measured.unzip()
+}

@@ -137,7 +137,8 @@ impl Notes {
 
 /// Compares `text` with the committed page, or replaces it if `UPDATE_COVERAGE` is set.
 pub fn check_or_write(text: &str) {
-    let page = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../bilevel-backend/docs/second-order-coverage.md");
+    let page = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../bilevel-backend/docs/second-order-coverage.md");
     if std::env::var_os("UPDATE_COVERAGE").is_some() {
         let draft = page.with_extension("md.draft");
         fs::write(&draft, text).expect("the folder docs can be written to");
