@@ -43,8 +43,8 @@ impl<'a, B: Backend> Subject<'a, B> {
                 let x = self.once.point(draw);
                 let v = direction(&x);
                 let gradient = self.gradient(&x);
-                let slope = richardson(&x, &v, |x| vec![self.loss(x)]);
-                let product = richardson(&x, &v, |x| self.gradient(x));
+                let slope = richardson(&x, &v, self.once.step, |x| vec![self.loss(x)]);
+                let product = richardson(&x, &v, self.once.step, |x| self.gradient(x));
                 let coarse = self.differences(&x, &v, f32::EPSILON.into());
                 let judge = Judge {
                     slope_error: error(&[dot(&gradient, &v)], &slope),
@@ -140,8 +140,7 @@ fn central(x: &[f64], v: &[f64], e: f64, g: impl Fn(&[f64]) -> Vec<f64>) -> Vec<
 }
 
 /// Central differences at `e` and `2e`, combined so that their error in `e²` cancels.
-fn richardson(x: &[f64], v: &[f64], g: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
-    let e = 3e-4;
+fn richardson(x: &[f64], v: &[f64], e: f64, g: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
     let [near, far] = [e, 2.0 * e].map(|e| central(x, v, e, &g));
     near.iter()
         .zip(far)

@@ -14,12 +14,13 @@ const REPORT: &str = "BILEVEL_SECOND_ORDER_REPORT";
 pub fn in_child(name: &str) -> (Vec<Row>, Vec<Result<Judge, String>>) {
     let path = env::temp_dir().join(format!("bilevel-second-order-{}", std::process::id()));
     let program = env::current_exe().expect("a test knows its program");
-    let status = Command::new(program)
+    let child = Command::new(program)
         .args([name, "--exact", "--ignored"])
         .env(REPORT, &path)
-        .status()
+        .output()
         .expect("this program can be started again");
-    assert!(status.success(), "{name} failed in a process of its own");
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success(), "{name} failed: {said}");
     let text = fs::read_to_string(&path).expect("the child wrote its report");
     fs::remove_file(path).expect("the report can be removed");
     let mut report = (Vec::new(), Vec::new());

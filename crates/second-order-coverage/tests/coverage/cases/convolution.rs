@@ -111,7 +111,7 @@ pub fn add<B: Backend>(c: &mut Cases<B>) {
     );
 
     c.section("Deformable convolution (in input, offset, weight, mask and bias)");
-    c.add("deform_conv2d", |i| {
+    c.add_single("deform_conv2d", |i| {
         deform_conv2d(
             i.tensor([1, 2, 4, 4]),
             i.fraction([1, 18, 4, 4]),
