@@ -40,7 +40,7 @@ impl<B: Backend, C: CheckpointStrategy> ModuleOps<Self> for Tape<B, C> {
         conv_transpose3d_weight_backward
     );
 
-    /// With several groups by way of two dimensions: see [`convolution::weight_gradient_1d`].
+    /// With several groups by way of two dimensions: see `convolution::weight_gradient_1d`.
     fn conv1d(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,

@@ -88,7 +88,7 @@ impl Notes {
             measured => {
                 let single = backend.contains("f64") && matches!(measured, Ok(e) if *e < SINGLE);
                 let verdict = if single { "f32" } else { "no" };
-                format!("{verdict} [{}]", self.number(row, backend, measured))
+                format!("{verdict} ({})", self.number(row, backend, measured))
             }
         })
     }
