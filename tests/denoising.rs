@@ -196,7 +196,7 @@ fn a_thousand_steps_fit_in_a_budget() {
         potential: Potential::SmoothedAbs,
     };
     let x = regularizer.init_for::<Tape<F64>>(0.1, &Default::default());
-    let step_size = 1.0 / (1.0 + regularizer.curvature_bound(&x.valid()));
+    let step_size = 1.0 / (1.0 + regularizer.curvature_bound(&x.valid()).expect("known"));
     let problem = Denoising {
         regularizer,
         margin: 2,

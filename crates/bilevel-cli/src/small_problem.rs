@@ -74,7 +74,10 @@ impl SmallProblem {
         ensure!(arguments.images > 0, "--images must be at least 1");
         let (clean, noisy) = crops(arguments, sigma / 255.0)?;
         Ok(Self {
-            smoothness: 1.0 + regularizer.curvature_bound(&x.valid()),
+            smoothness: 1.0
+                + regularizer
+                    .curvature_bound(&x.valid())
+                    .expect("filters have a bound"),
             problem: Denoising {
                 regularizer,
                 margin,
@@ -99,7 +102,8 @@ impl SmallProblem {
 
     /// `μ`: how strongly convex `g` is known to be, 0 if it need not be convex.
     pub fn strong_convexity(&self) -> f64 {
-        f64::from(u8::from(self.problem.regularizer.is_convex()))
+        let convexity = self.problem.regularizer.convexity(&self.x.valid());
+        convexity.map_or(0.0, |m| (1.0 + m).max(0.0))
     }
 
     /// A solver that goes on until `‖∇y g‖ ≤ tolerance` for every crop.

@@ -44,8 +44,8 @@ pub use algorithm::{DoubleLoop, State, Step, Task};
 pub use audit::{Audit, Finding, Settings as AuditSettings, audit};
 pub use bilevel_backend::Tape;
 pub use derivative::{
-    CentralDifference, DoubleBackward, LossGradients, LowerHessian, LowerObjective, Point,
-    SecondOrder, Unreached,
+    CentralDifference, DoubleBackward, GradientBackward, LossGradients, LowerHessian,
+    LowerObjective, Point, SecondOrder, Unreached,
 };
 pub use error::{Error, ErrorKind, positive};
 pub use hypergradient::{

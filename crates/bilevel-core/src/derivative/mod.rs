@@ -2,11 +2,13 @@
 
 mod difference;
 mod double_backward;
+mod gradient_backward;
 mod lower_objective;
 mod point;
 
 pub use difference::CentralDifference;
 pub use double_backward::DoubleBackward;
+pub use gradient_backward::GradientBackward;
 pub use lower_objective::LowerObjective;
 pub use point::{LossGradients, Point, Unreached};
 

@@ -3,14 +3,14 @@
 use bilevel_backend::Tape;
 use bilevel_core::parameters::pack_gradients;
 use bilevel_core::{
-    BilevelProblem, Constants, DoubleBackward, Known, LinearOperator, LowerHessian, LowerObjective,
-    Point, SecondOrder, Smoothness, Vector,
+    BilevelProblem, Constants, DoubleBackward, GradientBackward, Known, LinearOperator,
+    LowerHessian, LowerObjective, Point, PowerIteration, SecondOrder, Smoothness, Vector,
 };
 use burn::module::{AutodiffModule, Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use crate::regularizer::{ClosedFormHessian, Regularizer};
+use crate::regularizer::{Hessian, Regularizer};
 
 /// Learning a regularizer by denoising.
 ///
@@ -108,14 +108,18 @@ impl<R: Regularizer> BilevelProblem for Denoising<R> {
         y.pixels.dims()[0]
     }
 
-    /// `μ = 1` for convex regularizers; `∇y f` is `2/N`-Lipschitz for `N` pixels in the mean, and f does
+    /// `μ = 1 + m` where `R` has convexity `m > −1`; `∇y f` is `2/N`-Lipschitz for `N` pixels in the mean, and f does
     /// not depend on x.
-    fn constants<B: Backend>(&self, _: &R::Parameters<B>, batch: &ImagePairs<B>) -> Constants {
+    fn constants<B: Backend>(&self, x: &R::Parameters<B>, batch: &ImagePairs<B>) -> Constants {
         let [n, channels, height, width] = batch.clean.dims();
         let m = 2 * self.margin;
         let pixels = n * channels * (height - m) * (width - m);
         Constants {
-            strong_convexity: self.regularizer.is_convex().then_some(1.0),
+            strong_convexity: self
+                .regularizer
+                .convexity(x)
+                .map(|m| 1.0 + m)
+                .filter(|mu| *mu > 0.0),
             upper_smoothness: Some(2.0 / pixels as f64),
             direct_lipschitz: Some(0.0),
             ..Constants::default()
@@ -124,8 +128,16 @@ impl<R: Regularizer> BilevelProblem for Denoising<R> {
 }
 
 /// The Lipschitz constant of `∇y g` from the regularizer's own bound: `L = 1 + bound on ∇²R`.
+///
+/// Regularizers that know none get an estimate by [`PowerIteration`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CurvatureBound;
+
+/// Where no bound is known.
+const WITHOUT_BOUND: PowerIteration = PowerIteration {
+    steps: 10,
+    margin: 1.5,
+};
 
 impl<B: Backend, R: Regularizer> Smoothness<B, Denoising<R>> for CurvatureBound
 where
@@ -136,11 +148,11 @@ where
         objective: &LowerObjective<'_, B, Denoising<R>>,
         y: &Vector<B>,
     ) -> Vector<B> {
-        let bound = objective
-            .problem()
-            .regularizer
-            .curvature_bound(objective.x());
-        Known(1.0 + bound).constant(objective, y)
+        let regularizer = &objective.problem().regularizer;
+        match regularizer.curvature_bound(objective.x()) {
+            Some(bound) => Known(1.0 + bound).constant(objective, y),
+            None => WITHOUT_BOUND.constant(objective, y),
+        }
     }
 }
 
@@ -151,7 +163,7 @@ where
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ClosedForm;
 
-impl<B: Backend, R: ClosedFormHessian> SecondOrder<B, Denoising<R>> for ClosedForm
+impl<B: Backend, R: Regularizer> SecondOrder<B, Denoising<R>> for ClosedForm
 where
     R::Parameters<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = R::Parameters<B>>,
     R::Parameters<Tape<Tape<B>>>:
@@ -159,32 +171,31 @@ where
 {
     fn at<'a>(&'a self, point: Point<'a, B, Denoising<R>>) -> Box<dyn LowerHessian<B> + 'a> {
         let images = point.y.valid().pixels.val();
-        let hessian = point
-            .problem
-            .regularizer
-            .hessian(&point.x.valid(), images.clone());
-        Box::new(At {
-            point,
-            images,
-            hessian,
-        })
+        let regularizer = &point.problem.regularizer;
+        match regularizer.hessian(&point.x.valid(), images.clone()) {
+            Some(hessian) => Box::new(At {
+                point,
+                images,
+                hessian,
+            }),
+            None => GradientBackward.at(point),
+        }
     }
 }
 
-struct At<'a, B: Backend, R: Regularizer, H>
+struct At<'a, B: Backend, R: Regularizer>
 where
     R::Parameters<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = R::Parameters<B>>,
 {
     point: Point<'a, B, Denoising<R>>,
     images: Tensor<B, 4>,
-    hessian: H,
+    hessian: Hessian<'a, B>,
 }
 
-impl<B, R, H> LinearOperator<B> for At<'_, B, R, H>
+impl<B, R> LinearOperator<B> for At<'_, B, R>
 where
     B: Backend,
     R: Regularizer,
-    H: Fn(Tensor<B, 4>) -> Tensor<B, 4>,
     R::Parameters<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = R::Parameters<B>>,
 {
     fn apply(&self, v: Vector<B>) -> Vector<B> {
@@ -192,11 +203,10 @@ where
     }
 }
 
-impl<B, R, H> LowerHessian<B> for At<'_, B, R, H>
+impl<B, R> LowerHessian<B> for At<'_, B, R>
 where
     B: Backend,
-    R: ClosedFormHessian,
-    H: Fn(Tensor<B, 4>) -> Tensor<B, 4>,
+    R: Regularizer,
     R::Parameters<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = R::Parameters<B>>,
     R::Parameters<Tape<Tape<B>>>:
         AutodiffModule<Tape<Tape<B>>, InnerModule = R::Parameters<Tape<B>>>,
@@ -206,6 +216,7 @@ where
         let images = Tensor::from_inner(self.images.clone());
         let regularizer = &self.point.problem.regularizer;
         let slope = regularizer.directional(self.point.x, images, v);
+        let slope = slope.expect("a regularizer with a Hessian has a gradient");
         pack_gradients::<Tape<B>, _>(self.point.x, &slope.backward(), 1)
     }
 

@@ -1,11 +1,15 @@
 //! Image regularizers with learned parameters.
 
 mod fields_of_experts;
+mod filter_bank;
 mod potential;
+mod ridge;
+mod spline;
 mod tv;
 
 pub use fields_of_experts::{FieldsOfExperts, FieldsOfExpertsParameters};
 pub use potential::Potential;
+pub use ridge::{Ridge, RidgeParameters};
 pub use tv::{Tv, TvParameters};
 
 use std::fmt::Debug;
@@ -34,25 +38,17 @@ pub trait Regularizer: Clone + Debug {
         None
     }
 
-    /// An upper bound on the eigenvalues of the Hessian of `R` in the image, at every image.
-    ///
-    /// Reads the parameters back from the device.
-    fn curvature_bound<B: Backend>(&self, x: &Self::Parameters<B>) -> f64;
-
-    /// Whether `R` is convex in the image, whatever its parameters.
-    fn is_convex(&self) -> bool;
-}
-
-/// A regularizer that knows its second derivatives.
-pub trait ClosedFormHessian: Regularizer {
-    /// `v ↦ ∇²R(u) v`: what depends on the images alone is computed once.
+    /// `v ↦ ∇²R(u) v` in closed form; `None` if there is none. What depends on the images alone is
+    /// computed once.
     fn hessian<'a, B: Backend>(
         &'a self,
-        x: &Self::Parameters<B>,
-        images: Tensor<B, 4>,
-    ) -> impl Fn(Tensor<B, 4>) -> Tensor<B, 4> + use<'a, Self, B>;
+        _x: &Self::Parameters<B>,
+        _images: Tensor<B, 4>,
+    ) -> Option<Hessian<'a, B>> {
+        None
+    }
 
-    /// The derivative of `R` along `v`, `∇u R · v`, summed over the images.
+    /// The derivative of `R` along `v`, `∇u R · v`, summed over the images; `None` without a gradient.
     ///
     /// Its gradient in `x` is the cross term, by one recording instead of two.
     fn directional<B: Backend>(
@@ -60,5 +56,28 @@ pub trait ClosedFormHessian: Regularizer {
         x: &Self::Parameters<B>,
         images: Tensor<B, 4>,
         v: Tensor<B, 4>,
-    ) -> Tensor<B, 1>;
+    ) -> Option<Tensor<B, 1>> {
+        self.gradient(x, images)
+            .map(|gradient| (gradient * v).sum())
+    }
+
+    /// An upper bound on the eigenvalues of the Hessian of `R` in the image, at every image; `None` if
+    /// none is known that would be of use.
+    ///
+    /// Reads the parameters back from the device.
+    fn curvature_bound<B: Backend>(&self, x: &Self::Parameters<B>) -> Option<f64>;
+
+    /// The largest known `m` for which `R(u) − m/2 ‖u‖²` is convex in the image: positive if `R` is
+    /// strongly convex, 0 if it is convex, negative if it is weakly convex, `None` if nothing is known.
+    ///
+    /// May read the parameters back from the device.
+    fn convexity<B: Backend>(&self, x: &Self::Parameters<B>) -> Option<f64>;
+
+    /// The nearest parameters that are admissible; all are, unless overridden.
+    fn project<B: Backend>(&self, x: Self::Parameters<B>) -> Self::Parameters<B> {
+        x
+    }
 }
+
+/// Multiplies by the Hessian of a regularizer, image by image.
+pub type Hessian<'a, B> = Box<dyn Fn(Tensor<B, 4>) -> Tensor<B, 4> + 'a>;

@@ -44,11 +44,11 @@ impl Potential {
         }
     }
 
-    /// Whether `φ'' ≥ 0` everywhere.
-    pub fn is_convex(self) -> bool {
+    /// `min φ''`: reached at `t = √3` by Student's t, in the limit by the smoothed absolute value.
+    pub fn smallest_curvature(self) -> f64 {
         match self {
-            Potential::StudentT => false,
-            Potential::SmoothedAbs => true,
+            Potential::StudentT => -0.25,
+            Potential::SmoothedAbs => 0.0,
         }
     }
 

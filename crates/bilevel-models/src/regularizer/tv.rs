@@ -67,12 +67,12 @@ impl Regularizer for Tv {
     }
 
     /// `8 e^w / ν`: `‖∇‖² ≤ 8` for forward differences in two directions.
-    fn curvature_bound<B: Backend>(&self, x: &TvParameters<B>) -> f64 {
+    fn curvature_bound<B: Backend>(&self, x: &TvParameters<B>) -> Option<f64> {
         let read = |t: Tensor<B, 1>| t.into_data().iter::<f64>().next().expect("one number");
-        8.0 * (read(x.log_weight.val()) - read(x.log_smoothing.val())).exp()
+        Some(8.0 * (read(x.log_weight.val()) - read(x.log_smoothing.val())).exp())
     }
 
-    fn is_convex(&self) -> bool {
-        true
+    fn convexity<B: Backend>(&self, _: &TvParameters<B>) -> Option<f64> {
+        Some(0.0)
     }
 }

@@ -1,0 +1,115 @@
+//! Even potentials whose slope is a linear spline.
+
+use burn::tensor::backend::Backend;
+use burn::tensor::{Int, Tensor, TensorData};
+
+/// One potential `ψᵢ` for each of K channels, from its curvatures between the knots 0, 1, 2, …, M.
+///
+/// ```text
+/// ψᵢ''(t) = dᵢⱼ   for j ≤ |t| < j + 1,  j < M;   0 for |t| ≥ M
+/// ψᵢ'(t)  = sign(t) ( Σ_{l<j} dᵢₗ + dᵢⱼ (|t| − j) ),   ψᵢ(0) = 0
+/// ```
+///
+/// `ψ'` is a linear spline, constant beyond the last knots, and `ψ` a quadratic one. An evaluation finds
+/// the interval of each entry by rounding and looks two numbers up: its cost does not grow with M.
+pub(super) struct EvenSpline<B: Backend> {
+    /// `dᵢⱼ`: `[K, M]`.
+    curvatures: Tensor<B, 2>,
+}
+
+impl<B: Backend> EvenSpline<B> {
+    /// From `dᵢⱼ`: `[K, M]`.
+    pub fn new(curvatures: Tensor<B, 2>) -> Self {
+        Self { curvatures }
+    }
+
+    /// `ψᵢ(tᵢ)` for maps `[n, K, height, width]`.
+    pub fn value(&self, t: Tensor<B, 4>) -> Tensor<B, 4> {
+        let intervals = self.intervals(&t);
+        let r = t - intervals.left.clone();
+        let (value, slope, curvature) = (
+            intervals.look_up(self.table(left_value)),
+            intervals.look_up(self.table(left_slope)),
+            intervals.look_up(self.table(curvature)),
+        );
+        value + r.clone() * (slope + r * curvature * 0.5)
+    }
+
+    /// `ψᵢ'(tᵢ)`.
+    pub fn slope(&self, t: Tensor<B, 4>) -> Tensor<B, 4> {
+        let intervals = self.intervals(&t);
+        let at_zero = |j, m, l| left_slope(j, m, l) - j as f64 * curvature(j, m, l);
+        let (at_zero, curvature) = (
+            intervals.look_up(self.table(at_zero)),
+            intervals.look_up(self.table(curvature)),
+        );
+        at_zero + t * curvature
+    }
+
+    /// `ψᵢ''(tᵢ)`.
+    pub fn curvature(&self, t: Tensor<B, 4>) -> Tensor<B, 4> {
+        self.intervals(&t).look_up(self.table(curvature))
+    }
+
+    /// A linear function of the curvatures for each interval: `[K (2M + 2)]`.
+    ///
+    /// `weight(j, m, l)` is the weight of `d_l` in the interval `[j, j + 1)`, of −M − 1 to M.
+    fn table(&self, weight: impl Fn(i64, i64, i64) -> f64) -> Tensor<B, 1> {
+        let [k, m] = self.curvatures.dims();
+        let last = m as i64;
+        let weights: Vec<f64> = (0..last)
+            .flat_map(|l| (-last - 1..=last).map(move |j| (j, l)))
+            .map(|(j, l)| weight(j, last, l))
+            .collect();
+        let weights = TensorData::new(weights, [m, 2 * m + 2]);
+        let weights = Tensor::from_data(weights, &self.curvatures.device());
+        let table = self.curvatures.clone().matmul(weights);
+        table.reshape([k * (2 * m + 2)])
+    }
+
+    fn intervals(&self, t: &Tensor<B, 4>) -> Intervals<B> {
+        let [k, m] = self.curvatures.dims();
+        let count = 2 * m + 2;
+        // Shifted to be positive, for `int` rounds to zero.
+        let number = (t.clone() + (m + 1) as f64).clamp(0.0, count as f64 - 1.0);
+        let number = number.int();
+        let left = number.clone().float() - (m + 1) as f64;
+        let channel = Tensor::<B, 1, Int>::arange(0..k as i64, &t.device()) * count as i64;
+        let index = number + channel.reshape([1, k, 1, 1]);
+        Intervals { index, left }
+    }
+}
+
+/// Where the entries of a tensor lie.
+struct Intervals<B: Backend> {
+    /// Position in a table.
+    index: Tensor<B, 4, Int>,
+    /// Left end.
+    left: Tensor<B, 4>,
+}
+
+impl<B: Backend> Intervals<B> {
+    fn look_up(&self, table: Tensor<B, 1>) -> Tensor<B, 4> {
+        let dims = self.index.dims();
+        let flat = self.index.clone().reshape([dims.iter().product::<usize>()]);
+        table.select(0, flat).reshape(dims)
+    }
+}
+
+/// Weight of `d_l` in `ψ''` on `[j, j + 1)`, with knots up to `m`.
+fn curvature(j: i64, m: i64, l: i64) -> f64 {
+    let cell = if j >= 0 { j } else { -j - 1 };
+    f64::from(u8::from(cell == l && cell < m))
+}
+
+/// Weight of `d_l` in `ψ'(j)`.
+fn left_slope(j: i64, _: i64, l: i64) -> f64 {
+    f64::from(u8::from(l < j.abs())) * j.signum() as f64
+}
+
+/// Weight of `d_l` in `ψ(j)`: what `ψ'` adds up to from 0 to `|j|`.
+fn left_value(j: i64, _: i64, l: i64) -> f64 {
+    let passed = (j.abs() - l).max(0) as f64;
+    // Half a unit where the slope rises, then a whole one an interval.
+    (passed - 0.5).max(0.0)
+}
