@@ -1,14 +1,23 @@
 //! Image regularizers with learned parameters.
 
+mod convex_network;
+mod deep_variation;
+mod draw;
 mod fields_of_experts;
 mod filter_bank;
 mod potential;
+mod residual_network;
+mod residual_prior;
 mod ridge;
 mod spline;
 mod tv;
 
+pub use convex_network::{ConvexNetwork, ConvexNetworkParameters};
+pub use deep_variation::{DeepVariation, DeepVariationParameters};
 pub use fields_of_experts::{FieldsOfExperts, FieldsOfExpertsParameters};
 pub use potential::Potential;
+pub use residual_network::{ResidualBlock, ResidualNetwork};
+pub use residual_prior::{ResidualPrior, ResidualPriorParameters};
 pub use ridge::{Ridge, RidgeParameters};
 pub use tv::{Tv, TvParameters};
 
@@ -81,3 +90,19 @@ pub trait Regularizer: Clone + Debug {
 
 /// Multiplies by the Hessian of a regularizer, image by image.
 pub type Hessian<'a, B> = Box<dyn Fn(Tensor<B, 4>) -> Tensor<B, 4> + 'a>;
+
+/// Negative entries of a parameter become zero; its place on the tape stays.
+fn nonnegative<B: Backend, const D: usize>(t: Tensor<B, D>) -> Tensor<B, D> {
+    constrained(t, |t| t.clamp_min(0.0))
+}
+
+/// A parameter after `project`, which is not recorded.
+fn constrained<B: Backend, const D: usize>(
+    t: Tensor<B, D>,
+    project: impl FnOnce(Tensor<B, D>) -> Tensor<B, D>,
+) -> Tensor<B, D> {
+    let requires_gradient = t.is_require_grad();
+    project(t.detach())
+        .detach()
+        .set_require_grad(requires_gradient)
+}

@@ -9,7 +9,7 @@ use super::filter_bank::{
     dct_filters, largest_response, responses, synthesis, weighted, weighted_sum, zero_mean,
 };
 use super::spline::EvenSpline;
-use super::{Hessian, Potential, Regularizer};
+use super::{Hessian, Potential, Regularizer, constrained};
 
 /// A ridge regularizer: sums of learned one-dimensional functions of filter responses.
 ///
@@ -209,12 +209,9 @@ impl Regularizer for Ridge {
         };
         if bound > limit {
             let scale = limit / bound;
-            x.curvatures = x.curvatures.map(|c| {
-                let requires_gradient = c.is_require_grad();
-                let c = c.detach();
-                let c = c.clone().clamp_min(0.0) + c.clamp_max(0.0) * scale;
-                c.set_require_grad(requires_gradient)
-            });
+            x.curvatures = x
+                .curvatures
+                .map(|c| constrained(c, |c| c.clone().clamp_min(0.0) + c.clamp_max(0.0) * scale));
         }
         x
     }

@@ -113,3 +113,44 @@ fn left_value(j: i64, _: i64, l: i64) -> f64 {
     // Half a unit where the slope rises, then a whole one an interval.
     (passed - 0.5).max(0.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use bilevel_backend::NdArray;
+
+    use super::*;
+
+    type B = NdArray<f64>;
+
+    /// Two channels, two intervals: the integrals are done by hand.
+    #[test]
+    fn the_tables_are_the_integrals() {
+        let device = Default::default();
+        let curvatures = Tensor::<B, 2>::from_data([[2.0, -1.0], [0.5, 4.0]], &device);
+        let spline = EvenSpline::new(curvatures);
+        let cases = [
+            // t, and ψ, ψ', ψ'' of the first channel, then of the second
+            (0.0, [0.0, 0.0, 2.0], [0.0, 0.0, 0.5]),
+            (0.5, [0.25, 1.0, 2.0], [0.0625, 0.25, 0.5]),
+            (1.5, [1.875, 1.5, -1.0], [1.0, 2.5, 4.0]),
+            (2.0, [2.5, 1.0, 0.0], [2.75, 4.5, 0.0]),
+            (4.0, [4.5, 1.0, 0.0], [11.75, 4.5, 0.0]),
+        ];
+        for (t, first, second) in cases {
+            for sign in [1.0, -1.0] {
+                let t = Tensor::<B, 4>::full([1, 2, 1, 1], sign * t, &device);
+                let values = [
+                    spline.value(t.clone()),
+                    spline.slope(t.clone()) * sign,
+                    // At a knot the interval further from zero counts.
+                    spline.curvature(t + sign * 1e-12),
+                ];
+                for (i, value) in values.into_iter().enumerate() {
+                    let value: Vec<f64> = value.into_data().iter::<f64>().collect();
+                    assert!((value[0] - first[i]).abs() < 1e-9, "{i}: {value:?}");
+                    assert!((value[1] - second[i]).abs() < 1e-9, "{i}: {value:?}");
+                }
+            }
+        }
+    }
+}
