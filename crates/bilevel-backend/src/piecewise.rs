@@ -8,10 +8,10 @@ use burn_flex::FlexTensor;
 
 use crate::cpu::tensor::{from_vec, slice};
 use crate::kernel::element::Element;
-use crate::kernel::elementwise::piecewise::piecewise_linear as kernel;
+use crate::kernel::elementwise::piecewise::{PIECES, Table, piecewise_linear as kernel};
 
 /// A piecewise linear function of every entry, another one for each channel; `None` on backends without a
-/// kernel for it.
+/// kernel for it, and for more than 256 pieces.
 ///
 /// ```text
 /// y[n, c, p] = a[c, j] + s[c, j] t[n, c, p],   j = ⌊t[n, c, p]⌋ + pieces/2, at least 0 and less than pieces
@@ -43,9 +43,15 @@ fn on_flex<E: Element>(
     slopes: &FlexTensor,
 ) -> Option<FlexTensor> {
     let shape = t.shape();
-    let (channels, inner) = (shape[1], shape[2..].iter().product());
-    let pairs = slice::<E>(intercepts)?.iter().zip(slice::<E>(slopes)?);
-    let tables: Vec<(E, E)> = pairs.map(|(a, s)| (*a, *s)).collect();
-    let y = kernel(slice::<E>(t)?, &tables, channels, inner);
+    let pieces = intercepts.shape()[1];
+    if pieces > PIECES {
+        return None;
+    }
+    let tables: Vec<Table<E>> = slice::<E>(intercepts)?
+        .chunks(pieces)
+        .zip(slice::<E>(slopes)?.chunks(pieces))
+        .map(|(a, s)| Table::new(a, s))
+        .collect();
+    let y = kernel(slice::<E>(t)?, &tables, shape[2..].iter().product());
     Some(from_vec(y, shape))
 }

@@ -25,6 +25,9 @@ pub trait Element:
     /// A register full of elements.
     type Lanes<S: Simd>: Pod + Send;
 
+    /// The whole number below a number between 0 and 2³¹.
+    fn whole(self) -> usize;
+
     /// `function(x)`
     fn apply(function: impl Function, x: Self) -> Self;
 
@@ -72,6 +75,11 @@ macro_rules! element {
     ) => {
         impl Element for $element {
             type Lanes<S: Simd> = S::$lanes;
+
+            #[inline(always)]
+            fn whole(self) -> usize {
+                self as i32 as usize
+            }
 
             #[inline(always)]
             fn apply(function: impl Function, x: Self) -> Self {
