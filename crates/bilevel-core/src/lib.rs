@@ -31,6 +31,7 @@ pub mod audit;
 pub mod derivative;
 mod error;
 pub mod hypergradient;
+mod inexact;
 pub mod linear;
 pub mod lower;
 pub mod observe;
@@ -40,7 +41,7 @@ mod problem;
 mod solution;
 pub mod vector;
 
-pub use algorithm::{DoubleLoop, State, Step, Task};
+pub use algorithm::{DoubleLoop, Spent, State, Step, Stop, Stopped, Task};
 pub use audit::{Audit, Finding, Settings as AuditSettings, audit};
 pub use bilevel_backend::Tape;
 pub use derivative::{
@@ -53,14 +54,15 @@ pub use hypergradient::{
     ImplicitDifferentiation, JacobianFree, Keep, NeumannForm, OneStep, Penalty, Probe,
     StochasticNeumann, Unrolled, ZerothOrder,
 };
+pub use inexact::Inexact;
 pub use linear::{
-    ConjugateGradient, Damping, Dense, Gmres, Jacobi, LinearOperator, LinearSolver, Minres,
+    Absolute, ConjugateGradient, Damping, Dense, Gmres, Jacobi, LinearOperator, LinearSolver, Minres,
     Neumann, Normal, Nystrom, Richardson,
 };
 pub use lower::{
     Accelerated, Backtracking, GradientDescent, Known, LowerSolver, PowerIteration, Smoothness,
 };
-pub use observe::{Cause, Failure, Level, Observer, Report};
+pub use observe::{Accuracy, Cause, Failure, Level, Observer, Report};
 pub use problem::{BilevelProblem, Differentiable, TwiceDifferentiable};
 pub use solution::{Outcome, Solution, Status};
 pub use vector::Vector;
