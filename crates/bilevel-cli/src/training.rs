@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 use bilevel_backend::Tape;
-use bilevel_core::{ConjugateGradient, DoubleLoop, ImplicitDifferentiation, Report, Spent, State, Task};
+use bilevel_core::{
+    ConjugateGradient, DoubleLoop, ImplicitDifferentiation, Report, Spent, State, Task,
+};
 use bilevel_data::{GrayImage, NamedImage, RandomCrops, add_gaussian_noise, to_tensor};
 use bilevel_models::physics::{ClosedForm, CurvatureBound, Denoising, ImagePairs};
 use bilevel_models::regularizer::{FieldsOfExperts, FieldsOfExpertsParameters};

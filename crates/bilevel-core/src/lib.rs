@@ -15,10 +15,10 @@
 //! | part | choices |
 //! |---|---|
 //! | [`LowerSolver`] | [`GradientDescent`], [`Accelerated`] |
-//! | [`LinearSolver`] | [`ConjugateGradient`], [`Minres`], [`Gmres`], [`Neumann`], [`Richardson`], [`Nystrom`], [`Dense`]; around them [`Normal`], [`Damping`], [`Jacobi`] |
+//! | [`LinearSolver`] | [`ConjugateGradient`], [`Minres`], [`Gmres`], [`Neumann`], [`Richardson`], [`Nystrom`], [`Dense`]; around them [`Normal`], [`Damping`], [`Jacobi`], [`Absolute`] |
 //! | [`SecondOrder`] | [`DoubleBackward`] (exact), [`CentralDifference`] (one tape) |
 //! | [`Hypergradient`] | [`ImplicitDifferentiation`], [`JacobianFree`], [`Unrolled`], [`ForwardMode`], [`OneStep`], [`Darts`], [`StochasticNeumann`], [`ZerothOrder`], [`Penalty`]: [which when](hypergradient#which-estimator-when) |
-//! | algorithm | [`DoubleLoop`] with any optimizer of `burn::optim` |
+//! | algorithm | [`DoubleLoop`], [`Maid`], [`Isgd`], [`Hoag`]: [which when](algorithm); any optimizer of `burn::optim`, [`ScheduleFreeSgd`], [`ScheduleFreeAdam`] |
 //!
 //! Every [`Estimate`] carries a [`Certificate`] of what was measured on the way; [`audit()`] compares any
 //! estimator with finite differences of the solved problem.
@@ -41,7 +41,11 @@ mod problem;
 mod solution;
 pub mod vector;
 
-pub use algorithm::{DoubleLoop, Spent, State, Step, Stop, Stopped, Task};
+pub use algorithm::{
+    Decay, Direction, DoubleLoop, Hoag, HoagState, HoagStep, Isgd, IsgdSettings, Maid,
+    MaidSettings, MaidState, MaidStep, Sampling, ScheduleFree, ScheduleFreeAdam, ScheduleFreeSgd,
+    ScheduleFreeState, Spent, State, Step, Stop, Stopped, Task, evaluation_point,
+};
 pub use audit::{Audit, Finding, Settings as AuditSettings, audit};
 pub use bilevel_backend::Tape;
 pub use derivative::{
@@ -56,8 +60,8 @@ pub use hypergradient::{
 };
 pub use inexact::Inexact;
 pub use linear::{
-    Absolute, ConjugateGradient, Damping, Dense, Gmres, Jacobi, LinearOperator, LinearSolver, Minres,
-    Neumann, Normal, Nystrom, Richardson,
+    Absolute, ConjugateGradient, Damping, Dense, Gmres, Jacobi, LinearOperator, LinearSolver,
+    Minres, Neumann, Normal, Nystrom, Richardson,
 };
 pub use lower::{
     Accelerated, Backtracking, GradientDescent, Known, LowerSolver, PowerIteration, Smoothness,
