@@ -2,15 +2,17 @@
 
 use bilevel_core::{
     Absolute, Bound, Cause, ConjugateGradient, Constants, Direction, DoubleBackward, ErrorKind,
-    GradientDescent, Hypergradient, ImplicitDifferentiation, LinearOperator, LinearSolver, Maid,
-    MaidSettings, MaidState, Minres, Point, Probe, Report, SecondOrder, Solution, Status, Stop,
-    Stopped, Task, Vector,
+    GradientDescent, Hypergradient, ImplicitDifferentiation, Inexact, Level, LinearOperator,
+    LinearSolver, LowerSolver, Maid, MaidSettings, MaidState, Minres, Point, Probe, Report,
+    SecondOrder, Solution, Status, Stop, Stopped, Tape, Task, Vector,
 };
+use burn::module::Param;
+use burn::tensor::{Tensor, TensorData};
 
 use crate::closed_forms::{Coupled, Logistic, logistic_setup};
 use crate::matrices::{Blocks, Symmetric, numbers};
-use crate::problems::shift;
-use crate::upper_problems::{Adversary, LeastSquares, Tracking, collect, entries};
+use crate::problems::{Coefficients, Fragile, Nothing, Pair, Quadratic, Rows, Setup, shift};
+use crate::upper_problems::{Adversary, LeastSquares, Stated, Tracking, UNIT, collect, entries};
 use crate::{B, generator, length, minus, row, rows};
 
 type Method<P, S> = Maid<P, GradientDescent, DoubleBackward, S>;
@@ -44,7 +46,7 @@ fn convex() -> MaidSettings {
 }
 
 /// From `x = 1`, as far as the gap `goal` or `steps` steps; the reports, and x after every step.
-fn run<S: LinearSolver<B> + bilevel_core::Inexact + Sync>(
+fn run<S: LinearSolver<B> + Inexact + Sync>(
     method: &Method<LeastSquares, S>,
     problem: &LeastSquares,
     (eps, step_size): (f64, f64),
@@ -418,6 +420,153 @@ fn the_mean_of_different_tasks_decreases() {
     let last = reports.last().unwrap();
     assert!(last.learning_rate <= 0.0 && last.hypergradient_norm <= 1e-6);
     assert_eq!((last.step, state.step), (reports.len(), reports.len() - 1));
+}
+
+/// Solves a quadratic problem whose Hessians are 1 as badly as it may, in every system: `y − y*` has the
+/// length of the tolerance and points to where the loss is too large at the `x` that it knows, and too
+/// small at every other, so that a new x looks better than it is.
+#[derive(Clone)]
+struct Liar {
+    x: Vec<f64>,
+    tolerance: f64,
+}
+
+impl Inexact for Liar {
+    fn to(&self, tolerance: f64) -> Self {
+        Self {
+            tolerance,
+            ..self.clone()
+        }
+    }
+}
+
+impl LowerSolver<B, Stated<Quadratic>> for Liar {
+    fn solve(&self, point: Point<'_, B, Stated<Quadratic>>) -> Solution<Rows<Tape<B>>> {
+        let x = entries(point.x);
+        let sign = if x == self.x { 1.0 } else { -1.0 };
+        let c = rows(&point.batch.c);
+        let lie = |(b, c): (&Vec<f64>, &Vec<f64>)| -> Vec<f64> {
+            let y: Vec<f64> = b.iter().zip(&x).map(|(b, x)| b + x).collect();
+            let slope = minus(&y, c);
+            let factor = sign * self.tolerance / length(&slope);
+            y.iter().zip(&slope).map(|(y, s)| y + factor * s).collect()
+        };
+        let y: Vec<Vec<f64>> = rows(&point.batch.b).iter().zip(&c).map(lie).collect();
+        Solution {
+            value: Rows {
+                y: Param::from_tensor(Tensor::from_inner(crate::vector(&y))),
+            },
+            status: Status::Converged,
+            steps: 1,
+            residual: self.tolerance,
+        }
+    }
+}
+
+/// The value test adds up over systems and averages over tasks: not even a liar in every system gets a
+/// step accepted that does not decrease the exact loss as asked.
+#[test]
+fn a_liar_in_every_system_gains_nothing() {
+    const SYSTEMS: usize = 5;
+    let rng = &mut generator(48);
+    let one = vec![Symmetric::with(vec![1.0; 3], rng); SYSTEMS];
+    let mut task = || {
+        let [b, c] = [(); 2].map(|()| (0..SYSTEMS).map(|_| numbers(3, rng)).collect::<Vec<_>>());
+        let start = vec![vec![0.0; 3]; SYSTEMS];
+        let setup = Setup::quadratic(&one, &b, &start);
+        let c = crate::vector(&c);
+        Task::new(Coefficients { c, ..setup.batch }, setup.y)
+    };
+    let tasks: Vec<Task<B, Stated<Quadratic>>> = vec![task(), task()];
+    let exact = |x: &[f64]| -> f64 {
+        let of_task = |task: &Task<B, Stated<Quadratic>>| {
+            let offset = rows(&(task.batch.b.clone() - task.batch.c.clone()));
+            let squares = offset.iter().map(|o| {
+                let y: Vec<f64> = o.iter().zip(x).map(|(o, x)| o + x).collect();
+                0.5 * length(&y).powi(2)
+            });
+            squares.sum::<f64>()
+        };
+        tasks.iter().map(of_task).sum::<f64>() / tasks.len() as f64
+    };
+    for convex in [false, true] {
+        let mut tightest = f64::INFINITY;
+        for (eps, alpha) in [
+            (0.5, 0.3),
+            (0.2, 0.3),
+            (0.1, 0.2),
+            (0.05, 0.02),
+            (0.01, 0.02),
+        ] {
+            let x = vec![4.0, -2.0, 1.0];
+            let liar = Liar {
+                x: x.clone(),
+                tolerance: 0.0,
+            };
+            let settings = MaidSettings {
+                direction: Direction::Unchecked,
+                backtracking: 0.95,
+                convex,
+                ..MaidSettings::default()
+            };
+            let problem = Stated(Quadratic { ridge: 0.0 }, UNIT);
+            let method = Maid::new(problem, liar, DoubleBackward, CG, settings).unwrap();
+            let state = MaidState {
+                eps,
+                delta: 1e-9,
+                step_size: alpha,
+                ..MaidState::new(shift(&x))
+            };
+            let (state, _, report) = method.step(state, tasks.clone()).unwrap();
+            assert_eq!(report.failure, None);
+            let asked = 0.1 * report.learning_rate * report.hypergradient_norm.powi(2);
+            let decrease = exact(&x) - exact(&entries(&state.x));
+            assert!(decrease >= asked, "{decrease} < {asked}: {report:?}");
+            tightest = tightest.min(decrease / asked);
+            // A lower step in every system for the hypergradient and for every trial.
+            let solves = 2 * SYSTEMS * (report.rejected + 2);
+            assert!(report.cost >= solves as u64, "{report:?}");
+        }
+        println!("decrease/asked {tightest:.2} at least");
+    }
+}
+
+/// A trial that ends in NaN is a step that is too long; at the point itself it is a failure.
+#[test]
+fn a_trial_that_is_not_finite_is_rejected() {
+    let method = |breaks| {
+        let lower = GradientDescent {
+            max_steps: 100,
+            ..descent(1.0)
+        };
+        let problem = Stated(Fragile { breaks }, UNIT);
+        Maid::new(problem, lower, DoubleBackward, CG, MaidSettings::default()).unwrap()
+    };
+    let start = |b: f64| {
+        let number = |v: f64| Param::from_data(TensorData::from([v]), &Default::default());
+        let x = Pair {
+            a: number(3.0),
+            b: number(b),
+        };
+        MaidState {
+            step_size: 1e3,
+            ..MaidState::new(x)
+        }
+    };
+    let task = || vec![Task::new(Nothing::new(), shift(&[1.0]))];
+    for level in [Level::Lower, Level::UpperLoss] {
+        // Descent lowers b, whose root is taken, by α.
+        let (state, _, report) = method(level).step(start(0.5), task()).unwrap();
+        assert_eq!(report.failure, None, "{level}");
+        assert!(report.rejected > 8, "{level}: {report:?}");
+        let b = state.x.b.val().into_scalar();
+        assert!(b > 0.0 && b < 0.5, "{level}: {b}");
+
+        let (state, tasks, report) = method(level).step(start(-0.5), task()).unwrap();
+        assert_eq!(report.failure.map(|f| f.level), Some(level));
+        assert_eq!((state.step, entries(&tasks[0].y)), (0, vec![1.0]));
+        assert!((state.x.b.val().into_scalar() + 0.5).abs() < 1e-15);
+    }
 }
 
 /// With a bound on x the run ends at the nearest admissible point, and the norm there is small though

@@ -237,14 +237,7 @@ impl BilevelProblem for Tracking {
     }
 
     fn constants<B: Backend>(&self, _: &Shift<B>, _: &Center<B>) -> Constants {
-        Constants {
-            strong_convexity: Some(1.0),
-            upper_smoothness: Some(1.0),
-            cross_norm: Some(1.0),
-            cross_lipschitz: Some(0.0),
-            hessian_lipschitz: Some(0.0),
-            direct_lipschitz: Some(0.0),
-        }
+        UNIT
     }
 
     fn project<B: Backend>(&self, x: Shift<B>) -> Shift<B> {
@@ -266,6 +259,52 @@ impl Tracking {
         Task::new(batch, shift(&vec![0.0; c.len()]))
     }
 }
+
+/// A problem, and the constants that it does not state itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Stated<P>(pub P, pub Constants);
+
+impl<P: BilevelProblem> BilevelProblem for Stated<P> {
+    type Upper<B: Backend> = P::Upper<B>;
+    type Lower<B: Backend> = P::Lower<B>;
+    type Batch<B: Backend> = P::Batch<B>;
+
+    fn upper_loss<B: Backend>(
+        &self,
+        x: &P::Upper<B>,
+        y: &P::Lower<B>,
+        d: &P::Batch<B>,
+    ) -> Tensor<B, 1> {
+        self.0.upper_loss(x, y, d)
+    }
+
+    fn lower_loss<B: Backend>(
+        &self,
+        x: &P::Upper<B>,
+        y: &P::Lower<B>,
+        d: &P::Batch<B>,
+    ) -> Tensor<B, 1> {
+        self.0.lower_loss(x, y, d)
+    }
+
+    fn systems<B: Backend>(&self, y: &P::Lower<B>) -> usize {
+        self.0.systems(y)
+    }
+
+    fn constants<B: Backend>(&self, _: &P::Upper<B>, _: &P::Batch<B>) -> Constants {
+        self.1
+    }
+}
+
+/// Of problems whose curvatures are all 1.
+pub const UNIT: Constants = Constants {
+    strong_convexity: Some(1.0),
+    upper_smoothness: Some(1.0),
+    cross_norm: Some(1.0),
+    cross_lipschitz: Some(0.0),
+    hessian_lipschitz: Some(0.0),
+    direct_lipschitz: Some(0.0),
+};
 
 /// Solves exactly, and then spoils the solution so that the residual in the first system is the tolerance
 /// it was given, in a direction that changes with the right side.

@@ -1,25 +1,24 @@
 //! MAID: accuracies and step size chosen by certified tests.
 
+mod constants;
+mod gradient;
 mod settings;
-mod values;
+mod slack;
+mod state;
+mod trial;
 
 pub use settings::{Direction, MaidSettings};
+pub use state::MaidState;
 
-use bilevel_backend::Tape;
-use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
 
-use self::values::Complete;
-use super::evaluation::{Evaluation, Solvers, capped, each, equal_weights};
-use super::state::project;
+use self::gradient::{Verdict, inaccurate};
+use super::evaluation::equal_weights;
 use super::stop::run;
-use super::{Spent, Stop, Stopped, Task};
-use crate::parameters::{pack, unpack};
-use crate::vector::{norm, read};
+use super::{Stop, Stopped, Task};
 use crate::{
-    Absolute, Accuracy, Bound, Cause, Constants, Differentiable, Error, Failure,
-    ImplicitDifferentiation, Inexact, Level, LinearSolver, LowerObjective, LowerSolver, Observer,
-    Point, Report, SecondOrder, Vector, positive,
+    Accuracy, Differentiable, Error, Inexact, Level, LinearSolver, LowerSolver, Observer, Report,
+    SecondOrder, positive,
 };
 
 /// The Method of Adaptive Inexact Descent: it decides itself how exactly to solve, and how far to step.
@@ -111,78 +110,8 @@ pub struct Maid<P, L, D, S> {
     settings: MaidSettings,
 }
 
-/// What [`Maid`] knows between steps.
-pub struct MaidState<B: Backend, P: Differentiable<B>> {
-    /// Upper variables.
-    pub x: P::Upper<Tape<B>>,
-    /// `ε`: the lower level is solved to `‖∇y g‖ ≤ μ ε`.
-    pub eps: f64,
-    /// `δ`: the adjoint is solved to this residual.
-    pub delta: f64,
-    /// `α`: the first step size that the next line search tries.
-    pub step_size: f64,
-    /// Upper steps taken.
-    pub step: usize,
-    /// What was spent.
-    pub spent: Spent,
-    /// The worst constants that were probed.
-    pub probed: Constants,
-}
-
 /// What comes out of a step of [`Maid`].
 pub type MaidStep<B, P> = (MaidState<B, P>, Vec<Task<B, P>>, Report);
-
-impl<B: Backend, P: Differentiable<B>> MaidState<B, P> {
-    /// The state before the first step, with `ε = δ = 0.1` and `α = 0.01`.
-    pub fn new(x: P::Upper<Tape<B>>) -> Self {
-        Self {
-            x,
-            eps: 0.1,
-            delta: 0.1,
-            step_size: 0.01,
-            step: 0,
-            spent: Spent::default(),
-            probed: Constants::default(),
-        }
-    }
-}
-
-// By hand: a derived `Clone` would ask for `P: Clone`.
-impl<B: Backend, P: Differentiable<B>> Clone for MaidState<B, P> {
-    fn clone(&self) -> Self {
-        Self {
-            x: self.x.clone(),
-            ..*self
-        }
-    }
-}
-
-/// An inexact gradient, and what is known of it.
-struct Gradient<B: Backend, P: Differentiable<B>> {
-    here: Evaluation<B, P>,
-    eps: f64,
-    delta: f64,
-    /// `ω`.
-    omega: f64,
-    /// `‖z‖`, or `‖x − Π(x − α z)‖/α`.
-    norm: f64,
-    verdict: Verdict,
-}
-
-enum Verdict {
-    Descends,
-    /// As small as the run asks for.
-    Flat,
-    Failed(Failure),
-}
-
-/// A point that the line search tries.
-struct Trial<B: Backend, P: Differentiable<B>> {
-    tasks: Vec<Task<B, P>>,
-    /// `U(x₊)`.
-    upper: f64,
-    spent: Spent,
-}
 
 impl<P, L, D, S> Maid<P, L, D, S> {
     /// The method; the tolerances that `lower` and `solver` have are not used, their limits of steps are.
@@ -209,20 +138,6 @@ impl<P, L, D, S> Maid<P, L, D, S> {
     /// The settings.
     pub fn settings(&self) -> &MaidSettings {
         &self.settings
-    }
-
-    /// `(ν ε, ν δ)`, if one of them can still be lowered.
-    fn refined(&self, eps: f64, delta: f64) -> Option<(f64, f64)> {
-        let MaidSettings {
-            refinement,
-            eps_min,
-            delta_min,
-            ..
-        } = self.settings;
-        (eps > eps_min || delta > delta_min).then_some((
-            (eps * refinement).max(eps_min),
-            (delta * refinement).max(delta_min),
-        ))
     }
 }
 
@@ -380,213 +295,5 @@ impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
             advanced = z.here.tasks;
         }
         unreachable!("the loop ends with its refinements")
-    }
-
-    /// Algorithm 3.2: solves as exactly as it takes for the hypergradient to be known to descend.
-    fn gradient<B>(
-        &self,
-        state: &mut MaidState<B, P>,
-        tasks: &[Task<B, P>],
-        (mut eps, mut delta): (f64, f64),
-        constants: &[Complete],
-        stop: Stop,
-    ) -> Gradient<B, P>
-    where
-        B: Backend,
-        P: Differentiable<B>,
-        L: LowerSolver<B, P> + Inexact,
-        D: SecondOrder<B, P>,
-        S: LinearSolver<B> + Inexact,
-    {
-        let weights = equal_weights(tasks.len());
-        let mut advanced = None;
-        loop {
-            let hypergradient = ImplicitDifferentiation {
-                second_order: &self.second_order,
-                solver: Absolute {
-                    solver: self.solver.to(delta),
-                    tolerance: delta,
-                },
-            };
-            let tasks = advanced.as_deref().unwrap_or(tasks);
-            let solved = each(&state.x, tasks.iter(), |index, x, task| {
-                let solvers = Solvers {
-                    problem: &self.problem,
-                    lower: &self.lower.to(constants[index].mu * eps),
-                    hypergradient: &hypergradient,
-                };
-                solvers.solve(0, &x, task)
-            });
-            let here = Evaluation::mean(&state.x, solved, &weights);
-            state.spent += here.spent;
-            let bounds = here.certificates.iter().zip(constants);
-            let bounds = bounds.map(|(certificate, c)| match certificate.bound_for(&c.all) {
-                Bound::Known(omega) => omega,
-                Bound::Missing(_) | Bound::NotCovered => f64::INFINITY,
-            });
-            let omega = bounds.zip(&weights).map(|(b, w)| b * w).sum::<f64>();
-            let (_, norm) = self.moved(&state.x, &here.gradient, state.step_size);
-            let descends = match self.settings.direction {
-                Direction::Certified { eta } => omega <= (1.0 - eta) * norm,
-                Direction::Unchecked => true,
-            };
-            let finer = self.refined(eps, delta);
-            let verdict = match (&here.failure, finer) {
-                (Some(failure), _) => Verdict::Failed(failure.clone()),
-                _ if stop.is_flat(norm, omega) => Verdict::Flat,
-                _ if descends => Verdict::Descends,
-                (None, None) => Verdict::Failed(inaccurate(Level::Hypergradient)),
-                (None, Some(finer)) => {
-                    (eps, delta) = finer;
-                    advanced = Some(here.tasks);
-                    continue;
-                }
-            };
-            return Gradient {
-                here,
-                eps,
-                delta,
-                omega,
-                norm,
-                verdict,
-            };
-        }
-    }
-
-    /// The lower solves at `x`, and `U` there. NaN if one of them failed.
-    fn trial<B>(
-        &self,
-        x: &P::Upper<Tape<B>>,
-        tasks: &[Task<B, P>],
-        eps: f64,
-        probed: Constants,
-        weights: &[f64],
-    ) -> Result<Trial<B, P>, Error>
-    where
-        B: Backend,
-        P: Differentiable<B>,
-        L: LowerSolver<B, P> + Inexact,
-    {
-        let constants = self.constants(x, tasks, probed)?;
-        let solved = each(x, tasks.iter(), |index, x, task| {
-            let constants = &constants[index];
-            let start = Point {
-                problem: &self.problem,
-                x: &x,
-                y: &task.y,
-                batch: &task.batch,
-            };
-            let y = self.lower.to(constants.mu * eps).solve(start);
-            let outcome = y.outcome();
-            let point = Point {
-                y: &y.value,
-                ..start
-            };
-            let f = point.upper_gradients();
-            let objective = LowerObjective::new(point);
-            let lower_gradient = objective.gradient(objective.start());
-            let norms = read(Vector::cat(vec![norm(lower_gradient), norm(f.y)], 1));
-            let norms = norms.chunks(2).map(|row| (row[0], row[1]));
-            let upper = match outcome.status.is_failure() {
-                true => f64::NAN,
-                false => f.loss + constants.slack(norms.clone()).above(),
-            };
-            let spent = Spent {
-                cost: (outcome.steps * norms.len()) as u64,
-                capped: capped(&outcome),
-            };
-            let task = Task { y: y.value, ..task };
-            (task, upper, spent)
-        });
-        let mut trial = Trial {
-            tasks: Vec::with_capacity(solved.len()),
-            upper: 0.0,
-            spent: Spent::default(),
-        };
-        for ((task, upper, spent), weight) in solved.into_iter().zip(weights) {
-            trial.tasks.push(task);
-            trial.upper += upper * weight;
-            trial.spent += spent;
-        }
-        Ok(trial)
-    }
-
-    /// `x₊ = Π(x − α z)`, and `‖x − x₊‖/α`.
-    fn moved<B>(&self, x: &P::Upper<Tape<B>>, z: &Vector<B>, alpha: f64) -> (P::Upper<Tape<B>>, f64)
-    where
-        B: Backend,
-        P: Differentiable<B>,
-    {
-        let target = pack::<Tape<B>, _>(x, 1) - z.clone() * alpha;
-        let moved = unpack::<Tape<B>, _>(x.clone(), target.clone());
-        let moved = project(&self.problem, moved);
-        // Where the projection does nothing this is z to the last digit.
-        let off = target - pack::<Tape<B>, _>(&moved, 1);
-        let size = read(norm(z.clone() + off / alpha))[0];
-        (moved, size)
-    }
-
-    /// The constants of every task at `x`.
-    fn constants<B>(
-        &self,
-        x: &P::Upper<Tape<B>>,
-        tasks: &[Task<B, P>],
-        probed: Constants,
-    ) -> Result<Vec<Complete>, Error>
-    where
-        B: Backend,
-        P: Differentiable<B>,
-    {
-        let x = x.valid();
-        let stated = tasks
-            .iter()
-            .map(|task| self.problem.constants(&x, &task.batch));
-        stated.map(|c| Complete::new(c.or(probed))).collect()
-    }
-
-    /// Looks at the constants around x and y, if the problem does not state all of them.
-    fn probe<B>(&self, state: &mut MaidState<B, P>, tasks: &[Task<B, P>])
-    where
-        B: Backend,
-        P: Differentiable<B>,
-        D: SecondOrder<B, P>,
-    {
-        let x = state.x.valid();
-        let stated = |task: &Task<B, P>| {
-            let constants = self.problem.constants(&x, &task.batch);
-            constants.missing().is_empty()
-        };
-        let Some(probe) = self.settings.probe else {
-            return;
-        };
-        if tasks.iter().all(stated) {
-            return;
-        }
-        let found = each(&state.x, tasks.iter(), |_, x, task| {
-            let point = Point {
-                problem: &self.problem,
-                x: &x,
-                y: &task.y,
-                batch: &task.batch,
-            };
-            (
-                probe.constants(point, &self.second_order),
-                probe.products() * point.systems(),
-            )
-        });
-        for (constants, products) in found {
-            state.probed = state.probed.worst(constants);
-            state.spent.cost += products as u64;
-        }
-    }
-}
-
-/// The value or derivative in question cannot be had as exactly as it is needed.
-fn inaccurate(level: Level) -> Failure {
-    Failure {
-        level,
-        cause: Cause::Inaccurate,
-        iteration: None,
-        parameter: None,
     }
 }
