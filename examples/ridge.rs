@@ -8,7 +8,7 @@ use bilevel::burn::{
     optim::AdamConfig,
 };
 use bilevel::{Accelerated, BilevelProblem, ConjugateGradient, DoubleBackward, DoubleLoop};
-use bilevel::{ImplicitDifferentiation, PowerIteration, Report, State, Task};
+use bilevel::{ImplicitDifferentiation, PowerIteration, Report, State, Stop, Task};
 
 #[derive(Module, Debug)]
 struct Weight<B: Backend> {
@@ -82,11 +82,11 @@ fn main() {
     };
     let mut losses = Vec::new();
     let mut observe = |report: &Report| losses.push(report.upper_loss);
-    let (state, _) = parts.run(
+    let (state, ..) = parts.run(
         State::new(x, AdamConfig::new().init()),
         vec![Task::new(data, start)],
         0.1,
-        60,
+        Stop::after(60),
         &mut observe,
     );
     let decay = state.x.log.val().exp().into_scalar();

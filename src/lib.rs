@@ -16,7 +16,7 @@
 //! | solve its lower level | [`Accelerated`], [`GradientDescent`] |
 //! | differentiate the solution | [`ImplicitDifferentiation`] with [`ConjugateGradient`]; [which estimator when](hypergradient#which-estimator-when) |
 //! | check that it is right | [`audit()`] |
-//! | train | [`DoubleLoop`] with any optimizer of `burn::optim` |
+//! | train | [`DoubleLoop`] or [`Isgd`] with any optimizer of `burn::optim`, [`Maid`] without any setting: [which when](algorithm) |
 //! | learn a denoiser | [`models`], [`data`] |
 //! | choose where to compute | [`backend`] |
 //!

@@ -26,6 +26,9 @@ pub(crate) struct Line {
     /// The solve for the adjoint, of estimators that make one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub adjoint: Option<Solve>,
+    /// Lower and linear steps times images, of the run so far.
+    #[serde(default)]
+    pub cost: u64,
     /// Mean PSNR on the validation images after the step, in dB.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub validation_psnr: Option<f64>,
@@ -62,6 +65,7 @@ impl Line {
             learning_rate: report.learning_rate,
             lower: report.lower.into(),
             adjoint: report.adjoint.map(Solve::from),
+            cost: report.cost,
             validation_psnr,
         }
     }

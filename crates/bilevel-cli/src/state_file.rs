@@ -20,6 +20,12 @@ pub(crate) struct Progress {
     pub recipe: Recipe,
     /// Upper steps taken.
     pub step: usize,
+    /// Lower and linear steps times images so far.
+    #[serde(default)]
+    pub cost: u64,
+    /// Lower solves so far that ended at their limit of steps.
+    #[serde(default)]
+    pub capped: u64,
     /// Best validation so far.
     pub best: Option<Best>,
     /// Seconds spent on training.

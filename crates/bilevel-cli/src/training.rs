@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 use bilevel_backend::Tape;
-use bilevel_core::{ConjugateGradient, DoubleLoop, ImplicitDifferentiation, Report, State, Task};
+use bilevel_core::{
+    ConjugateGradient, DoubleLoop, ImplicitDifferentiation, Report, Spent, State, Task,
+};
 use bilevel_data::{GrayImage, NamedImage, RandomCrops, add_gaussian_noise, to_tensor};
 use bilevel_models::physics::{ClosedForm, CurvatureBound, Denoising, ImagePairs};
 use bilevel_models::regularizer::{FieldsOfExperts, FieldsOfExpertsParameters};
@@ -107,11 +109,17 @@ impl<B: Backend> Training<B> {
         })
     }
 
-    /// The run where it was saved: `x` and `optimizer` are the records of [`save`](Self::save).
+    /// The run where it was saved, at `step` and having spent `spent`: `x` and `optimizer` are the records of [`save`](Self::save).
     ///
     /// # Errors
     /// If the records are damaged.
-    pub fn resumed(mut self, step: usize, x: Vec<u8>, optimizer: Vec<u8>) -> Result<Self> {
+    pub fn resumed(
+        mut self,
+        step: usize,
+        spent: Spent,
+        x: Vec<u8>,
+        optimizer: Vec<u8>,
+    ) -> Result<Self> {
         let State {
             x: fresh,
             optimizer: adam,
@@ -121,6 +129,7 @@ impl<B: Backend> Training<B> {
             x: fresh.load_record(restore::<Tape<B>, _>(x, &self.device)?),
             optimizer: adam.load_record(restore::<Tape<B>, _>(optimizer, &self.device)?),
             step,
+            spent,
         };
         Ok(self)
     }
@@ -138,6 +147,11 @@ impl<B: Backend> Training<B> {
     /// Upper steps taken.
     pub fn step_count(&self) -> usize {
         self.state.step
+    }
+
+    /// What was spent on them.
+    pub fn spent(&self) -> Spent {
+        self.state.spent
     }
 
     /// Whether all steps are taken.

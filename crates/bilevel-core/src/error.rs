@@ -17,6 +17,26 @@ pub enum ErrorKind {
         /// What it was.
         value: f64,
     },
+    /// A setting is not in its range.
+    #[error("{name} must be {range}, got {value}")]
+    OutOfRange {
+        /// The setting.
+        name: &'static str,
+        /// What it was.
+        value: f64,
+        /// Where it must be.
+        range: &'static str,
+    },
+    /// An algorithm needs constants of the problem that nobody states.
+    #[error(
+        "the problem does not state {}: implement `BilevelProblem::constants`, or give the algorithm \
+         a `Probe`; if it has one, none could be found here",
+        names.join(", ")
+    )]
+    MissingConstants {
+        /// Fields of [`Constants`](crate::Constants).
+        names: Vec<&'static str>,
+    },
     /// A budget of memory is too small to work with.
     #[error(
         "a budget of {budget} bytes holds no two states of the lower solver: give at least {needed}"

@@ -15,10 +15,10 @@
 //! | part | choices |
 //! |---|---|
 //! | [`LowerSolver`] | [`GradientDescent`], [`Accelerated`] |
-//! | [`LinearSolver`] | [`ConjugateGradient`], [`Minres`], [`Gmres`], [`Neumann`], [`Richardson`], [`Nystrom`], [`Dense`]; around them [`Normal`], [`Damping`], [`Jacobi`] |
+//! | [`LinearSolver`] | [`ConjugateGradient`], [`Minres`], [`Gmres`], [`Neumann`], [`Richardson`], [`Nystrom`], [`Dense`]; around them [`Normal`], [`Damping`], [`Jacobi`], [`Absolute`] |
 //! | [`SecondOrder`] | [`DoubleBackward`] (exact), [`CentralDifference`] (one tape) |
 //! | [`Hypergradient`] | [`ImplicitDifferentiation`], [`JacobianFree`], [`Unrolled`], [`ForwardMode`], [`OneStep`], [`Darts`], [`StochasticNeumann`], [`ZerothOrder`], [`Penalty`]: [which when](hypergradient#which-estimator-when) |
-//! | algorithm | [`DoubleLoop`] with any optimizer of `burn::optim` |
+//! | algorithm | [`DoubleLoop`], [`Maid`], [`Isgd`], [`Hoag`]: [which when](algorithm); any optimizer of `burn::optim`, [`ScheduleFreeSgd`], [`ScheduleFreeAdam`] |
 //!
 //! Every [`Estimate`] carries a [`Certificate`] of what was measured on the way; [`audit()`] compares any
 //! estimator with finite differences of the solved problem.
@@ -31,6 +31,7 @@ pub mod audit;
 pub mod derivative;
 mod error;
 pub mod hypergradient;
+mod inexact;
 pub mod linear;
 pub mod lower;
 pub mod observe;
@@ -40,7 +41,11 @@ mod problem;
 mod solution;
 pub mod vector;
 
-pub use algorithm::{DoubleLoop, State, Step, Task};
+pub use algorithm::{
+    Decay, Direction, DoubleLoop, Hoag, HoagState, HoagStep, Isgd, IsgdSettings, Maid,
+    MaidSettings, MaidState, MaidStep, Sampling, ScheduleFree, ScheduleFreeAdam, ScheduleFreeSgd,
+    ScheduleFreeState, Spent, State, Step, Stop, Stopped, Task, evaluation_point,
+};
 pub use audit::{Audit, Finding, Settings as AuditSettings, audit};
 pub use bilevel_backend::Tape;
 pub use derivative::{
@@ -53,14 +58,15 @@ pub use hypergradient::{
     ImplicitDifferentiation, JacobianFree, Keep, NeumannForm, OneStep, Penalty, Probe,
     StochasticNeumann, Unrolled, ZerothOrder,
 };
+pub use inexact::Inexact;
 pub use linear::{
-    ConjugateGradient, Damping, Dense, Gmres, Jacobi, LinearOperator, LinearSolver, Minres,
-    Neumann, Normal, Nystrom, Richardson,
+    Absolute, ConjugateGradient, Damping, Dense, Gmres, Jacobi, LinearOperator, LinearSolver,
+    Minres, Neumann, Normal, Nystrom, Richardson,
 };
 pub use lower::{
     Accelerated, Backtracking, GradientDescent, Known, LowerSolver, PowerIteration, Smoothness,
 };
-pub use observe::{Cause, Failure, Level, Observer, Report};
+pub use observe::{Accuracy, Cause, Failure, Level, Observer, Report};
 pub use problem::{BilevelProblem, Differentiable, TwiceDifferentiable};
 pub use solution::{Outcome, Solution, Status};
 pub use vector::Vector;

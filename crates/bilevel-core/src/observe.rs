@@ -17,8 +17,28 @@ pub struct Report {
     pub lower: Outcome,
     /// How the adjoint's solve ended, if the estimator makes one; residual `‖∇²yy g · q − ∇y f‖`.
     pub adjoint: Option<Outcome>,
+    /// What the algorithm asked of its solvers, if it decides that itself.
+    pub accuracy: Option<Accuracy>,
+    /// New points that the step tried and threw away.
+    pub rejected: usize,
+    /// What the run has spent so far, this step included: lower and linear steps times systems, see
+    /// [`Spent`](crate::Spent).
+    pub cost: u64,
+    /// Lower solves of the run so far that ended at their limit of steps, short of their tolerance.
+    pub capped: u64,
     /// Set if the step was not taken because its numbers are of no use.
     pub failure: Option<Failure>,
+}
+
+/// What an algorithm asked of its solvers, and what it knows of the result.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Accuracy {
+    /// Of the lower solve: `ε`.
+    pub lower: f64,
+    /// Of the adjoint's solve: `δ`.
+    pub adjoint: f64,
+    /// A bound `ω` on the error of the hypergradient, where the constants for it are known.
+    pub bound: Option<f64>,
 }
 
 /// What went wrong first, and where.
@@ -44,6 +64,12 @@ impl std::fmt::Display for Failure {
             Cause::Unmoved => write!(
                 f,
                 "{} did not move when x did: enlarge the radius, or lower its tolerance",
+                self.level
+            )?,
+            Cause::Inaccurate => write!(
+                f,
+                "{} is needed more accurately than it can be had: allow the solvers more steps and \
+                 smaller accuracies, or stop at a larger gradient norm",
                 self.level
             )?,
             Cause::Structural if self.level == Level::Lower => {
@@ -74,6 +100,8 @@ pub enum Cause {
     Diverged,
     /// A difference whose two sides were solved in no step at all.
     Unmoved,
+    /// An error that could not be made small enough for a step that is sure to descend.
+    Inaccurate,
     /// A derivative that is zero because nothing connects the two.
     Structural,
 }

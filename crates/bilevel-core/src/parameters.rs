@@ -1,7 +1,7 @@
 //! The bridge between modules and vectors.
 //!
 //! Outside the tape a module's parameters are one [`Vector`]; inside it they are separate leaves.
-//! These are the only visitors and mappers of the workspace.
+//! These are the only visitors and mappers of the workspace, but for one that reads an optimizer's state.
 //!
 //! **What counts as a parameter:** a float `Param` that requires a gradient on its tape, in the order
 //! in which the module visits them. A frozen parameter (`no_grad`) keeps its value and has no entry in
@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
@@ -60,6 +60,20 @@ pub fn unpack<B: AutodiffBackend, M: Module<B>>(module: M, vector: Vector<B::Inn
     let module = module.map(&mut mapper);
     mapper.pieces.finish();
     module
+}
+
+/// The module with the values of its parameters replaced by those of `values`, as fresh leaves.
+///
+/// `values` is the same module on the plain backend, with other numbers. What is frozen keeps its value.
+///
+/// # Panics
+/// If a parameter has another shape, with both shapes.
+pub fn assign<B: AutodiffBackend, M: AutodiffModule<B>>(module: M, values: &M::InnerModule) -> M {
+    let mut flat = Flat { values: Vec::new() };
+    values.visit(&mut flat);
+    module.map(&mut Assign::<B> {
+        values: flat.values.into_iter(),
+    })
 }
 
 /// The entries of `vector` as gradients for any Burn optimizer.
@@ -287,6 +301,42 @@ impl<B: AutodiffBackend> ModuleMapper<B> for Unpack<B> {
         let (id, value, mapper) = param.consume();
         let value = if value.is_require_grad() {
             Tensor::from_inner(self.pieces.take(value.dims())).require_grad()
+        } else {
+            value
+        };
+        Param::from_mapped_value(id, value, mapper)
+    }
+}
+
+/// The values of all float parameters, with their shapes.
+struct Flat<B: Backend> {
+    values: Vec<(Vec<usize>, Tensor<B, 1>)>,
+}
+
+impl<B: Backend> ModuleVisitor<B> for Flat<B> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        let value = param.val();
+        let entries = value.shape().num_elements();
+        self.values
+            .push((value.dims().to_vec(), value.reshape([entries])));
+    }
+}
+
+struct Assign<B: AutodiffBackend> {
+    values: std::vec::IntoIter<(Vec<usize>, Tensor<B::InnerBackend, 1>)>,
+}
+
+impl<B: AutodiffBackend> ModuleMapper<B> for Assign<B> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let (id, value, mapper) = param.consume();
+        let (shape, new) = self.values.next().expect("the same module twice");
+        let expected = value.dims();
+        assert_eq!(
+            shape, expected,
+            "a parameter of shape {expected:?} was given shape {shape:?}"
+        );
+        let value = if value.is_require_grad() {
+            Tensor::from_inner(new.reshape(expected)).require_grad()
         } else {
             value
         };

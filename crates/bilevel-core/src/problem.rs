@@ -101,6 +101,15 @@ pub trait BilevelProblem {
         1
     }
 
+    /// The admissible `x` nearest to `x`; `x` itself unless overridden.
+    ///
+    /// Algorithms apply it after every upper step: with it they are projected methods, for filters of
+    /// zero mean, weights that must not be negative, steps sizes within a box. The set must be convex.
+    /// Frozen parameters stay as they are, whatever is returned for them.
+    fn project<B: Backend>(&self, x: Self::Upper<B>) -> Self::Upper<B> {
+        x
+    }
+
     /// What is known of the losses' smoothness, for error bounds; nothing unless overridden.
     fn constants<B: Backend>(&self, _x: &Self::Upper<B>, _batch: &Self::Batch<B>) -> Constants {
         Constants::default()

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use bilevel_core::{Failure, Status};
+use bilevel_core::{Failure, Spent, Status};
 use bilevel_data::{NamedImage, load_folder};
 use bilevel_models::regularizer::Tv;
 use burn::tensor::backend::Backend;
@@ -55,7 +55,15 @@ pub(crate) fn train<B: Backend>(
     let (run, training, progress) = match saved {
         Some(((progress, x, optimizer), run)) => (
             run,
-            training.resumed(progress.step, x, optimizer)?,
+            training.resumed(
+                progress.step,
+                Spent {
+                    cost: progress.cost,
+                    capped: progress.capped,
+                },
+                x,
+                optimizer,
+            )?,
             progress,
         ),
         None => {
@@ -70,6 +78,8 @@ pub(crate) fn train<B: Backend>(
                 Progress {
                     recipe,
                     step: 0,
+                    cost: 0,
+                    capped: 0,
                     best: None,
                     seconds: 0.0,
                 },
@@ -161,6 +171,8 @@ fn learn<B: Backend>(
             break;
         }
         progress.step = training.step_count();
+        let spent = training.spent();
+        (progress.cost, progress.capped) = (spent.cost, spent.capped);
         let validate = progress.step.is_multiple_of(recipe.validate_every) || training.is_done();
         let psnr = validate.then(|| training.validation_psnr());
         if let Some(psnr) = psnr

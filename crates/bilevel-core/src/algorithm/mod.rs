@@ -1,5 +1,36 @@
 //! Bilevel algorithms: one file each.
+//!
+//! | algorithm | accuracies | step size | use it when |
+//! |---|---|---|---|
+//! | [`DoubleLoop`] | fixed, those of its parts | yours, with any optimizer | the default |
+//! | [`Maid`] | adaptive, certified | adaptive, certified | nothing shall be tuned; all data fit in a step |
+//! | [`Isgd`] | on a schedule | on a schedule, with any optimizer | there are many tasks |
+//! | [`Hoag`] | on a schedule | adaptive, heuristic | as a baseline |
+//!
+//! Every step takes the state and the tasks and gives them back with a [`Report`](crate::Report); every
+//! `run` ends by a [`Stop`], which can be a budget ([`Spent`]) that all of them count in the same way.
 
+mod decay;
 mod double_loop;
+mod evaluation;
+mod hoag;
+mod isgd;
+mod maid;
+mod sampling;
+mod schedule_free;
+mod spent;
+mod state;
+mod stop;
 
-pub use double_loop::{DoubleLoop, State, Step, Task};
+pub use decay::Decay;
+pub use double_loop::DoubleLoop;
+pub use hoag::{Hoag, HoagState, HoagStep};
+pub use isgd::{Isgd, IsgdSettings};
+pub use maid::{Direction, Maid, MaidSettings, MaidState, MaidStep};
+pub use sampling::Sampling;
+pub use schedule_free::{
+    ScheduleFree, ScheduleFreeAdam, ScheduleFreeSgd, ScheduleFreeState, evaluation_point,
+};
+pub use spent::Spent;
+pub use state::{State, Step, Task};
+pub use stop::{Stop, Stopped};

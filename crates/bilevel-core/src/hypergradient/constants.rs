@@ -46,6 +46,23 @@ impl Constants {
             .collect()
     }
 
+    /// The worse of both, constant by constant: the smaller μ, the larger of the others.
+    pub(crate) fn worst(self, other: Constants) -> Constants {
+        let worst = |a: Option<f64>, b: Option<f64>, pick: fn(f64, f64) -> f64| match (a, b) {
+            (Some(a), Some(b)) => Some(pick(a, b)),
+            (a, b) => a.or(b),
+        };
+        let largest = |a, b| worst(a, b, f64::max);
+        Constants {
+            strong_convexity: worst(self.strong_convexity, other.strong_convexity, f64::min),
+            upper_smoothness: largest(self.upper_smoothness, other.upper_smoothness),
+            cross_norm: largest(self.cross_norm, other.cross_norm),
+            cross_lipschitz: largest(self.cross_lipschitz, other.cross_lipschitz),
+            hessian_lipschitz: largest(self.hessian_lipschitz, other.hessian_lipschitz),
+            direct_lipschitz: largest(self.direct_lipschitz, other.direct_lipschitz),
+        }
+    }
+
     /// These, and where one is missing the other's.
     pub fn or(self, other: Constants) -> Constants {
         Constants {
@@ -148,6 +165,11 @@ impl Probe {
             hessian_lipschitz: clean(l_h, smoothness),
             direct_lipschitz: clean(l_d, read(norm(f.x))[0]),
         }
+    }
+
+    /// Products that [`constants`](Self::constants) makes, about.
+    pub(crate) fn products(&self) -> usize {
+        6 * self.probes
     }
 
     /// Largest eigenvalue of a positive semidefinite map, the largest of the rows'.

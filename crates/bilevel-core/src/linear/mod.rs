@@ -10,9 +10,11 @@
 //! | [`Nystrom`] | symmetric positive semidefinite, few large eigenvalues | rank + 1 |
 //! | [`Dense`] | any; a test's oracle | dim + 1 |
 //!
-//! A warm start costs one product more. Three more solvers wrap a solver: [`Normal`] squares the
-//! system, [`Damping`] solves `A + λI`, [`Jacobi`] preconditions with the diagonal.
+//! A warm start costs one product more. Four more solvers wrap a solver: [`Normal`] squares the
+//! system, [`Damping`] solves `A + λI`, [`Jacobi`] preconditions with the diagonal, [`Absolute`] stops at
+//! a residual that is not relative to `b`.
 
+mod absolute;
 mod conjugate_gradient;
 mod damping;
 mod dense;
@@ -25,6 +27,7 @@ mod nystrom;
 mod remember;
 mod richardson;
 
+pub use absolute::Absolute;
 pub use conjugate_gradient::ConjugateGradient;
 pub use damping::{Damped, Damping};
 pub use dense::Dense;

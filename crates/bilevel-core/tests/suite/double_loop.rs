@@ -2,7 +2,7 @@ use bilevel_core::parameters::pack;
 use bilevel_core::{
     Accelerated, ConjugateGradient, Differentiable, DoubleBackward, DoubleLoop, Estimate,
     GradientDescent, Hypergradient, ImplicitDifferentiation, Known, Level, Outcome, Point, Report,
-    State, Status, Tape, Task, Vector,
+    State, Status, Stop, Stopped, Tape, Task, Vector,
 };
 use burn::module::Param;
 use burn::optim::SgdConfig;
@@ -71,7 +71,8 @@ fn finds_the_minimiser_of_the_scalar_example() {
     let tasks = vec![task(&two, &[0.0], &[0.2])];
     let mut reports: Vec<Report> = Vec::new();
     let mut observer = |report: &Report| reports.push(report.clone());
-    let (state, tasks) = method.run(state, tasks, 2.0, 40, &mut observer);
+    let (state, tasks, why) = method.run(state, tasks, 2.0, Stop::after(40), &mut observer);
+    assert_eq!(why, Stopped::Steps);
 
     assert_eq!(state.step, 40);
     assert!((upper(&state)[0] - 0.4).abs() < 1e-11);
@@ -230,7 +231,8 @@ fn a_nan_stops_the_run_where_it_appears() {
         // A run reports the failure and ends with it.
         let mut steps = Vec::new();
         let mut observer = |report: &Report| steps.push((report.step, report.failure.is_some()));
-        let (state, _) = method.run(state, tasks, 0.25, 10, &mut observer);
+        let (state, _, why) = method.run(state, tasks, 0.25, Stop::after(14), &mut observer);
+        assert_eq!(why, Stopped::Failed);
         assert_eq!(
             (state.step, steps),
             (failing_step - 1, vec![(failing_step, true)])

@@ -1,0 +1,77 @@
+//! Step sizes and accuracies that depend on the step's number alone.
+
+use std::f64::consts::E;
+
+use crate::{Error, positive};
+
+/// A sequence of positive numbers, for step sizes and accuracies; `t` counts steps (or batches) from 0.
+///
+/// ```text
+/// Constant      a
+/// Polynomial    a (t + 1)^(−q)
+/// Logarithmic   a / ln(t + e)
+/// Geometric     a cᵗ
+/// ```
+///
+/// All of them begin at `a`. Stochastic methods with a step size of power `q` in (½, 1] and accuracies
+/// that vanish converge; a constant step size leaves noise, a constant accuracy a bias.
+///
+/// ```
+/// use bilevel_core::Decay;
+///
+/// let decay = Decay::Polynomial { initial: 8.0, power: 0.5 };
+/// assert_eq!([0, 3, 15].map(|t| decay.at(t)), [8.0, 4.0, 2.0]);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Decay {
+    /// `a`.
+    Constant(f64),
+    /// `a (t + 1)^(−q)`.
+    Polynomial {
+        /// `a`.
+        initial: f64,
+        /// `q`, at least 0.
+        power: f64,
+    },
+    /// `a / ln(t + e)`.
+    Logarithmic {
+        /// `a`.
+        initial: f64,
+    },
+    /// `a cᵗ`.
+    Geometric {
+        /// `a`.
+        initial: f64,
+        /// `c`, in (0, 1].
+        factor: f64,
+    },
+}
+
+impl Decay {
+    /// The value of step `t`.
+    pub fn at(self, t: usize) -> f64 {
+        let t = t as f64;
+        match self {
+            Decay::Constant(a) => a,
+            Decay::Polynomial { initial, power } => initial * (t + 1.0).powf(-power),
+            Decay::Logarithmic { initial } => initial / (t + E).ln(),
+            Decay::Geometric { initial, factor } => initial * factor.powf(t),
+        }
+    }
+
+    /// The sequence, if it is one of positive numbers; `name` is what it is used for.
+    pub(super) fn checked(self, name: &'static str) -> Result<Self, Error> {
+        match self {
+            Decay::Constant(initial) | Decay::Logarithmic { initial } => positive(name, initial)?,
+            Decay::Polynomial { initial, power } => {
+                positive("power + 1", power + 1.0)?;
+                positive(name, initial)?
+            }
+            Decay::Geometric { initial, factor } => {
+                positive("factor", factor)?;
+                positive(name, initial)?
+            }
+        };
+        Ok(self)
+    }
+}

@@ -1,0 +1,102 @@
+//! A point that the line search tries.
+
+use bilevel_backend::Tape;
+use burn::tensor::backend::Backend;
+
+use super::Maid;
+use crate::algorithm::evaluation::{capped, each};
+use crate::algorithm::state::project;
+use crate::algorithm::{Spent, Task};
+use crate::parameters::{pack, unpack};
+use crate::vector::{norm, read};
+use crate::{
+    Constants, Differentiable, Error, Inexact, LowerObjective, LowerSolver, Point, Vector,
+};
+
+/// A point that the line search tries.
+pub(super) struct Trial<B: Backend, P: Differentiable<B>> {
+    pub tasks: Vec<Task<B, P>>,
+    /// `U(x₊)`.
+    pub upper: f64,
+    pub spent: Spent,
+}
+
+impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
+    /// `x₊ = Π(x − α z)`, and `‖x − x₊‖/α`.
+    pub(super) fn moved<B>(
+        &self,
+        x: &P::Upper<Tape<B>>,
+        z: &Vector<B>,
+        alpha: f64,
+    ) -> (P::Upper<Tape<B>>, f64)
+    where
+        B: Backend,
+        P: Differentiable<B>,
+    {
+        let target = pack::<Tape<B>, _>(x, 1) - z.clone() * alpha;
+        let moved = unpack::<Tape<B>, _>(x.clone(), target.clone());
+        let moved = project(&self.problem, moved);
+        // Where the projection does nothing this is z to the last digit.
+        let off = target - pack::<Tape<B>, _>(&moved, 1);
+        let size = read(norm(z.clone() + off / alpha))[0];
+        (moved, size)
+    }
+
+    /// The lower solves at `x`, and `U` there. NaN if one of them failed.
+    pub(super) fn trial<B>(
+        &self,
+        x: &P::Upper<Tape<B>>,
+        tasks: &[Task<B, P>],
+        eps: f64,
+        probed: Constants,
+        weights: &[f64],
+    ) -> Result<Trial<B, P>, Error>
+    where
+        B: Backend,
+        P: Differentiable<B>,
+        L: LowerSolver<B, P> + Inexact,
+    {
+        let constants = self.constants(x, tasks, probed)?;
+        let solved = each(x, tasks.iter(), |index, x, task| {
+            let constants = &constants[index];
+            let start = Point {
+                problem: &self.problem,
+                x: &x,
+                y: &task.y,
+                batch: &task.batch,
+            };
+            let y = self.lower.to(constants.mu * eps).solve(start);
+            let outcome = y.outcome();
+            let point = Point {
+                y: &y.value,
+                ..start
+            };
+            let f = point.upper_gradients();
+            let objective = LowerObjective::new(point);
+            let lower_gradient = objective.gradient(objective.start());
+            let norms = read(Vector::cat(vec![norm(lower_gradient), norm(f.y)], 1));
+            let norms = norms.chunks(2).map(|row| (row[0], row[1]));
+            let upper = match outcome.status.is_failure() {
+                true => f64::NAN,
+                false => f.loss + constants.slack(norms.clone()).above(),
+            };
+            let spent = Spent {
+                cost: (outcome.steps * norms.len()) as u64,
+                capped: capped(&outcome),
+            };
+            let task = Task { y: y.value, ..task };
+            (task, upper, spent)
+        });
+        let mut trial = Trial {
+            tasks: Vec::with_capacity(solved.len()),
+            upper: 0.0,
+            spent: Spent::default(),
+        };
+        for ((task, upper, spent), weight) in solved.into_iter().zip(weights) {
+            trial.tasks.push(task);
+            trial.upper += upper * weight;
+            trial.spent += spent;
+        }
+        Ok(trial)
+    }
+}
