@@ -3,7 +3,7 @@
 mod activation;
 mod convolution;
 mod float;
-mod tensor;
+pub(crate) mod tensor;
 
 use burn_flex::{Flex, FlexDevice, FlexQTensor, FlexTensor};
 

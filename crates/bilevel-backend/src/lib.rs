@@ -19,9 +19,11 @@
 mod delegate;
 mod cpu;
 mod kernel;
+mod piecewise;
 mod tape;
 
 pub use cpu::Cpu;
+pub use piecewise::piecewise_linear;
 pub use tape::Tape;
 
 /// Which operation can be differentiated twice, on which backend, as measured by this crate's tests.

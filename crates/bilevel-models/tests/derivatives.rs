@@ -1,6 +1,6 @@
 //! What every regularizer claims of its derivatives, in `f64`, far from where learning starts.
 
-use bilevel_backend::{NdArray, Tape};
+use bilevel_backend::{Cpu, NdArray, Tape};
 use bilevel_core::parameters::{pack, unpack};
 use bilevel_core::{DoubleBackward, GradientBackward, Point, SecondOrder};
 use bilevel_models::physics::{ClosedForm, Denoising, Image, ImagePairs};
@@ -296,4 +296,22 @@ fn a_convex_network_stays_one() {
         smallest(read(x.first.val())) < 0.0,
         "signed filters stay so"
     );
+}
+
+/// The table look-ups of a tape and of `f64` give what the kernel of the processor gives.
+#[test]
+fn ridges_have_one_gradient_on_all_backends() {
+    let rng = &mut ChaCha8Rng::seed_from_u64(3);
+    let x = moved(&RIDGE, rng);
+    let numbers = pack::<Tape<B>, _>(&x, 1).into_data().convert::<f32>();
+    let device = Default::default();
+    let x32 = RIDGE.init::<Tape<Cpu>>(&device);
+    let x32 = unpack::<Tape<Cpu>, _>(x32, Tensor::from_data(numbers, &device));
+    let u = random(SHAPE, (0.5, 0.1), rng);
+    let u32 = Tensor::<Cpu, 4>::from_data(u.clone().into_data().convert::<f32>(), &device);
+    let gradient = RIDGE.gradient(&x.valid(), u).expect("a closed form");
+    let gradient32 = RIDGE.gradient(&x32.valid(), u32).expect("a closed form");
+    let gradient32 = gradient32.into_data().convert::<f64>();
+    let difference = Tensor::from_data(gradient32, &Default::default()) - gradient.clone();
+    assert!(norm(difference) < 1e-5 * norm(gradient));
 }

@@ -1,5 +1,6 @@
 //! Image regularizers with learned parameters.
 
+mod architecture;
 mod convex_network;
 mod deep_variation;
 mod draw;
@@ -12,6 +13,7 @@ mod ridge;
 mod spline;
 mod tv;
 
+pub use architecture::{Architecture, ArchitectureParameters};
 pub use convex_network::{ConvexNetwork, ConvexNetworkParameters};
 pub use deep_variation::{DeepVariation, DeepVariationParameters};
 pub use fields_of_experts::{FieldsOfExperts, FieldsOfExpertsParameters};

@@ -1,7 +1,8 @@
 //! Even potentials whose slope is a linear spline.
 
+use bilevel_backend::piecewise_linear;
 use burn::tensor::backend::Backend;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData, TensorPrimitive};
 
 /// One potential `ψᵢ` for each of K channels, from its curvatures between the knots 0, 1, 2, …, M.
 ///
@@ -37,18 +38,32 @@ impl<B: Backend> EvenSpline<B> {
 
     /// `ψᵢ'(tᵢ)`.
     pub fn slope(&self, t: Tensor<B, 4>) -> Tensor<B, 4> {
-        let intervals = self.intervals(&t);
         let at_zero = |j, m, l| left_slope(j, m, l) - j as f64 * curvature(j, m, l);
-        let (at_zero, curvature) = (
-            intervals.look_up(self.table(at_zero)),
-            intervals.look_up(self.table(curvature)),
-        );
-        at_zero + t * curvature
+        self.linear(t, self.table(at_zero), self.table(curvature))
     }
 
     /// `ψᵢ''(tᵢ)`.
     pub fn curvature(&self, t: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.intervals(&t).look_up(self.table(curvature))
+        let table = self.table(curvature);
+        let zeros = table.zeros_like();
+        self.linear(t, table, zeros)
+    }
+
+    /// `aᵢⱼ + sᵢⱼ tᵢ` in the interval j.
+    fn linear(&self, t: Tensor<B, 4>, a: Tensor<B, 1>, s: Tensor<B, 1>) -> Tensor<B, 4> {
+        let [k, m] = self.curvatures.dims();
+        let rows = |table: &Tensor<B, 1>| {
+            let table: Tensor<B, 2> = table.clone().reshape([k, 2 * m + 2]);
+            table.into_primitive().tensor()
+        };
+        let whole = t.clone().into_primitive().tensor();
+        match piecewise_linear::<B>(&whole, &rows(&a), &rows(&s)) {
+            Some(y) => Tensor::from_primitive(TensorPrimitive::Float(y)),
+            None => {
+                let intervals = self.intervals(&t);
+                intervals.look_up(a) + t * intervals.look_up(s)
+            }
+        }
     }
 
     /// A linear function of the curvatures for each interval: `[K (2M + 2)]`.

@@ -2,5 +2,6 @@
 
 pub mod function;
 pub mod map;
+pub mod piecewise;
 pub mod rows;
 pub mod sum;

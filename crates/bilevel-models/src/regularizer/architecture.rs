@@ -1,0 +1,169 @@
+//! A regularizer chosen at run time.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ConvexNetwork, ConvexNetworkParameters, DeepVariation, DeepVariationParameters,
+    FieldsOfExperts, FieldsOfExpertsParameters, Hessian, Regularizer, ResidualPrior,
+    ResidualPriorParameters, Ridge, RidgeParameters, Tv, TvParameters,
+};
+
+/// Any regularizer of this crate, for programs that read from a file which one it is.
+///
+/// Behaves as the regularizer inside. Serialised with its name in the field `kind`.
+///
+/// # Panics
+/// Its methods panic if they are given the parameters of another kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum Architecture {
+    Tv(Tv),
+    FieldsOfExperts(FieldsOfExperts),
+    Ridge(Ridge),
+    ConvexNetwork(ConvexNetwork),
+    DeepVariation(DeepVariation),
+    ResidualPrior(ResidualPrior),
+}
+
+/// The parameters of an [`Architecture`].
+#[derive(Module, Debug)]
+#[allow(missing_docs)]
+pub enum ArchitectureParameters<B: Backend> {
+    Tv(TvParameters<B>),
+    FieldsOfExperts(FieldsOfExpertsParameters<B>),
+    Ridge(RidgeParameters<B>),
+    ConvexNetwork(ConvexNetworkParameters<B>),
+    DeepVariation(DeepVariationParameters<B>),
+    ResidualPrior(ResidualPriorParameters<B>),
+}
+
+/// Runs an expression on what is inside of both.
+macro_rules! inside {
+    ($architecture:expr, $parameters:expr, |$r:ident, $x:ident| $body:expr) => {
+        inside!(@ $architecture, $parameters, $r, $x, $body,
+            Tv FieldsOfExperts Ridge ConvexNetwork DeepVariation ResidualPrior)
+    };
+    (@ $architecture:expr, $parameters:expr, $r:ident, $x:ident, $body:expr, $($kind:ident)*) => {
+        match ($architecture, $parameters) {
+            $((Architecture::$kind($r), ArchitectureParameters::$kind($x)) => $body,)*
+            (r, _) => panic!("the parameters are not those of {r:?}"),
+        }
+    };
+}
+
+/// Parameters made by what is inside.
+macro_rules! parameters {
+    ($architecture:expr, |$r:ident| $body:expr) => {
+        match $architecture {
+            Architecture::Tv($r) => ArchitectureParameters::Tv($body),
+            Architecture::FieldsOfExperts($r) => ArchitectureParameters::FieldsOfExperts($body),
+            Architecture::Ridge($r) => ArchitectureParameters::Ridge($body),
+            Architecture::ConvexNetwork($r) => ArchitectureParameters::ConvexNetwork($body),
+            Architecture::DeepVariation($r) => ArchitectureParameters::DeepVariation($body),
+            Architecture::ResidualPrior($r) => ArchitectureParameters::ResidualPrior($body),
+        }
+    };
+}
+
+impl Architecture {
+    /// The name of its kind, as in files.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Tv(_) => "tv",
+            Self::FieldsOfExperts(_) => "fields-of-experts",
+            Self::Ridge(_) => "ridge",
+            Self::ConvexNetwork(_) => "convex-network",
+            Self::DeepVariation(_) => "deep-variation",
+            Self::ResidualPrior(_) => "residual-prior",
+        }
+    }
+
+    /// Parameters to start from when the noise has standard deviation `sigma` (pixels in `[0, 1]`);
+    /// those that do not depend on it for kinds that do not know how.
+    ///
+    /// # Panics
+    /// If the architecture is not possible: see the kinds.
+    pub fn init_for<B: Backend>(
+        &self,
+        sigma: f64,
+        device: &B::Device,
+    ) -> ArchitectureParameters<B> {
+        match self {
+            Self::FieldsOfExperts(r) => {
+                ArchitectureParameters::FieldsOfExperts(r.init_for(sigma, device))
+            }
+            Self::Ridge(r) => ArchitectureParameters::Ridge(r.init_for(sigma, device)),
+            Self::DeepVariation(r) => {
+                ArchitectureParameters::DeepVariation(r.init_for(sigma, device))
+            }
+            Self::Tv(_) | Self::ConvexNetwork(_) | Self::ResidualPrior(_) => self.init(device),
+        }
+    }
+}
+
+impl Regularizer for Architecture {
+    type Parameters<B: Backend> = ArchitectureParameters<B>;
+
+    fn init<B: Backend>(&self, device: &B::Device) -> ArchitectureParameters<B> {
+        parameters!(self, |r| r.init(device))
+    }
+
+    fn value<B: Backend>(
+        &self,
+        x: &ArchitectureParameters<B>,
+        images: Tensor<B, 4>,
+    ) -> Tensor<B, 1> {
+        inside!(self, x, |r, x| r.value(x, images))
+    }
+
+    fn gradient<B: Backend>(
+        &self,
+        x: &ArchitectureParameters<B>,
+        images: Tensor<B, 4>,
+    ) -> Option<Tensor<B, 4>> {
+        inside!(self, x, |r, x| r.gradient(x, images))
+    }
+
+    fn hessian<'a, B: Backend>(
+        &'a self,
+        x: &ArchitectureParameters<B>,
+        images: Tensor<B, 4>,
+    ) -> Option<Hessian<'a, B>> {
+        inside!(self, x, |r, x| r.hessian(x, images))
+    }
+
+    fn directional<B: Backend>(
+        &self,
+        x: &ArchitectureParameters<B>,
+        images: Tensor<B, 4>,
+        v: Tensor<B, 4>,
+    ) -> Option<Tensor<B, 1>> {
+        inside!(self, x, |r, x| r.directional(x, images, v))
+    }
+
+    fn curvature_bound<B: Backend>(&self, x: &ArchitectureParameters<B>) -> Option<f64> {
+        inside!(self, x, |r, x| r.curvature_bound(x))
+    }
+
+    fn convexity<B: Backend>(&self, x: &ArchitectureParameters<B>) -> Option<f64> {
+        inside!(self, x, |r, x| r.convexity(x))
+    }
+
+    fn project<B: Backend>(&self, x: ArchitectureParameters<B>) -> ArchitectureParameters<B> {
+        macro_rules! project {
+            ($($kind:ident)*) => {
+                match (self, x) {
+                    $((Self::$kind(r), ArchitectureParameters::$kind(x)) => {
+                        ArchitectureParameters::$kind(r.project(x))
+                    })*
+                    (r, _) => panic!("the parameters are not those of {r:?}"),
+                }
+            };
+        }
+        project!(Tv FieldsOfExperts Ridge ConvexNetwork DeepVariation ResidualPrior)
+    }
+}
