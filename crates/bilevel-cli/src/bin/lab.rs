@@ -46,13 +46,13 @@ fn mirror(im: &GrayImage, p: usize) -> GrayImage {
 }
 fn evaluate(a: &A, arch: &Architecture, x: &ArchitectureParameters<T>, clean: &[NamedImage], pad: usize, verbose: bool) -> (f64, f64) {
     let dev = Default::default();
-    let problem = Denoising { regularizer: arch.clone(), margin: 0 };
+    let problem = Denoising::new(arch.clone(), 0);
     let start = Instant::now();
     let work: Vec<_> = clean.iter().enumerate().map(|(i, c)| (i, c, ArchitectureParameters::<T>::from_inner(x.valid()))).collect();
     let out = parallel::map(work, |(i, c, x)| {
         let noisy = mirror(&add_gaussian_noise(&c.image, (a.sigma/255.0) as f32, 1, i as u64), pad);
         let data = to_tensor::<B>(std::slice::from_ref(&noisy), &dev);
-        let batch = ImagePairs { clean: data.clone(), noisy: data.clone() };
+        let batch = ImagePairs { clean: data.clone(), data: data.clone() };
         let y0 = batch.start();
         let point = Point { problem: &problem, x: &x, y: &y0, batch: &batch };
         let (pix, steps) = if a.mode == "implicit" {
@@ -101,7 +101,7 @@ fn main() {
     };
     let implicit = a.mode == "implicit" || a.mode == "jf";
     let lower = Accelerated { smoothness: CurvatureBound, strong_convexity: 0.0, max_steps: if implicit { a.lower_steps } else { 0 }, tolerance: a.tol * a.crop as f64 };
-    let lp = DoubleLoop { problem: Denoising { regularizer: arch.clone(), margin: a.margin }, lower, hypergradient: h };
+    let lp = DoubleLoop { problem: Denoising::new(arch.clone(), a.margin), lower, hypergradient: h };
     let adam = AdamConfig::new().with_beta_2(a.beta2).init::<T, ArchitectureParameters<T>>();
     let mut state = State::new(x, adam);
     let start = Instant::now();
@@ -110,7 +110,7 @@ fn main() {
         let clean = crops.batch(step as u64, a.batch);
         let noisy: Vec<_> = clean.iter().enumerate().map(|(i, c)| add_gaussian_noise(c, (a.sigma/255.0) as f32, (1 << 40) + a.seed, (step * a.batch + i) as u64)).collect();
         let tasks = clean.chunks(a.batch / 2).zip(noisy.chunks(a.batch / 2)).map(|(c, n)| {
-            let b = ImagePairs { clean: to_tensor(c, &dev), noisy: to_tensor(n, &dev) };
+            let b = ImagePairs { clean: to_tensor(c, &dev), data: to_tensor(n, &dev) };
             let s = b.start();
             Task::new(b, s)
         }).collect();
