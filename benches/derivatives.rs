@@ -70,16 +70,13 @@ mod fields_of_experts {
         let x: FieldsOfExpertsParameters<Tape<Cpu>> = regularizer.init(&Default::default());
         let clean = normal([8, 1, 96, 96], 0.3);
         let batch = ImagePairs {
-            noisy: clean.clone() + normal([8, 1, 96, 96], 0.1),
+            data: clean.clone() + normal([8, 1, 96, 96], 0.1),
             clean,
         };
         let y: Image<Tape<Cpu>> = batch.start();
         let v = normal([8, 96 * 96], 1.0);
         Scene {
-            problem: Denoising {
-                regularizer,
-                margin: 0,
-            },
+            problem: Denoising::new(regularizer, 0),
             x,
             y,
             batch,

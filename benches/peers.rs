@@ -367,13 +367,10 @@ impl Scene {
         let x = regularizer.init(&Default::default());
         let clean = normal([8, 1, 96, 96], 0.3);
         let noisy = clean.clone() + normal([8, 1, 96, 96], 0.1);
-        let batch = ImagePairs { noisy, clean };
+        let batch = ImagePairs { data: noisy, clean };
         let y = batch.start();
         Self {
-            problem: Denoising {
-                regularizer,
-                margin: 0,
-            },
+            problem: Denoising::new(regularizer, 0),
             x,
             y,
             batch,

@@ -31,10 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let x = regularizer.init_for::<Tape<Cpu>>(SIGMA.into(), &device);
     let parts = DoubleLoop {
-        problem: Denoising {
-            regularizer,
-            margin: 4,
-        },
+        problem: Denoising::new(regularizer, 4),
         lower: Accelerated {
             smoothness: CurvatureBound,
             strong_convexity: 0.0,
@@ -56,7 +53,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let noisy: Vec<GrayImage> = (0..).zip(clean).map(noise).collect();
         ImagePairs {
             clean: to_tensor::<Cpu>(clean, &device),
-            noisy: to_tensor(&noisy, &device),
+            data: to_tensor(&noisy, &device),
         }
     };
     let mut state = State::new(x, AdamConfig::new().with_beta_2(0.99).init());
@@ -82,7 +79,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let solution = LowerSolver::<Cpu, _>::solve(&parts.lower, point);
     let denoised = bilevel::data::from_tensor(solution.value.valid().pixels.val()).remove(0);
-    let noisy = bilevel::data::from_tensor(batch.noisy).remove(0);
+    let noisy = bilevel::data::from_tensor(batch.data).remove(0);
     let (before, after) = (psnr(&noisy, &clean), psnr(&denoised, &clean));
     println!(
         "monarch: noisy {before:.2} dB, denoised {after:.2} dB ({})",

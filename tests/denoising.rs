@@ -35,7 +35,7 @@ fn pairs<B: Backend>(images: usize, size: usize, seed: u64) -> ImagePairs<B> {
     let clean: Tensor<B, 4> = random(shape, Distribution::Uniform(0.0, 1.0), seed);
     let noise = random(shape, Distribution::Normal(0.0, 0.1), seed + 100);
     ImagePairs {
-        noisy: clean.clone() + noise,
+        data: clean.clone() + noise,
         clean,
     }
 }
@@ -59,10 +59,7 @@ where
     R: Regularizer,
     R::Parameters<Tape<F64>>: AutodiffModule<Tape<F64>, InnerModule = R::Parameters<F64>>,
 {
-    let problem = Denoising {
-        regularizer,
-        margin: 1,
-    };
+    let problem = Denoising::new(regularizer, 1);
     let batch = pairs::<F64>(2, 10, seed);
     let solve = |x: &R::Parameters<Tape<F64>>| {
         let start = batch.start();
@@ -140,10 +137,7 @@ where
 {
     let regularizer = experts(potential);
     let x = regularizer.init_for::<Tape<B>>(0.1, &Default::default());
-    let problem = Denoising {
-        regularizer,
-        margin: 0,
-    };
+    let problem = Denoising::new(regularizer, 0);
     let batch = pairs::<B>(3, 12, 5);
     let y = batch.start();
     let point = Point {
@@ -197,10 +191,7 @@ fn a_thousand_steps_fit_in_a_budget() {
     };
     let x = regularizer.init_for::<Tape<F64>>(0.1, &Default::default());
     let step_size = 1.0 / (1.0 + regularizer.curvature_bound(&x.valid()).expect("known"));
-    let problem = Denoising {
-        regularizer,
-        margin: 2,
-    };
+    let problem = Denoising::new(regularizer, 2);
     let batch = pairs::<F64>(2, 24, 9);
     let y = batch.start();
     let point = Point {
@@ -258,10 +249,7 @@ fn a_thousand_steps_fit_in_a_budget() {
 fn the_closed_form_has_its_transpose() {
     let regularizer = experts(Potential::StudentT);
     let x = regularizer.init_for::<Tape<F64>>(0.1, &Default::default());
-    let problem = Denoising {
-        regularizer,
-        margin: 0,
-    };
+    let problem = Denoising::new(regularizer, 0);
     let batch = pairs::<F64>(2, 8, 5);
     let y = batch.start();
     let h = ClosedForm.at(Point {

@@ -43,10 +43,7 @@ where
     R: Regularizer + Sync,
     R::Parameters<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = R::Parameters<B>>,
 {
-    let problem = Denoising {
-        regularizer: regularizer.clone(),
-        margin: 0,
-    };
+    let problem = Denoising::new(regularizer.clone(), 0);
     let work = noisy
         .iter()
         .map(|image| (R::Parameters::<Tape<B>>::from_inner(x.valid()), image))
@@ -55,7 +52,7 @@ where
         let data = to_tensor::<B>(std::slice::from_ref(image), device);
         let batch = ImagePairs {
             clean: data.clone(),
-            noisy: data,
+            data,
         };
         let start = batch.start();
         let solver = lower_solver(TOLERANCE, MAX_STEPS, image.pixels().len());

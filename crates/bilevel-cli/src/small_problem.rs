@@ -78,14 +78,11 @@ impl SmallProblem {
                 + regularizer
                     .curvature_bound(&x.valid())
                     .expect("filters have a bound"),
-            problem: Denoising {
-                regularizer,
-                margin,
-            },
+            problem: Denoising::new(regularizer, margin),
             x,
             batch: ImagePairs {
                 clean: to_tensor(&clean, &device),
-                noisy: to_tensor(&noisy, &device),
+                data: to_tensor(&noisy, &device),
             },
         })
     }

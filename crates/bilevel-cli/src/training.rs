@@ -78,10 +78,7 @@ impl<B: Backend> Training<B> {
         let seed = recipe.seed.wrapping_add(VALIDATION_NOISE);
         let noisy = with_noise(&clean, recipe.sigma_of_pixels(), seed);
         let parts = DoubleLoop {
-            problem: Denoising {
-                regularizer: recipe.regularizer.clone(),
-                margin: recipe.margin,
-            },
+            problem: Denoising::new(recipe.regularizer.clone(), recipe.margin),
             lower: lower_solver(
                 recipe.lower_tolerance,
                 recipe.lower_steps,
@@ -186,7 +183,7 @@ impl<B: Backend> Training<B> {
             .map(|(clean, noisy)| {
                 let batch = ImagePairs {
                     clean: to_tensor(clean, &self.device),
-                    noisy: to_tensor(noisy, &self.device),
+                    data: to_tensor(noisy, &self.device),
                 };
                 let start = batch.start();
                 Task::new(batch, start)

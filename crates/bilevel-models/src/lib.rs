@@ -4,13 +4,16 @@
 //! data `z` came about. Together they make a lower problem, and a set of clean images an upper one:
 //!
 //! ```text
-//! min_x  mean (y*(x) − clean)²      y*(x) = argmin_y ½‖y − z‖² + R(x, y)
+//! min_x  mean (y*(x) − clean)²      y*(x) = argmin_y ½‖A y − z‖² + R(x, y)
 //! ```
 //!
 //! | module | what |
 //! |---|---|
 //! | [`regularizer`] | [`Tv`](regularizer::Tv), [`FieldsOfExperts`](regularizer::FieldsOfExperts) |
-//! | [`physics`] | [`Denoising`](physics::Denoising) |
+//! | [`physics`] | [`Denoising`](physics::Denoising), and [`Reconstruction`](physics::Reconstruction) from blurred, masked or smaller images |
 
+mod error;
 pub mod physics;
 pub mod regularizer;
+
+pub use error::{Error, ErrorKind};

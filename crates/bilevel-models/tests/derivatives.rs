@@ -120,13 +120,10 @@ fn second_derivatives<R: Regularizer>(
     R::Parameters<Tape<Tape<B>>>:
         AutodiffModule<Tape<Tape<B>>, InnerModule = R::Parameters<Tape<B>>>,
 {
-    let problem = Denoising {
-        regularizer: regularizer.clone(),
-        margin: 0,
-    };
+    let problem = Denoising::new(regularizer.clone(), 0);
     let batch = ImagePairs {
         clean: u.clone(),
-        noisy: random(SHAPE, (0.5, 0.1), rng),
+        data: random(SHAPE, (0.5, 0.1), rng),
     };
     let y = Image::new(Tensor::from_inner(u.clone()));
     let point = Point {

@@ -203,10 +203,10 @@ proptest! {
         let shape = [1, 1, 16, 16];
         let x = Tv::with::<Tape<B>>(w, s, &Default::default());
         let bound = Tv.curvature_bound(&x).expect("known");
-        let problem = Denoising { regularizer: Tv, margin: 0 };
+        let problem = Denoising::new(Tv, 0);
         let flat = Tensor::full(shape, 0.4, &Default::default());
         let [constant, other] = [flat, random(shape, (0.5, 0.5), rng)].map(|u| {
-            let batch = ImagePairs { clean: u.clone(), noisy: u.clone() };
+            let batch = ImagePairs { clean: u.clone(), data: u.clone() };
             let y = Image::new(Tensor::from_inner(u));
             let point = Point { problem: &problem, x: &x, y: &y, batch: &batch };
             let hessian = SecondOrder::<B, Denoising<Tv>>::at(&DoubleBackward, point);

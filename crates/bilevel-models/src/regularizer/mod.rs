@@ -25,14 +25,14 @@ pub use tv::{Tv, TvParameters};
 
 use std::fmt::Debug;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 /// A regularizer: its architecture is the value, its learned numbers are a module.
 pub trait Regularizer: Clone + Debug {
     /// What is learned.
-    type Parameters<B: Backend>: Module<B>;
+    type Parameters<B: Backend>: Module<B> + ModuleDisplay;
 
     /// Parameters to start learning from.
     fn init<B: Backend>(&self, device: &B::Device) -> Self::Parameters<B>;

@@ -1,0 +1,100 @@
+//! Settings and data that do not fit together.
+
+/// What does not fit, and what to change. One line.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Error(Box<ErrorKind>);
+
+/// The kinds of [`Error`].
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A setting must be a finite number above zero.
+    #[error("{name} must be finite and > 0, got {value}")]
+    NotPositive {
+        /// The setting.
+        name: &'static str,
+        /// What it was.
+        value: f64,
+    },
+    /// A kernel is not an odd square.
+    #[error("a kernel must be [1, 1, k, k] with k odd, got {shape:?}: surround it with zeros")]
+    KernelShape {
+        /// Its shape.
+        shape: [usize; 4],
+    },
+    /// The numbers given do not fill a kernel.
+    #[error("a {size}x{size} kernel has {} entries, got {found}", size * size)]
+    KernelEntries {
+        /// Side of the kernel.
+        size: usize,
+        /// How many numbers there were.
+        found: usize,
+    },
+    /// A kernel is larger than the image.
+    #[error(
+        "the kernel is {kernel}x{kernel}, the image {}x{}: take a smaller kernel or larger images",
+        image[0], image[1]
+    )]
+    KernelTooLarge {
+        /// Side of the kernel.
+        kernel: usize,
+        /// Height and width of the image.
+        image: [usize; 2],
+    },
+    /// A mask belongs to images of another size.
+    #[error(
+        "the mask is {mask:?}, images of {}x{} need [1, 1, {}, {}]: crop the mask as the images",
+        image[0], image[1], image[0], image[1]
+    )]
+    MaskShape {
+        /// Shape of the mask.
+        mask: [usize; 4],
+        /// Height and width of the image.
+        image: [usize; 2],
+    },
+    /// Pixels are to be left out by a factor of zero.
+    #[error("the factor of super-resolution is 0: give at least 1")]
+    FactorZero,
+    /// Data have another shape than the physics gives them.
+    #[error("data have shape {found:?}, the images' data have {expected:?}: simulate them anew")]
+    DataShape {
+        /// Shape of the data.
+        found: [usize; 4],
+        /// Shape that the physics makes of the clean images.
+        expected: [usize; 4],
+    },
+    /// The upper loss looks at nothing.
+    #[error(
+        "a margin of {margin} leaves no pixel of {}x{} images: make it smaller than half of them",
+        image[0], image[1]
+    )]
+    MarginTooLarge {
+        /// The margin.
+        margin: usize,
+        /// Height and width of the images.
+        image: [usize; 2],
+    },
+}
+
+impl Error {
+    /// The kind, to match on.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0
+    }
+}
+
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Self {
+        Self(Box::new(kind))
+    }
+}
+
+/// `value` if it is finite and above zero, an error that names it otherwise.
+pub(crate) fn positive(name: &'static str, value: f64) -> Result<f64, Error> {
+    if value.is_finite() && value > 0.0 {
+        Ok(value)
+    } else {
+        Err(ErrorKind::NotPositive { name, value }.into())
+    }
+}
