@@ -51,10 +51,12 @@ pub(crate) enum SingleCommand {
         #[command(subcommand)]
         task: TrainTask,
     },
-    /// Add noise to clean images, denoise them with a model, report PSNR and SSIM.
+    /// Degrade clean images as a model was trained to undo, reconstruct them, report PSNR and SSIM.
     Evaluate(EvaluateArguments),
     /// Denoise a photograph, or every photograph of a folder.
     Denoise(DenoiseArguments),
+    /// Undo what happened to a photograph: noise, blur, lost pixels, half of the resolution.
+    Reconstruct(ReconstructArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -73,6 +75,12 @@ pub(crate) enum CompareTask {
 pub(crate) enum TrainTask {
     /// Learn to remove Gaussian noise.
     Denoise(TrainArguments),
+    /// Learn to undo a blur, with noise after it.
+    Deblur(TrainArguments),
+    /// Learn to fill in lost pixels, the others being noisy.
+    Inpaint(TrainArguments),
+    /// Learn to double the resolution, with noise after it was halved.
+    Upscale(TrainArguments),
 }
 
 #[derive(Debug, Args)]
@@ -86,25 +94,28 @@ pub(crate) struct TrainArguments {
     /// Clean images to report on; never used for learning or choosing.
     #[arg(long, value_name = "DIR", default_value = "assets/images/test")]
     pub test: PathBuf,
-    /// The folder of the run.
-    #[arg(long, short, value_name = "DIR", default_value = "runs/denoise")]
-    pub output: PathBuf,
+    /// The folder of the run [default: runs/ and the task].
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
     /// How much to learn.
     #[arg(long, value_enum, default_value = "default")]
     pub preset: Preset,
-    /// Standard deviation of the noise, on the scale of 0 to 255 [default: 25].
+    /// What to learn and how, as a TOML file: a preset of your own. `recipe.toml` of a run is one.
+    #[arg(long, value_name = "FILE", conflicts_with = "preset")]
+    pub recipe: Option<PathBuf>,
+    /// Standard deviation of the noise, on the scale of 0 to 255, in place of the recipe's.
     #[arg(long, allow_negative_numbers = true)]
     pub sigma: Option<f64>,
-    /// Upper steps, in place of the preset's.
+    /// Upper steps of the last stage, in place of the recipe's.
     #[arg(long)]
     pub steps: Option<usize>,
-    /// Side of the training crops in pixels, in place of the preset's.
+    /// Side of the training crops in pixels, in place of the recipe's.
     #[arg(long)]
     pub crop: Option<usize>,
-    /// Learning rate of the first upper steps, in place of the preset's.
+    /// Learning rate at the start of the last stage, in place of the recipe's.
     #[arg(long, allow_negative_numbers = true)]
     pub learning_rate: Option<f64>,
-    /// Seed of crops and noise: the same seed gives the same run [default: 0].
+    /// Seed of crops and noise: the same seed gives the same run; in place of the recipe's.
     #[arg(long)]
     pub seed: Option<u64>,
     /// Stop after this many steps of this call, as Ctrl-C does; --resume goes on.
@@ -112,7 +123,7 @@ pub(crate) struct TrainArguments {
     pub stop_after: Option<usize>,
     /// Go on with the run in the output folder, with the settings it was started with.
     #[arg(long, conflicts_with_all = [
-        "overwrite", "preset", "sigma", "steps", "crop", "learning_rate", "seed"
+        "overwrite", "preset", "recipe", "sigma", "steps", "crop", "learning_rate", "seed"
     ])]
     pub resume: bool,
     /// Replace the run in the output folder.
@@ -162,6 +173,66 @@ pub(crate) struct DenoiseArguments {
     /// The model; without it the one that comes with the tool.
     #[arg(long, short, value_name = "FILE")]
     pub model: Option<PathBuf>,
+}
+
+impl From<DenoiseArguments> for ReconstructArguments {
+    fn from(arguments: DenoiseArguments) -> Self {
+        let DenoiseArguments {
+            input,
+            output,
+            model,
+        } = arguments;
+        Self {
+            input,
+            output,
+            model,
+            physics: PhysicsArguments {
+                physics: Some(PhysicsName::None),
+                kernel: None,
+                mask: None,
+            },
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReconstructArguments {
+    /// A PNG or JPEG file, or a folder of them. Colour is taken apart into luma and chroma, each of which
+    /// is reconstructed for itself.
+    pub input: PathBuf,
+    /// Where to write: a PNG file, or a folder if the input is one.
+    #[arg(long, short, value_name = "OUTPUT")]
+    pub output: PathBuf,
+    /// The model; without it the one that comes with the tool.
+    #[arg(long, short, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    #[command(flatten)]
+    pub physics: PhysicsArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PhysicsArguments {
+    /// What happened to the photograph, besides noise [default: what the model was trained to undo].
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub physics: Option<PhysicsName>,
+    /// The blur: gaussian:SIZE:SIGMA or motion:LENGTH:ANGLE, in pixels and degrees.
+    #[arg(long, value_name = "KERNEL")]
+    pub kernel: Option<String>,
+    /// An image that is black where a pixel was lost.
+    #[arg(long, value_name = "FILE")]
+    pub mask: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PhysicsName {
+    /// Nothing.
+    None,
+    /// It was blurred by --kernel.
+    Blur,
+    /// Pixels were lost, those of --mask.
+    LostPixels,
+    /// It was blurred by --kernel, then every second pixel of every second row was kept.
+    Halved,
 }
 
 #[derive(Debug, Args)]

@@ -1,39 +1,51 @@
 //! Total variation with one weight, chosen on the validation images: what learning has to beat.
 
-use bilevel_core::Tape;
-use bilevel_data::{GrayImage, NamedImage};
-use bilevel_models::regularizer::{Tv, TvParameters};
+use anyhow::Result;
+use bilevel_models::regularizer::{ArchitectureParameters, Tv};
 use burn::tensor::backend::Backend;
 
-use crate::reconstruct::reconstruct;
+use crate::data::Pairs;
+use crate::model_file::Model;
+use crate::reconstruct::{Reconstructor, reconstruct};
 use crate::score::Scores;
 
 /// Weights that are tried, in units of σ.
-const WEIGHTS: [f64; 6] = [0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
+const WEIGHTS: [f64; 10] = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 /// Smoothing of the absolute value, in image units.
 const SMOOTHING: f64 = 0.01;
 
-/// The weight of TV with the best mean PSNR on `clean` from `noisy`, in units of σ, and its parameters.
+/// How TV is minimised.
+const MINIMISER: Reconstructor = Reconstructor::Minimiser {
+    tolerance: 3e-4,
+    max_steps: 500,
+};
+
+/// `model` with TV in place of its regularizer, with the weight that has the best mean PSNR on `pairs`;
+/// the weight is given in units of σ.
 ///
-/// `sigma` is on the scale of the pixels.
+/// # Errors
+/// If the degradation does not fit the images.
 pub(crate) fn best_tv<B: Backend>(
-    clean: &[NamedImage],
-    noisy: &[GrayImage],
-    sigma: f64,
+    model: &Model<B>,
+    pairs: &Pairs,
     device: &B::Device,
-) -> (f64, TvParameters<Tape<B>>) {
-    let tried = WEIGHTS.map(|weight| {
-        let x = Tv::with::<Tape<B>>((weight * sigma).ln(), SMOOTHING.ln(), device);
-        let images = reconstruct::<B, _>(&Tv, &x, noisy, device, || ());
-        (
-            Scores::new(clean, images.iter().map(|(image, _)| image)).psnr_mean,
-            weight,
-            x,
-        )
-    });
-    let best = tried
-        .into_iter()
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .expect("weights are tried");
-    (best.1, best.2)
+) -> Result<(f64, Model<B>)> {
+    let Pairs { clean, data } = pairs;
+    let mut best: Option<(f64, f64, Model<B>)> = None;
+    for weight in WEIGHTS {
+        let x = Tv::with((weight * model.sigma / 255.0).ln(), SMOOTHING.ln(), device);
+        let tv = Model {
+            regularizer: Tv.into(),
+            parameters: ArchitectureParameters::Tv(x),
+            reconstruction: MINIMISER,
+            ..model.clone()
+        };
+        let images = reconstruct(&tv, data, device, || ())?;
+        let psnr = Scores::new(clean, images.iter().map(|(image, _)| image)).psnr_mean;
+        if best.as_ref().is_none_or(|(best, ..)| psnr > *best) {
+            best = Some((psnr, weight, tv));
+        }
+    }
+    let (_, weight, tv) = best.expect("weights are tried");
+    Ok((weight, tv))
 }

@@ -5,6 +5,8 @@ mod audit_report;
 mod baseline;
 mod command;
 mod comparison;
+mod data;
+mod degradation;
 mod draw;
 mod estimator;
 mod interrupt;
@@ -16,6 +18,7 @@ mod run_folder;
 mod score;
 mod small_problem;
 mod state_file;
+mod task;
 mod training;
 
 use std::process::ExitCode;
@@ -24,6 +27,8 @@ use bilevel_backend::{Cpu, NdArray};
 use burn::tensor::backend::Backend;
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue};
+
+use task::TaskName;
 
 use arguments::{
     Arguments, AuditTask, BackendName, Command, CompareTask, SingleCommand, TrainTask,
@@ -81,10 +86,17 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 fn run_on<B: Backend>(command: SingleCommand) -> anyhow::Result<ExitCode> {
     let device = B::Device::default();
     match command {
-        SingleCommand::Train {
-            task: TrainTask::Denoise(arguments),
-        } => command::train::<B>(&arguments, &device),
+        SingleCommand::Train { task } => {
+            let (task, arguments) = match task {
+                TrainTask::Denoise(arguments) => (TaskName::Denoise, arguments),
+                TrainTask::Deblur(arguments) => (TaskName::Deblur, arguments),
+                TrainTask::Inpaint(arguments) => (TaskName::Inpaint, arguments),
+                TrainTask::Upscale(arguments) => (TaskName::Upscale, arguments),
+            };
+            command::train::<B>(task, &arguments, &device)
+        }
         SingleCommand::Evaluate(arguments) => command::evaluate::<B>(&arguments, &device),
-        SingleCommand::Denoise(arguments) => command::denoise::<B>(&arguments, &device),
+        SingleCommand::Denoise(arguments) => command::reconstruct::<B>(&arguments.into(), &device),
+        SingleCommand::Reconstruct(arguments) => command::reconstruct::<B>(&arguments, &device),
     }
 }

@@ -6,23 +6,52 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use bilevel_backend::Tape;
 use bilevel_core::parameters::{load_values, named_values};
-use bilevel_models::regularizer::{FieldsOfExperts, FieldsOfExpertsParameters, Regularizer};
+use bilevel_models::physics::MeasurementOperator;
+use bilevel_models::regularizer::{
+    Architecture, ArchitectureParameters, ConvexNetwork, DeepVariation, FieldsOfExperts,
+    Regularizer, ResidualPrior, Ridge,
+};
 use burn::tensor::TensorData;
 use burn::tensor::backend::Backend;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
+use crate::degradation::Degradation;
 use crate::draw::save;
+use crate::reconstruct::Reconstructor;
 
-/// A denoiser: everything needed to use it.
+/// A learned regularizer and everything needed to use it.
 #[derive(Debug, Clone)]
 pub(crate) struct Model<B: Backend> {
     /// The architecture.
-    pub regularizer: FieldsOfExperts,
-    /// What was learned.
-    pub parameters: FieldsOfExpertsParameters<Tape<B>>,
+    pub regularizer: Architecture,
+    /// What it learned.
+    pub parameters: ArchitectureParameters<Tape<B>>,
+    /// What it was learned to undo.
+    pub degradation: Degradation,
+    /// What that is made of, as it was given or learned; drawn for each size of image if `None`.
+    pub operator: Option<MeasurementOperator<Tape<B>>>,
+    /// How an image is reconstructed with it.
+    pub reconstruction: Reconstructor,
     /// The noise it was learned for, on the scale of 0 to 255.
     pub sigma: f64,
+}
+
+impl<B: Backend> Model<B> {
+    /// What the degradation is made of, for images of height and width `size`.
+    ///
+    /// # Errors
+    /// If the degradation makes no sense.
+    pub fn operator_for(
+        &self,
+        size: [usize; 2],
+        device: &B::Device,
+    ) -> Result<MeasurementOperator<Tape<B>>> {
+        match &self.operator {
+            Some(operator) => Ok(operator.clone()),
+            None => self.degradation.operator(size, device),
+        }
+    }
 }
 
 /// The metadata, as JSON under the key `bilevel`.
@@ -30,15 +59,19 @@ pub(crate) struct Model<B: Backend> {
 struct Header {
     kind: String,
     version: u32,
-    regularizer: FieldsOfExperts,
+    regularizer: Architecture,
+    degradation: Degradation,
+    reconstruction: Reconstructor,
     sigma: f64,
 }
 
 const KEY: &str = "bilevel";
-const KIND: &str = "denoiser-fields-of-experts";
+const KIND: &str = "learned-regularizer";
 const VERSION: u32 = 1;
+/// What the names of the operator's tensors begin with.
+const OPERATOR: &str = "operator.";
 
-/// The model that comes with the tool: `train denoise --preset long`.
+/// The model that comes with the tool.
 const SHIPPED: &[u8] = include_bytes!("../assets/models/denoise-25.safetensors");
 
 /// The model in `path`, or the one that comes with the tool.
@@ -67,9 +100,16 @@ fn encode<B: Backend>(model: &Model<B>) -> Result<Vec<u8>> {
         kind: KIND.to_owned(),
         version: VERSION,
         regularizer: model.regularizer.clone(),
+        degradation: model.degradation.clone(),
+        reconstruction: model.reconstruction,
         sigma: model.sigma,
     };
-    let values = named_values::<Tape<B>, _>(&model.parameters);
+    let mut values = named_values::<Tape<B>, _>(&model.parameters);
+    if let Some(operator) = &model.operator {
+        for (name, value) in named_values::<Tape<B>, _>(operator) {
+            values.insert(format!("{OPERATOR}{name}"), value);
+        }
+    }
     let values: Vec<(&String, Vec<usize>, Vec<u8>)> = values
         .iter()
         .map(|(path, data)| {
@@ -111,10 +151,10 @@ fn decode<B: Backend>(bytes: &[u8], device: &B::Device) -> Result<Model<B>> {
     }
     let header: Header =
         serde_json::from_value(header).context("its header is damaged: copy it again")?;
-    let FieldsOfExperts { filters, size, .. } = header.regularizer;
     ensure!(
-        size % 2 == 1 && size <= 99 && (1..size * size).contains(&filters),
-        "its header is damaged ({filters} filters of size {size}): copy it again"
+        is_possible(&header.regularizer),
+        "its header is damaged ({:?}): copy it again",
+        header.regularizer
     );
 
     let mut values = BTreeMap::new();
@@ -136,29 +176,92 @@ fn decode<B: Backend>(bytes: &[u8], device: &B::Device) -> Result<Model<B>> {
     }
     let parameters = header.regularizer.init::<Tape<B>>(device);
     let parameters = load_values::<Tape<B>, _>(parameters, &values)?;
+    let of_operator = |(name, value): (&String, &TensorData)| {
+        let name = name.strip_prefix(OPERATOR)?;
+        Some((name.to_owned(), value.clone()))
+    };
+    let values: BTreeMap<_, _> = values.iter().filter_map(of_operator).collect();
+    let operator = match header.degradation {
+        Degradation::LostPixels { .. } => None,
+        _ => {
+            let operator = header.degradation.believed::<Tape<B>>([1, 1], device)?;
+            Some(load_values::<Tape<B>, _>(operator, &values)?)
+        }
+    };
     Ok(Model {
         regularizer: header.regularizer,
         parameters,
+        degradation: header.degradation,
+        operator,
+        reconstruction: header.reconstruction,
         sigma: header.sigma,
     })
+}
+
+/// Whether parameters of this architecture can be made.
+fn is_possible(architecture: &Architecture) -> bool {
+    let bank = |filters: usize, size: usize| {
+        size % 2 == 1 && size <= 99 && (1..size * size).contains(&filters)
+    };
+    let network = |channels, size, scales| bank(channels, size) && (1..=8).contains(&scales);
+    match *architecture {
+        Architecture::Tv(_) => true,
+        Architecture::FieldsOfExperts(FieldsOfExperts { filters, size, .. }) => bank(filters, size),
+        Architecture::Ridge(Ridge {
+            filters,
+            size,
+            knots,
+            ..
+        }) => bank(filters, size) && (1..=10_000).contains(&knots),
+        Architecture::ConvexNetwork(ConvexNetwork { channels, size }) => {
+            size % 2 == 1 && size <= 99 && (1..=4096).contains(&channels)
+        }
+        Architecture::DeepVariation(DeepVariation {
+            channels,
+            size,
+            scales,
+        })
+        | Architecture::ResidualPrior(ResidualPrior {
+            channels,
+            size,
+            scales,
+        }) => network(channels, size, scales),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use bilevel_backend::Cpu;
-    use bilevel_models::regularizer::Potential;
+    use bilevel_models::physics::Boundary;
+
+    use crate::degradation::KernelShape;
 
     fn model() -> Model<Cpu> {
-        let regularizer = FieldsOfExperts {
+        let regularizer = Architecture::from(Ridge {
             filters: 5,
             size: 3,
-            potential: Potential::StudentT,
+            knots: 4,
+            weak_convexity: Some(0.5),
+        });
+        let degradation = Degradation::Blur {
+            kernel: KernelShape::Gaussian {
+                size: 3,
+                sigma: 1.0,
+            },
+            boundary: Boundary::Reflect,
+            guess: None,
         };
-        let parameters = regularizer.init(&Default::default());
+        let device = Default::default();
         Model {
+            parameters: regularizer.init(&device),
+            operator: Some(degradation.operator([8, 8], &device).expect("a kernel")),
+            reconstruction: Reconstructor::Minimiser {
+                tolerance: 1e-3,
+                max_steps: 100,
+            },
             regularizer,
-            parameters,
+            degradation,
             sigma: 25.0,
         }
     }
@@ -173,6 +276,10 @@ mod tests {
             named_values::<Tape<Cpu>, _>(&read.parameters),
             named_values::<Tape<Cpu>, _>(&model.parameters)
         );
+        let kernel = |model: &Model<Cpu>| {
+            named_values::<Tape<Cpu>, _>(model.operator.as_ref().expect("a kernel"))
+        };
+        assert_eq!(kernel(&read), kernel(&model));
         assert_eq!(encode(&read).expect("encodes"), bytes);
     }
 

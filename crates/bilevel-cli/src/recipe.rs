@@ -1,11 +1,17 @@
-//! The settings of a training run.
+//! The settings of a training run, as a TOML file.
 
-use anyhow::{Result, ensure};
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
 use bilevel_core::positive;
-use bilevel_models::regularizer::{FieldsOfExperts, Potential};
+use bilevel_models::physics::UpperLoss;
+use bilevel_models::regularizer::Architecture;
 use serde::{Deserialize, Serialize};
 
-use crate::arguments::{Preset, TrainArguments};
+use crate::arguments::TrainArguments;
+use crate::degradation::Degradation;
+use crate::reconstruct::Reconstructor;
+use crate::task::TaskName;
 
 /// Everything that decides what a run computes, but for the images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,8 +19,8 @@ use crate::arguments::{Preset, TrainArguments};
 pub(crate) struct Recipe {
     /// Standard deviation of the noise, on the scale of 0 to 255.
     pub sigma: f64,
-    /// What is learned.
-    pub regularizer: FieldsOfExperts,
+    /// Seed of crops and noise.
+    pub seed: u64,
     /// Side of a training crop in pixels.
     pub crop: usize,
     /// Pixels at each edge of a crop that the upper loss does not look at.
@@ -23,103 +29,154 @@ pub(crate) struct Recipe {
     pub batch: usize,
     /// Into how many tasks the crops of a step are divided; they run side by side.
     pub tasks: usize,
+    /// What the crops are judged by.
+    pub loss: UpperLoss,
+    /// Upper steps from one validation to the next.
+    pub validate_every: usize,
+    /// What happens to an image before the noise.
+    pub degradation: Degradation,
+    /// What is learned.
+    pub regularizer: Architecture,
+    /// How an image is reconstructed with what was learned.
+    pub reconstruction: Reconstructor,
+    /// What is done, one after the other.
+    #[serde(rename = "stage")]
+    pub stages: Vec<Stage>,
+}
+
+/// Some upper steps with one estimator of the hypergradient; the optimizer is Adam, afresh.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Stage {
     /// Upper steps.
     pub steps: usize,
     /// Learning rate of Adam at the start; it falls to a hundredth along a cosine.
     pub learning_rate: f64,
-    /// Stop of the lower solver: root mean square of `∇y g` over the pixels of an image.
-    pub lower_tolerance: f64,
-    /// Steps of the lower solver at most.
-    pub lower_steps: usize,
-    /// Stop of the conjugate gradients, relative to the right side.
-    pub adjoint_tolerance: f64,
-    /// Steps of the conjugate gradients at most.
-    pub adjoint_steps: usize,
-    /// Upper steps from one validation to the next.
-    pub validate_every: usize,
-    /// Seed of crops and noise.
-    pub seed: u64,
+    /// How the hypergradient is made.
+    pub estimator: Estimator,
+}
+
+/// How a stage makes its hypergradients.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Estimator {
+    /// The lower problem is solved, the adjoint too: implicit differentiation.
+    Implicit {
+        /// The solver for the adjoint.
+        solver: LinearSolverName,
+        /// Stop of the lower solver: root mean square of `∇y g` over the pixels of an image.
+        lower_tolerance: f64,
+        /// Steps of the lower solver at most.
+        lower_steps: usize,
+        /// Stop of the adjoint's solver, relative to the right side.
+        adjoint_tolerance: f64,
+        /// Steps of the adjoint's solver at most.
+        adjoint_steps: usize,
+    },
+    /// The lower problem is solved, the adjoint is taken to be `∇y f`.
+    JacobianFree {
+        /// Stop of the lower solver: root mean square of `∇y g` over the pixels of an image.
+        lower_tolerance: f64,
+        /// Steps of the lower solver at most.
+        lower_steps: usize,
+    },
+    /// Steps of gradient descent from the start are differentiated.
+    Unrolled {
+        /// Steps.
+        steps: usize,
+        /// Their size.
+        step_size: f64,
+    },
+    /// One gradient step from the data has to denoise them: for denoising, score matching.
+    ScoreMatching,
+}
+
+/// A solver for the adjoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LinearSolverName {
+    /// Conjugate gradients.
+    ConjugateGradient,
+    /// Minimal residuals, for Hessians that may be indefinite.
+    Minres,
 }
 
 impl Recipe {
-    /// The preset with what the command line changes.
+    /// The recipe that the call names, with what it changes.
     ///
     /// # Errors
-    /// If a setting makes no sense.
-    pub fn new(arguments: &TrainArguments) -> Result<Self> {
-        let preset = Self::preset(arguments.preset);
-        let recipe = Self {
-            sigma: arguments.sigma.unwrap_or(preset.sigma),
-            steps: arguments.steps.unwrap_or(preset.steps),
-            crop: arguments.crop.unwrap_or(preset.crop),
-            learning_rate: arguments.learning_rate.unwrap_or(preset.learning_rate),
-            seed: arguments.seed.unwrap_or(preset.seed),
-            ..preset
+    /// If there is no such file, it is not a recipe or one for another task, or a setting makes no sense.
+    pub fn new(task: TaskName, arguments: &TrainArguments) -> Result<Self> {
+        let mut recipe = match &arguments.recipe {
+            Some(path) => Self::read(path)?,
+            None => parse(task.preset(arguments.preset)).expect("a preset is a recipe"),
         };
-        positive("--sigma", recipe.sigma)?;
-        positive("--learning-rate", recipe.learning_rate)?;
-        ensure!(recipe.steps > 0, "--steps must be at least 1");
-        let least = recipe.regularizer.size.max(2 * recipe.margin + 1);
+        let given = recipe.degradation.task();
         ensure!(
-            recipe.crop >= least,
-            "--crop must be at least {least}, got {}",
-            recipe.crop
+            given == task,
+            "the recipe is for another task: run it with `train {given}`"
         );
+        recipe.sigma = arguments.sigma.unwrap_or(recipe.sigma);
+        recipe.crop = arguments.crop.unwrap_or(recipe.crop);
+        recipe.seed = arguments.seed.unwrap_or(recipe.seed);
+        if let Some(last) = recipe.stages.last_mut() {
+            last.steps = arguments.steps.unwrap_or(last.steps);
+            last.learning_rate = arguments.learning_rate.unwrap_or(last.learning_rate);
+        }
+        recipe.check()?;
         Ok(recipe)
     }
 
-    fn preset(preset: Preset) -> Self {
-        let default = Self {
-            sigma: 25.0,
-            regularizer: FieldsOfExperts {
-                filters: 24,
-                size: 5,
-                potential: Potential::StudentT,
-            },
-            crop: 64,
-            margin: 6,
-            batch: 8,
-            tasks: 2,
-            steps: 200,
-            learning_rate: 0.03,
-            lower_tolerance: 8e-4,
-            lower_steps: 100,
-            adjoint_tolerance: 1e-3,
-            adjoint_steps: 10,
-            validate_every: 25,
-            seed: 0,
-        };
-        match preset {
-            Preset::Default => default,
-            Preset::Smoke => Self {
-                regularizer: FieldsOfExperts {
-                    filters: 8,
-                    size: 3,
-                    ..default.regularizer
-                },
-                crop: 32,
-                batch: 4,
-                steps: 6,
-                validate_every: 3,
-                ..default
-            },
-            Preset::Long => Self {
-                regularizer: FieldsOfExperts {
-                    filters: 48,
-                    size: 7,
-                    ..default.regularizer
-                },
-                steps: 400,
-                ..default
-            },
+    fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the recipe {}", path.display()))?;
+        parse(&text).with_context(|| format!("the recipe {}", path.display()))
+    }
+
+    fn check(&self) -> Result<()> {
+        positive("--sigma", self.sigma)?;
+        ensure!(!self.stages.is_empty(), "a recipe needs a [[stage]]");
+        for stage in &self.stages {
+            positive("--learning-rate", stage.learning_rate)?;
+            ensure!(stage.steps > 0, "--steps must be at least 1");
         }
+        ensure!(
+            self.batch > 0 && self.tasks > 0 && self.validate_every > 0,
+            "batch, tasks and validate_every must be at least 1"
+        );
+        let least = 2 * self.margin + 1;
+        ensure!(
+            self.crop >= least,
+            "--crop must be at least {least}, got {}",
+            self.crop
+        );
+        Ok(())
+    }
+
+    /// Upper steps of all stages.
+    pub fn steps(&self) -> usize {
+        self.stages.iter().map(|stage| stage.steps).sum()
+    }
+
+    /// The stage of a step, which counts from 0, and the number of the step in it.
+    pub fn stage_at(&self, step: usize) -> (&Stage, usize) {
+        let mut first = 0;
+        for stage in &self.stages {
+            if step < first + stage.steps {
+                return (stage, step - first);
+            }
+            first += stage.steps;
+        }
+        panic!("step {step} is behind the last of {first}")
     }
 
     /// Noise on the scale of the pixels, `[0, 1]`.
     pub fn sigma_of_pixels(&self) -> f64 {
         self.sigma / 255.0
     }
+}
 
+impl Stage {
     /// Cosine from `learning_rate` to a hundredth of it; `step` counts from 0.
     pub fn learning_rate_at(&self, step: usize) -> f64 {
         let t = step as f64 / self.steps as f64;
@@ -128,29 +185,58 @@ impl Recipe {
     }
 }
 
+/// A recipe from TOML; the error is one line and names the place.
+fn parse(text: &str) -> Result<Recipe> {
+    toml::from_str(text).map_err(|error| {
+        let line = error
+            .span()
+            .map(|span| 1 + text[..span.start].matches('\n').count());
+        let place = line.map_or(String::new(), |line| format!("line {line}: "));
+        anyhow::anyhow!("{place}{}", error.message().replace('\n', " "))
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum;
+
     use super::*;
+    use crate::arguments::Preset;
+
+    #[test]
+    fn the_presets_are_recipes_and_survive_their_files() {
+        for task in [TaskName::Denoise, TaskName::Deblur, TaskName::Inpaint] {
+            for preset in Preset::value_variants() {
+                let recipe = parse(task.preset(*preset)).expect("a recipe");
+                recipe.check().expect("it makes sense");
+                assert_eq!(recipe.degradation.task(), task);
+                let text = toml::to_string(&recipe).expect("serialises");
+                assert_eq!(parse(&text).expect("reads"), recipe);
+            }
+        }
+    }
 
     #[test]
     fn the_learning_rate_falls_from_all_to_a_hundredth() {
-        let recipe = Recipe::preset(Preset::Default);
-        assert!((recipe.learning_rate_at(0) - recipe.learning_rate).abs() < 1e-15);
-        let last = recipe.learning_rate_at(recipe.steps);
-        assert!((last - 0.01 * recipe.learning_rate).abs() < 1e-15);
-        let rates: Vec<f64> = (0..recipe.steps)
-            .map(|s| recipe.learning_rate_at(s))
+        let recipe = parse(TaskName::Denoise.preset(Preset::Default)).expect("a recipe");
+        let stage = recipe.stages.last().expect("a stage");
+        assert!((stage.learning_rate_at(0) - stage.learning_rate).abs() < 1e-15);
+        let last = stage.learning_rate_at(stage.steps);
+        assert!((last - 0.01 * stage.learning_rate).abs() < 1e-15);
+        let rates: Vec<f64> = (0..stage.steps)
+            .map(|s| stage.learning_rate_at(s))
             .collect();
         assert!(rates.windows(2).all(|w| w[1] < w[0]));
     }
 
     #[test]
-    fn a_recipe_survives_its_file() {
-        let recipe = Recipe::preset(Preset::Long);
-        let text = serde_json::to_string(&recipe).expect("serialises");
-        assert_eq!(
-            serde_json::from_str::<Recipe>(&text).expect("reads"),
-            recipe
-        );
+    fn an_unknown_key_is_an_error_in_one_line() {
+        let text = TaskName::Denoise.preset(Preset::Smoke);
+        for (good, bad) in [("margin", "magrin"), ("learning_rate", "learning_rat")] {
+            let error = parse(&text.replacen(good, bad, 1)).expect_err("no such key");
+            let error = format!("{error:#}");
+            assert!(error.contains(bad) && !error.contains('\n'), "{error}");
+            assert!(error.starts_with("line "), "{error}");
+        }
     }
 }

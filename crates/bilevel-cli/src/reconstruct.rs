@@ -1,13 +1,41 @@
 //! Solving the lower problem for whole images.
 
-use bilevel_backend::Tape;
-use bilevel_core::{Accelerated, LowerSolver, Outcome, Point, parallel};
+use anyhow::Result;
+use bilevel_core::vector::{norm, read};
+use bilevel_core::{Accelerated, LowerObjective, LowerSolver, Outcome, Point, Status, parallel};
 use bilevel_data::{GrayImage, from_tensor, to_tensor};
-use bilevel_models::physics::{CurvatureBound, Denoising, ImagePairs};
-use bilevel_models::regularizer::Regularizer;
+use bilevel_models::physics::{CurvatureBound, ImagePairs, Learned, Measurement, Reconstruction};
+use bilevel_models::regularizer::Architecture;
 use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use serde::{Deserialize, Serialize};
+
+use crate::model_file::Model;
+
+/// How an image is reconstructed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Reconstructor {
+    /// The lower problem is solved.
+    Minimiser {
+        /// Stop: root mean square of `∇y g` over the pixels.
+        tolerance: f64,
+        /// Steps at most.
+        max_steps: usize,
+    },
+    /// Gradient descent on the lower problem is stopped early, as it was in training.
+    Descent {
+        /// Steps.
+        steps: usize,
+        /// Their size.
+        step_size: f64,
+    },
+}
+
+/// Pixels by which an image is mirrored at its edges before denoising, and which are cut off after: the
+/// filters of a regularizer see zeros beyond an edge, and better beyond a mirrored margin.
+const MIRROR: usize = 8;
 
 /// The lower solver of training and use alike, for images of `pixels` pixels.
 ///
@@ -25,46 +53,89 @@ pub(crate) fn lower_solver(
     }
 }
 
-/// Stop of a reconstruction: root mean square of `∇y g` over the pixels.
-const TOLERANCE: f64 = 3e-4;
-/// Steps of a reconstruction at most.
-const MAX_STEPS: usize = 500;
-
-/// `argmin_y ½‖y − noisy‖² + R(x, y)` for each image, several at a time; `done` is told of each.
-pub(crate) fn reconstruct<B, R>(
-    regularizer: &R,
-    x: &R::Parameters<Tape<B>>,
-    noisy: &[GrayImage],
+/// An image from each of `data`, several at a time; `done` is told of each.
+///
+/// # Errors
+/// If what the model undoes does not fit the data.
+pub(crate) fn reconstruct<B: Backend>(
+    model: &Model<B>,
+    data: &[GrayImage],
     device: &B::Device,
     done: impl Fn() + Sync,
-) -> Vec<(GrayImage, Outcome)>
-where
-    B: Backend,
-    R: Regularizer + Sync,
-    R::Parameters<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = R::Parameters<B>>,
-{
-    let problem = Denoising::new(regularizer.clone(), 0);
-    let work = noisy
+) -> Result<Vec<(GrayImage, Outcome)>> {
+    let physics = model.degradation.measurement();
+    let mirror = |data: &GrayImage| match physics {
+        Measurement::Identity(_) => MIRROR.min(data.width()).min(data.height()),
+        _ => 0,
+    };
+    let problem = Reconstruction::of(physics, model.regularizer.clone(), 0);
+    let work = data
         .iter()
-        .map(|image| (R::Parameters::<Tape<B>>::from_inner(x.valid()), image))
-        .collect();
-    parallel::map(work, |(x, image): (R::Parameters<Tape<B>>, &GrayImage)| {
-        let data = to_tensor::<B>(std::slice::from_ref(image), device);
-        let batch = ImagePairs {
-            clean: data.clone(),
-            data,
-        };
-        let start = batch.start();
-        let solver = lower_solver(TOLERANCE, MAX_STEPS, image.pixels().len());
+        .map(|data| {
+            let mirror = mirror(data);
+            let data = data.mirrored(mirror);
+            let size @ [height, width] =
+                model.degradation.image_size([data.height(), data.width()]);
+            let batch = ImagePairs {
+                clean: Tensor::zeros([1, 1, height, width], device),
+                data: to_tensor::<B>(&[data], device),
+            };
+            let operator = model.operator_for(size, device)?;
+            let x = Learned::new(model.parameters.clone(), operator);
+            problem.check(&x, &batch)?;
+            // Each thread has leaves of its own.
+            Ok((Learned::from_inner(x.valid()), batch, size, mirror))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(parallel::map(work, |(x, batch, size, mirror)| {
+        let start = problem.start(&x, &batch);
         let point = Point {
             problem: &problem,
             x: &x,
             y: &start,
             batch: &batch,
         };
-        let solution = solver.solve(point);
-        let pixels: Tensor<B, 4> = solution.value.pixels.val().inner();
+        let (pixels, outcome) = match model.reconstruction {
+            Reconstructor::Minimiser {
+                tolerance,
+                max_steps,
+            } => {
+                let solution = lower_solver(tolerance, max_steps, size[0] * size[1]).solve(point);
+                let outcome = solution.outcome();
+                (solution.value.pixels.val().inner(), outcome)
+            }
+            Reconstructor::Descent { steps, step_size } => descend(point, steps, step_size),
+        };
         done();
-        (from_tensor(pixels).remove(0), solution.outcome())
-    })
+        let image = from_tensor(pixels).remove(0);
+        let [height, width] = size.map(|side| side - 2 * mirror);
+        (image.crop(mirror, mirror, width, height), outcome)
+    }))
+}
+
+/// `steps` steps of gradient descent, which are all that is asked for: the status is that of success.
+fn descend<B: Backend>(
+    point: Point<'_, B, Reconstruction<Measurement, Architecture>>,
+    steps: usize,
+    step_size: f64,
+) -> (Tensor<B, 4>, Outcome) {
+    let objective = LowerObjective::new(point);
+    let mut y = objective.start();
+    let mut gradient = objective.gradient(y.clone());
+    for _ in 0..steps {
+        y = y - gradient * step_size;
+        gradient = objective.gradient(y.clone());
+    }
+    let residual = read(norm(gradient))[0];
+    let status = if residual.is_finite() {
+        Status::Converged
+    } else {
+        Status::NonFinite
+    };
+    let outcome = Outcome {
+        status,
+        steps,
+        residual,
+    };
+    (objective.module(y).pixels.val().inner(), outcome)
 }

@@ -34,7 +34,7 @@ const FILES: [&str; 9] = [
     "model.safetensors", // the best model so far
     "state.safetensors", // what --resume needs
     "metrics.jsonl",     // one line a step
-    "recipe.json",       // the settings
+    "recipe.toml",       // the settings
     "curves.svg",
     "curves.png",
     "filters.png",
@@ -116,7 +116,7 @@ impl RunFolder {
 
     /// The settings.
     pub fn recipe(&self) -> PathBuf {
-        self.file("recipe.json")
+        self.file("recipe.toml")
     }
 
     /// The training curves, without `.svg` or `.png`.
@@ -124,12 +124,12 @@ impl RunFolder {
         self.file("curves")
     }
 
-    /// The learned filters.
+    /// The learned filters, of models that consist of one bank of them.
     pub fn filters(&self) -> PathBuf {
         self.file("filters.png")
     }
 
-    /// Noisy, TV, learned, clean.
+    /// Data, TV, learned, clean.
     pub fn comparison(&self) -> PathBuf {
         self.file("comparison.png")
     }

@@ -1,6 +1,6 @@
 //! A denoising problem small enough to be solved to the last digits, in f64.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use bilevel_backend::{NdArray, Tape};
 use bilevel_core::{Accelerated, Hypergradient, LowerSolver, Point, Solution, Status};
 use bilevel_data::{
@@ -8,12 +8,13 @@ use bilevel_data::{
 };
 use bilevel_models::physics::{CurvatureBound, Denoising, Image, ImagePairs};
 use bilevel_models::regularizer::{
-    FieldsOfExperts, FieldsOfExpertsParameters, Potential, Regularizer,
+    Architecture, ArchitectureParameters, FieldsOfExperts, Potential, Regularizer,
 };
 use burn::module::AutodiffModule;
 
 use crate::arguments::SmallProblemArguments;
 use crate::model_file::Model;
+use crate::task::TaskName;
 
 /// Where derivatives are checked.
 ///
@@ -21,7 +22,7 @@ use crate::model_file::Model;
 /// use `NdArray<f32>`.
 pub(crate) type Exact = NdArray<f64>;
 /// The problem.
-pub(crate) type Problem = Denoising<FieldsOfExperts>;
+pub(crate) type Problem = Denoising<Architecture>;
 /// Any estimator of its hypergradient.
 pub(crate) type Estimator = Box<dyn Hypergradient<Exact, Problem>>;
 
@@ -41,7 +42,7 @@ pub(crate) struct SmallProblem {
     /// The losses.
     pub problem: Problem,
     /// The upper variables.
-    pub x: FieldsOfExpertsParameters<Tape<Exact>>,
+    pub x: ArchitectureParameters<Tape<Exact>>,
     /// Clean and noisy crops.
     pub batch: ImagePairs<Exact>,
     /// `L`: an upper bound on the eigenvalues of `∇²yy g`.
@@ -55,17 +56,24 @@ impl SmallProblem {
     /// If the images cannot be read, or a crop does not fit into one of them or is too small.
     pub fn new(arguments: &SmallProblemArguments, model: Option<Model<Exact>>) -> Result<Self> {
         let device = Default::default();
-        let Model {
-            regularizer,
-            parameters: x,
-            sigma,
-        } = model.unwrap_or_else(|| Model {
-            parameters: REGULARIZER.init_for(SIGMA / 255.0, &device),
-            regularizer: REGULARIZER,
-            sigma: SIGMA,
-        });
-        let margin = regularizer.size / 2 + 1;
-        let least = regularizer.size.max(2 * margin + 1);
+        let (regularizer, x, sigma) = match model {
+            Some(model) => {
+                let task = model.degradation.task();
+                ensure!(
+                    task == TaskName::Denoise,
+                    "the model was trained to {task}: give one that denoises"
+                );
+                (model.regularizer, model.parameters, model.sigma)
+            }
+            None => {
+                let regularizer = Architecture::from(REGULARIZER);
+                let x = regularizer.init_for(SIGMA / 255.0, &device);
+                (regularizer, x, SIGMA)
+            }
+        };
+        let size = regularizer.size();
+        let margin = size / 2 + 1;
+        let least = size.max(2 * margin + 1);
         ensure!(
             arguments.crop >= least,
             "--crop must be at least {least}, got {}",
@@ -75,9 +83,10 @@ impl SmallProblem {
         let (clean, noisy) = crops(arguments, sigma / 255.0)?;
         Ok(Self {
             smoothness: 1.0
-                + regularizer
-                    .curvature_bound(&x.valid())
-                    .expect("filters have a bound"),
+                + regularizer.curvature_bound(&x.valid()).with_context(|| {
+                    let name = regularizer.name();
+                    format!("the curvature of a {name} is not bounded: give another model")
+                })?,
             problem: Denoising::new(regularizer, margin),
             x,
             batch: ImagePairs {

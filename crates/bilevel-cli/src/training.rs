@@ -2,32 +2,35 @@
 
 use anyhow::Result;
 use bilevel_backend::Tape;
+use bilevel_core::hypergradient::Descent;
 use bilevel_core::{
-    ConjugateGradient, DoubleLoop, ImplicitDifferentiation, Report, Spent, State, Task,
+    Accelerated, ConjugateGradient, DoubleLoop, Hypergradient, ImplicitDifferentiation,
+    JacobianFree, Keep, LowerSolver, Minres, Point, Report, Solution, Spent, State, Status, Task,
+    Unrolled,
 };
-use bilevel_data::{GrayImage, NamedImage, RandomCrops, add_gaussian_noise, to_tensor};
-use bilevel_models::physics::{ClosedForm, CurvatureBound, Denoising, ImagePairs};
-use bilevel_models::regularizer::{FieldsOfExperts, FieldsOfExpertsParameters};
+use bilevel_data::{GrayImage, NamedImage, RandomCrops};
+use bilevel_models::physics::{
+    ClosedForm, CurvatureBound, Image, ImagePairs, Learned, Measurement, MeasurementOperator,
+    Reconstruction,
+};
+use bilevel_models::regularizer::{Architecture, ArchitectureParameters};
 use burn::module::Module;
 use burn::optim::adaptor::OptimizerAdaptor;
 use burn::optim::{Adam, AdamConfig, Optimizer};
 use burn::tensor::backend::Backend;
 
-use crate::command::with_noise;
+use crate::data::{Pairs, degrade, pairs};
+use crate::degradation::Degradation;
 use crate::model_file::Model;
-use crate::recipe::Recipe;
+use crate::recipe::{Estimator, LinearSolverName, Recipe, Stage};
 use crate::reconstruct::{lower_solver, reconstruct};
 use crate::score::Scores;
 use crate::state_file::{Progress, restore, save_state};
 
-type Problem = Denoising<FieldsOfExperts>;
-type Upper<B> = FieldsOfExpertsParameters<Tape<B>>;
+type Problem = Reconstruction<Measurement, Architecture>;
+type Upper<B> = Learned<Tape<B>, ArchitectureParameters<Tape<B>>, MeasurementOperator<Tape<B>>>;
 type AdamFor<B> = OptimizerAdaptor<Adam, Upper<B>, Tape<B>>;
-type Parts = DoubleLoop<
-    Problem,
-    bilevel_core::Accelerated<CurvatureBound>,
-    ImplicitDifferentiation<ClosedForm, ConjugateGradient>,
->;
+type Parts<B> = DoubleLoop<Problem, StageSolver, Box<dyn Hypergradient<B, Problem> + Send + Sync>>;
 
 /// Adam's memory of squares: shorter than usual, for runs of some hundred steps.
 const BETA_2: f32 = 0.99;
@@ -42,71 +45,155 @@ pub(crate) struct Training<B: Backend> {
     recipe: Recipe,
     crops: RandomCrops,
     validation: Pairs,
-    parts: Parts,
+    /// What degrades the crops.
+    truth: MeasurementOperator<B>,
+    parts: Parts<B>,
     state: State<B, Problem, AdamFor<B>>,
     device: B::Device,
 }
 
-/// Clean images and noisy versions of them, in the same order.
-pub(crate) struct Pairs {
-    /// The truth.
-    pub clean: Vec<NamedImage>,
-    /// The data.
-    pub noisy: Vec<GrayImage>,
+/// The lower solver of a stage.
+#[derive(Debug, Clone, Copy)]
+enum StageSolver {
+    /// Solves.
+    Solve(Accelerated<CurvatureBound>),
+    /// Leaves y where it is, for estimators that make their own lower steps.
+    Stay,
+}
+
+impl<B: Backend> LowerSolver<B, Problem> for StageSolver {
+    fn solve(&self, point: Point<'_, B, Problem>) -> Solution<Image<Tape<B>>> {
+        match self {
+            Self::Solve(solver) => solver.solve(point),
+            Self::Stay => Solution {
+                value: point.y.clone(),
+                status: Status::Converged,
+                steps: 0,
+                residual: 0.0,
+            },
+        }
+    }
+}
+
+/// Solver and estimator of a stage.
+fn parts<B: Backend>(recipe: &Recipe, stage: &Stage) -> Parts<B> {
+    let solve = |tolerance, steps| {
+        StageSolver::Solve(lower_solver(tolerance, steps, recipe.crop * recipe.crop))
+    };
+    let unrolled = |steps, step_size| Unrolled {
+        second_order: ClosedForm,
+        map: Descent,
+        step_size,
+        steps,
+        keep: Keep::All,
+    };
+    let (lower, hypergradient): (_, Box<dyn Hypergradient<B, Problem> + Send + Sync>) =
+        match stage.estimator {
+            Estimator::Implicit {
+                solver,
+                lower_tolerance,
+                lower_steps,
+                adjoint_tolerance: tolerance,
+                adjoint_steps: max_steps,
+            } => (
+                solve(lower_tolerance, lower_steps),
+                match solver {
+                    LinearSolverName::ConjugateGradient => Box::new(ImplicitDifferentiation {
+                        second_order: ClosedForm,
+                        solver: ConjugateGradient {
+                            max_steps,
+                            tolerance,
+                        },
+                    }),
+                    LinearSolverName::Minres => Box::new(ImplicitDifferentiation {
+                        second_order: ClosedForm,
+                        solver: Minres {
+                            max_steps,
+                            tolerance,
+                        },
+                    }),
+                },
+            ),
+            Estimator::JacobianFree {
+                lower_tolerance,
+                lower_steps,
+            } => (
+                solve(lower_tolerance, lower_steps),
+                Box::new(JacobianFree {
+                    second_order: ClosedForm,
+                    learning_rate: 1.0,
+                }),
+            ),
+            Estimator::Unrolled { steps, step_size } => {
+                (StageSolver::Stay, Box::new(unrolled(steps, step_size)))
+            }
+            Estimator::ScoreMatching => (StageSolver::Stay, Box::new(unrolled(1, 1.0))),
+        };
+    DoubleLoop {
+        problem: Reconstruction {
+            physics: recipe.degradation.measurement(),
+            regularizer: recipe.regularizer.clone(),
+            margin: recipe.margin,
+            loss: recipe.loss,
+        },
+        lower,
+        hypergradient,
+    }
+}
+
+fn adam<B: Backend>() -> AdamFor<B> {
+    AdamConfig::new().with_beta_2(BETA_2).init()
 }
 
 impl<B: Backend> Training<B> {
     /// A run before its first step.
     ///
     /// # Errors
-    /// If a training image is smaller than the crops.
+    /// If a training image is smaller than the crops, or the degradation makes no sense for them.
     pub fn new(
         recipe: Recipe,
         train: Vec<NamedImage>,
         val: Vec<NamedImage>,
         device: &B::Device,
     ) -> Result<Self> {
+        let size = [recipe.crop, recipe.crop];
+        let truth = recipe.degradation.operator(size, device)?;
+        let believed = recipe.degradation.believed(size, device)?;
         let crops = RandomCrops::new(train, recipe.crop, recipe.seed)?;
-        let center = |NamedImage { name, image }| {
-            let size = VALIDATION_CROP.min(image.width()).min(image.height());
-            NamedImage {
-                name,
-                image: image.center_crop(size),
-            }
+        let smallest = |side: fn(&GrayImage) -> usize| {
+            let sides = val.iter().map(|named| side(&named.image));
+            sides.min().unwrap_or(VALIDATION_CROP)
         };
-        let clean: Vec<NamedImage> = val.into_iter().map(center).collect();
-        let seed = recipe.seed.wrapping_add(VALIDATION_NOISE);
-        let noisy = with_noise(&clean, recipe.sigma_of_pixels(), seed);
-        let parts = DoubleLoop {
-            problem: Denoising::new(recipe.regularizer.clone(), recipe.margin),
-            lower: lower_solver(
-                recipe.lower_tolerance,
-                recipe.lower_steps,
-                recipe.crop * recipe.crop,
-            ),
-            hypergradient: ImplicitDifferentiation {
-                second_order: ClosedForm,
-                solver: ConjugateGradient {
-                    max_steps: recipe.adjoint_steps,
-                    tolerance: recipe.adjoint_tolerance,
-                },
-            },
+        let side = VALIDATION_CROP
+            .min(smallest(GrayImage::width))
+            .min(smallest(GrayImage::height));
+        let center = |NamedImage { name, image }: NamedImage| NamedImage {
+            name,
+            image: image.center_crop(side),
         };
-        let x = recipe
+        let validation = pairs::<B>(
+            val.into_iter().map(center).collect(),
+            &recipe.degradation,
+            recipe.sigma_of_pixels(),
+            recipe.seed.wrapping_add(VALIDATION_NOISE),
+        )?;
+        let parameters = recipe
             .regularizer
             .init_for::<Tape<B>>(recipe.sigma_of_pixels(), device);
-        let adam = AdamConfig::new().with_beta_2(BETA_2).init();
+        let parts = parts(&recipe, recipe.stage_at(0).0);
         Ok(Self {
             crops,
-            validation: Pairs { clean, noisy },
+            validation,
+            truth,
             parts,
-            state: State::new(x, adam),
+            state: State::new(Learned::new(parameters, believed), adam()),
             recipe,
             device: device.clone(),
         })
     }
 
-    /// The run where it was saved, at `step` and having spent `spent`: `x` and `optimizer` are the records of [`save`](Self::save).
+    /// The run where it was saved, at `step` and having spent `spent`: `x` and `optimizer` are the
+    /// records of [`save`](Self::save).
     ///
     /// # Errors
     /// If the records are damaged.
@@ -128,6 +215,9 @@ impl<B: Backend> Training<B> {
             step,
             spent,
         };
+        if !self.is_done() {
+            self.parts = parts(&self.recipe, self.recipe.stage_at(step).0);
+        }
         Ok(self)
     }
 
@@ -153,40 +243,51 @@ impl<B: Backend> Training<B> {
 
     /// Whether all steps are taken.
     pub fn is_done(&self) -> bool {
-        self.state.step >= self.recipe.steps
+        self.state.step >= self.recipe.steps()
     }
 
     /// One upper step. Its data depend on the seed and the number of the step alone.
-    pub fn step(self) -> (Self, Report) {
+    ///
+    /// # Errors
+    /// If the degradation does not fit the crops.
+    pub fn step(mut self) -> Result<(Self, Report)> {
         let step = self.state.step;
-        let tasks = self.tasks(step as u64);
-        let learning_rate = self.recipe.learning_rate_at(step);
+        let (stage, in_stage) = self.recipe.stage_at(step);
+        let learning_rate = stage.learning_rate_at(in_stage);
+        if in_stage == 0 && step > 0 {
+            self.parts = parts(&self.recipe, stage);
+            self.state.optimizer = adam();
+        }
+        let tasks = self.tasks(step as u64)?;
         let (state, _, report) = self.parts.step(self.state, tasks, learning_rate);
-        (Self { state, ..self }, report)
+        Ok((Self { state, ..self }, report))
     }
 
-    fn tasks(&self, step: u64) -> Vec<Task<B, Problem>> {
+    fn tasks(&self, step: u64) -> Result<Vec<Task<B, Problem>>> {
         let Recipe {
             batch, tasks, seed, ..
         } = self.recipe;
-        let sigma = self.recipe.sigma_of_pixels() as f32;
-        let noise = seed.wrapping_add(TRAINING_NOISE);
         let clean = self.crops.batch(step, batch);
-        let noisy: Vec<GrayImage> = (step * batch as u64..)
-            .zip(&clean)
-            .map(|(number, crop)| add_gaussian_noise(crop, sigma, noise, number))
-            .collect();
+        let noise = seed.wrapping_add(TRAINING_NOISE);
+        let sigma = self.recipe.sigma_of_pixels();
         let share = batch.div_ceil(tasks);
+        let numbers = (step * batch as u64..).step_by(share);
         clean
             .chunks(share)
-            .zip(noisy.chunks(share))
-            .map(|(clean, noisy)| {
-                let batch = ImagePairs {
-                    clean: to_tensor(clean, &self.device),
-                    data: to_tensor(noisy, &self.device),
-                };
-                let start = batch.start();
-                Task::new(batch, start)
+            .zip(numbers)
+            .map(|(clean, first)| {
+                let measurement = self.recipe.degradation.measurement();
+                let batch: ImagePairs<B> = degrade(
+                    clean,
+                    &measurement,
+                    &self.truth,
+                    sigma,
+                    noise,
+                    first,
+                    &self.device,
+                )?;
+                let start = self.parts.problem.start(&self.state.x, &batch);
+                Ok(Task::new(batch, start))
             })
             .collect()
     }
@@ -195,7 +296,13 @@ impl<B: Backend> Training<B> {
     pub fn model(&self) -> Model<B> {
         Model {
             regularizer: self.recipe.regularizer.clone(),
-            parameters: self.state.x.clone(),
+            parameters: self.state.x.regularizer.clone(),
+            degradation: self.recipe.degradation.clone(),
+            operator: match self.recipe.degradation {
+                Degradation::LostPixels { .. } => None,
+                _ => Some(self.state.x.operator.clone()),
+            },
+            reconstruction: self.recipe.reconstruction,
             sigma: self.recipe.sigma,
         }
     }
@@ -206,10 +313,12 @@ impl<B: Backend> Training<B> {
     }
 
     /// Mean PSNR on the validation images, in dB.
-    pub fn validation_psnr(&self) -> f64 {
-        let Pairs { clean, noisy } = &self.validation;
-        let (regularizer, x) = (&self.recipe.regularizer, &self.state.x);
-        let images = reconstruct::<B, _>(regularizer, x, noisy, &self.device, || ());
-        Scores::new(clean, images.iter().map(|(image, _)| image)).psnr_mean
+    ///
+    /// # Errors
+    /// If the degradation does not fit them.
+    pub fn validation_psnr(&self) -> Result<f64> {
+        let Pairs { clean, data } = &self.validation;
+        let images = reconstruct(&self.model(), data, &self.device, || ())?;
+        Ok(Scores::new(clean, images.iter().map(|(image, _)| image)).psnr_mean)
     }
 }

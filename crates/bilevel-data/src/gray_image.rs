@@ -90,6 +90,40 @@ impl GrayImage {
         )
     }
 
+    /// The image with `margin` pixels more at each edge, mirrored there: the pixel at the edge comes twice.
+    ///
+    /// ```
+    /// use bilevel_data::GrayImage;
+    ///
+    /// let image = GrayImage::new(3, 1, vec![0.1, 0.2, 0.3]);
+    /// assert_eq!(image.mirrored(1).pixels()[3..8], [0.1, 0.1, 0.2, 0.3, 0.3]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `margin` is larger than the image.
+    pub fn mirrored(&self, margin: usize) -> Self {
+        assert!(
+            margin <= self.width.min(self.height),
+            "a margin of {margin} pixels is larger than the image, {}x{}",
+            self.width,
+            self.height
+        );
+        // Where a coordinate of the larger image comes from: −1 is 0, `side` is `side − 1`.
+        let from = |i: usize, side: usize| {
+            if i < margin {
+                margin - 1 - i
+            } else if i < margin + side {
+                i - margin
+            } else {
+                2 * side + margin - 1 - i
+            }
+        };
+        Self::from_fn(self.width + 2 * margin, self.height + 2 * margin, |x, y| {
+            self.at(from(x, self.width), from(y, self.height))
+        })
+    }
+
     /// One of the 8 symmetries of the square, the augmentation that costs natural images nothing.
     ///
     /// ```text

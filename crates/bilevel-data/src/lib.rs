@@ -43,6 +43,7 @@
 //! one line that says what to do. What only a program can get wrong (images of different sizes
 //! where equal sizes are promised) is a panic that names both sizes.
 
+mod colour;
 mod crops;
 mod error;
 mod folder;
@@ -53,6 +54,7 @@ mod quality;
 mod random;
 mod tensor;
 
+pub use colour::LumaChroma;
 pub use crops::RandomCrops;
 pub use error::{Error, ErrorKind};
 pub use folder::{NamedImage, image_paths, load_folder};

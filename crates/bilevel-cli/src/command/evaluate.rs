@@ -1,15 +1,17 @@
-//! `bilevel evaluate`: add noise, denoise, measure.
+//! `bilevel evaluate`: degrade, reconstruct, measure.
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::Result;
-use bilevel_core::{Status, positive};
-use bilevel_data::load_folder;
+use bilevel_core::{Outcome, Status, positive};
+use bilevel_data::{GrayImage, NamedImage, load_folder};
 use burn::tensor::backend::Backend;
 use serde::Serialize;
 
-use super::{bar, with_noise};
+use super::bar;
 use crate::arguments::EvaluateArguments;
+use crate::data::{Pairs, pairs};
 use crate::model_file::load_model;
 use crate::reconstruct::reconstruct;
 use crate::score::{Scores, table};
@@ -17,11 +19,18 @@ use crate::score::{Scores, table};
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
 struct Evaluation {
+    /// What was done to the images.
+    task: String,
+    /// What they were reconstructed with.
+    regularizer: &'static str,
     sigma: f64,
     seed: u64,
+    /// Wall time, all images side by side.
+    seconds_per_image: f64,
     #[serde(flatten)]
-    denoised: Scores,
-    noisy: Scores,
+    reconstructed: Scores,
+    /// Of the data themselves, where they are as large as the images.
+    data: Option<Scores>,
     /// Names of the images whose solve did not reach its tolerance.
     not_converged: Vec<String>,
 }
@@ -34,41 +43,42 @@ pub(crate) fn evaluate<B: Backend>(
     let model = load_model::<B>(arguments.model.as_deref(), device)?;
     let sigma = positive("--sigma", arguments.sigma.unwrap_or(model.sigma))?;
     let clean = load_folder(&arguments.images)?;
-    let noisy = with_noise(&clean, sigma / 255.0, arguments.seed);
-    let progress = bar(clean.len(), "denoising");
-    let denoised = reconstruct::<B, _>(
-        &model.regularizer,
-        &model.parameters,
-        &noisy,
-        device,
-        || {
-            progress.inc(1);
-        },
-    );
+    let Pairs { clean, data } =
+        pairs::<B>(clean, &model.degradation, sigma / 255.0, arguments.seed)?;
+    let progress = bar(clean.len(), "reconstructing");
+    let start = Instant::now();
+    let images = reconstruct(&model, &data, device, || progress.inc(1))?;
+    let seconds_per_image = start.elapsed().as_secs_f64() / clean.len() as f64;
     progress.finish_and_clear();
 
-    let unfinished =
-        |(c, (_, outcome)): (&bilevel_data::NamedImage, &(_, bilevel_core::Outcome))| {
-            (outcome.status != Status::Converged).then(|| c.name.clone())
-        };
+    let unfinished = |(c, (_, outcome)): (&NamedImage, &(GrayImage, Outcome))| {
+        (outcome.status != Status::Converged).then(|| c.name.clone())
+    };
+    let same_size = |(c, d): (&NamedImage, &GrayImage)| c.image.width() == d.width();
     let evaluation = Evaluation {
+        task: model.degradation.task().to_string(),
+        regularizer: model.regularizer.name(),
         sigma,
         seed: arguments.seed,
-        not_converged: clean.iter().zip(&denoised).filter_map(unfinished).collect(),
-        denoised: Scores::new(&clean, denoised.iter().map(|(image, _)| image)),
-        noisy: Scores::new(&clean, &noisy),
+        seconds_per_image,
+        not_converged: clean.iter().zip(&images).filter_map(unfinished).collect(),
+        reconstructed: Scores::new(&clean, images.iter().map(|(image, _)| image)),
+        data: clean
+            .iter()
+            .zip(&data)
+            .all(same_size)
+            .then(|| Scores::new(&clean, &data)),
     };
     if arguments.json {
         println!("{}", serde_json::to_string(&evaluation)?);
         return Ok(ExitCode::SUCCESS);
     }
-    println!(
-        "{}",
-        table(&[
-            ("noisy", &evaluation.noisy),
-            ("denoised", &evaluation.denoised)
-        ])
-    );
+    let columns = evaluation.data.iter().map(|data| ("data", data));
+    let columns: Vec<_> = columns
+        .chain([("reconstructed", &evaluation.reconstructed)])
+        .collect();
+    println!("{}", table(&columns));
+    println!("{seconds_per_image:.2} s an image");
     if (sigma - model.sigma).abs() > 1e-9 {
         println!(
             "The model was trained for sigma {}, the noise is {sigma}.",

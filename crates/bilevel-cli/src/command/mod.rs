@@ -2,26 +2,19 @@
 
 mod audit;
 mod compare;
-mod denoise;
 mod evaluate;
+mod reconstruct;
 mod train;
 
 pub(crate) use audit::audit;
 pub(crate) use compare::compare;
-pub(crate) use denoise::denoise;
 pub(crate) use evaluate::evaluate;
+pub(crate) use reconstruct::reconstruct;
 pub(crate) use train::train;
 
 use std::time::Duration;
 
-use bilevel_data::{GrayImage, NamedImage, add_gaussian_noise};
 use indicatif::{ProgressBar, ProgressStyle};
-
-/// Noisy versions of `clean`, on the scale of the pixels: noise `i` of `seed` for image `i`.
-pub(crate) fn with_noise(clean: &[NamedImage], sigma: f64, seed: u64) -> Vec<GrayImage> {
-    let noisy = |(i, c): (u64, &NamedImage)| add_gaussian_noise(&c.image, sigma as f32, seed, i);
-    (0..).zip(clean).map(noisy).collect()
-}
 
 /// A bar on standard error, with the time left; nothing where that is no terminal.
 fn bar(length: usize, what: &'static str) -> ProgressBar {

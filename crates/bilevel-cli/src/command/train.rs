@@ -5,15 +5,16 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use bilevel_core::{Failure, Spent, Status};
-use bilevel_data::{NamedImage, load_folder};
-use bilevel_models::regularizer::Tv;
+use bilevel_data::{GrayImage, NamedImage, load_folder};
+use bilevel_models::regularizer::{Architecture, ArchitectureParameters};
 use burn::tensor::backend::Backend;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::{bar, with_noise};
+use super::bar;
 use crate::arguments::TrainArguments;
 use crate::baseline::best_tv;
+use crate::data::{Pairs, pairs};
 use crate::draw::{
     Filter, SheetCell, SheetRow, comparison_sheet, filter_picture, save, training_curves,
 };
@@ -25,7 +26,8 @@ use crate::reconstruct::reconstruct;
 use crate::run_folder::RunFolder;
 use crate::score::{Scores, table};
 use crate::state_file::{Best, Progress, load_state};
-use crate::training::{Pairs, Training};
+use crate::task::TaskName;
+use crate::training::Training;
 
 /// Seed of the noise on the test images: the default of `bilevel evaluate`.
 const TEST_SEED: u64 = 1;
@@ -34,18 +36,21 @@ const SHEET_ROWS: usize = 4;
 
 /// Runs the command.
 pub(crate) fn train<B: Backend>(
+    task: TaskName,
     arguments: &TrainArguments,
     device: &B::Device,
 ) -> Result<ExitCode> {
+    let output = arguments.output.clone();
+    let output = output.unwrap_or_else(|| format!("runs/{task}").into());
     let saved = if arguments.resume {
-        let run = RunFolder::open(&arguments.output)?;
+        let run = RunFolder::open(&output)?;
         Some((load_state(&run.state())?, run))
     } else {
         None
     };
     let recipe = match &saved {
         Some(((progress, ..), _)) => progress.recipe.clone(),
-        None => Recipe::new(arguments)?,
+        None => Recipe::new(task, arguments)?,
     };
     let train = load_folder(&arguments.train)?;
     let val = load_folder(&arguments.val)?;
@@ -67,11 +72,8 @@ pub(crate) fn train<B: Backend>(
             progress,
         ),
         None => {
-            let run = RunFolder::create(&arguments.output, arguments.overwrite)?;
-            save(
-                &run.recipe(),
-                serde_json::to_string_pretty(&recipe)?.as_bytes(),
-            )?;
+            let run = RunFolder::create(&output, arguments.overwrite)?;
+            save(&run.recipe(), toml::to_string(&recipe)?.as_bytes())?;
             (
                 run,
                 training,
@@ -92,7 +94,7 @@ pub(crate) fn train<B: Backend>(
         End::Done => {}
         End::Stopped => {
             eprintln!(
-                "stopped after step {}; go on with: bilevel train denoise --resume --output {}",
+                "stopped after step {}; go on with: bilevel train {task} --resume --output {}",
                 outcome.progress.step,
                 run.path().display()
             );
@@ -149,7 +151,7 @@ fn learn<B: Backend>(
 ) -> Result<Learned> {
     let mut metrics = Metrics::open(&run.metrics(), progress.step)?;
     let recipe = progress.recipe.clone();
-    let bar = bar(recipe.steps, "training");
+    let bar = bar(recipe.steps(), "training");
     bar.set_position(progress.step as u64);
     bar.reset_eta();
     let first = progress.step;
@@ -162,7 +164,7 @@ fn learn<B: Backend>(
             break;
         }
         let report;
-        (training, report) = training.step();
+        (training, report) = training.step()?;
         if let Some(failure) = report.failure {
             end = End::Failed {
                 step: report.step,
@@ -174,7 +176,7 @@ fn learn<B: Backend>(
         let spent = training.spent();
         (progress.cost, progress.capped) = (spent.cost, spent.capped);
         let validate = progress.step.is_multiple_of(recipe.validate_every) || training.is_done();
-        let psnr = validate.then(|| training.validation_psnr());
+        let psnr = validate.then(|| training.validation_psnr()).transpose()?;
         if let Some(psnr) = psnr
             && progress.best.is_none_or(|best| psnr > best.psnr)
         {
@@ -233,7 +235,8 @@ struct Evaluation {
     /// Weight of TV that is best on the validation images, in units of sigma.
     tv_weight: f64,
     test_seed: u64,
-    noisy: Scores,
+    /// Of the data themselves, where they are as large as the image.
+    data: Option<Scores>,
     tv: Scores,
     learned: Scores,
 }
@@ -254,13 +257,14 @@ fn evaluate<B: Backend>(
     let best = progress
         .best
         .context("no step was taken: nothing to evaluate")?;
-    let sigma = model.sigma / 255.0;
     let progress_bar = bar(2 * test.len(), "evaluating");
-    let (tv_weight, tv) = best_tv::<B>(&validation.clean, &validation.noisy, sigma, device);
-    let noisy = with_noise(test, sigma, TEST_SEED);
+    let (tv_weight, tv) = best_tv(model, validation, device)?;
+    let sigma = model.sigma / 255.0;
+    let Pairs { clean: test, data } =
+        pairs::<B>(test.to_vec(), &model.degradation, sigma, TEST_SEED)?;
     let done = || progress_bar.inc(1);
-    let by_tv = reconstruct::<B, _>(&Tv, &tv, &noisy, device, done);
-    let by_model = reconstruct::<B, _>(&model.regularizer, &model.parameters, &noisy, device, done);
+    let by_tv = reconstruct(&tv, &data, device, done)?;
+    let by_model = reconstruct(model, &data, device, done)?;
     progress_bar.finish_and_clear();
     let evaluation = Evaluation {
         run: run.path().display().to_string(),
@@ -276,60 +280,82 @@ fn evaluate<B: Backend>(
             .count(),
         tv_weight,
         test_seed: TEST_SEED,
-        noisy: Scores::new(test, &noisy),
-        tv: Scores::new(test, by_tv.iter().map(|(image, _)| image)),
-        learned: Scores::new(test, by_model.iter().map(|(image, _)| image)),
+        data: (data.first().map(GrayImage::width) == test.first().map(|t| t.image.width()))
+            .then(|| Scores::new(&test, &data)),
+        tv: Scores::new(&test, by_tv.iter().map(|(image, _)| image)),
+        learned: Scores::new(&test, by_model.iter().map(|(image, _)| image)),
     };
-    filter_picture(&filters(model), &run.filters())?;
-    let cell = |image: &bilevel_data::GrayImage, scores: &Scores, i: usize| SheetCell {
+    if let Some(filters) = filters(model) {
+        filter_picture(&filters, &run.filters())?;
+    }
+    let cell = |image: &GrayImage, caption: String| SheetCell {
         image: image.clone(),
-        caption: format!("{:.2} dB", scores.images[i].psnr),
+        caption,
     };
+    let psnr = |scores: &Scores, i: usize| format!("{:.2} dB", scores.images[i].psnr);
     let rows: Vec<SheetRow> = (0..test.len().min(SHEET_ROWS))
         .map(|i| SheetRow {
             name: test[i].name.clone(),
             cells: vec![
-                cell(&noisy[i], &evaluation.noisy, i),
-                cell(&by_tv[i].0, &evaluation.tv, i),
-                cell(&by_model[i].0, &evaluation.learned, i),
-                SheetCell {
-                    image: test[i].image.clone(),
-                    caption: String::new(),
+                match &evaluation.data {
+                    Some(scores) => cell(&data[i], psnr(scores, i)),
+                    None => cell(&enlarged(&data[i], &test[i].image), String::new()),
                 },
+                cell(&by_tv[i].0, psnr(&evaluation.tv, i)),
+                cell(&by_model[i].0, psnr(&evaluation.learned, i)),
+                cell(&test[i].image, String::new()),
             ],
         })
         .collect();
     comparison_sheet(
-        &["noisy", "TV", "learned", "clean"],
+        &["data", "TV", "learned", "clean"],
         &rows,
         &run.comparison(),
     )?;
     Ok(evaluation)
 }
 
-fn filters<B: Backend>(model: &Model<B>) -> Vec<Filter> {
-    let size = model.regularizer.size;
-    let taps = model
-        .regularizer
-        .scaled_filters(&model.parameters)
-        .into_data();
-    let taps: Vec<f32> = taps.iter::<f32>().collect();
-    let weights = model.parameters.log_weights.val().exp().into_data();
-    taps.chunks(size * size)
-        .zip(weights.iter::<f32>())
-        .map(|(taps, weight)| Filter {
-            size,
-            taps: taps.to_vec(),
-            weight,
+/// Small data at the size of the image, every pixel repeated.
+fn enlarged(data: &GrayImage, image: &GrayImage) -> GrayImage {
+    let (width, height) = (image.width(), image.height());
+    let pixels = (0..width * height)
+        .map(|i| {
+            let (x, y) = (i % width, i / width);
+            data.pixels()[y * data.height() / height * data.width() + x * data.width() / width]
         })
-        .collect()
+        .collect();
+    GrayImage::new(width, height, pixels)
+}
+
+/// The filters of a model that consists of one bank of them.
+fn filters<B: Backend>(model: &Model<B>) -> Option<Vec<Filter>> {
+    let (taps, log_weights) = match (&model.regularizer, &model.parameters) {
+        (Architecture::FieldsOfExperts(r), ArchitectureParameters::FieldsOfExperts(x)) => {
+            (r.scaled_filters(x), x.log_weights.val())
+        }
+        (Architecture::Ridge(r), ArchitectureParameters::Ridge(x)) => {
+            (r.scaled_filters(x), x.log_weights.val())
+        }
+        _ => return None,
+    };
+    let size = taps.dims()[2];
+    let taps: Vec<f32> = taps.into_data().iter::<f32>().collect();
+    let weights = log_weights.exp().into_data();
+    let filter = |(taps, weight): (&[f32], f32)| Filter {
+        size,
+        taps: taps.to_vec(),
+        weight,
+    };
+    let filters = taps.chunks(size * size).zip(weights.iter::<f32>());
+    Some(filters.map(filter).collect())
 }
 
 fn print(run: &RunFolder, e: &Evaluation) {
-    println!(
-        "{}",
-        table(&[("noisy", &e.noisy), ("TV", &e.tv), ("learned", &e.learned)])
-    );
+    let data = e.data.iter().map(|data| ("data", data));
+    let columns: Vec<_> = data
+        .chain([("TV", &e.tv), ("learned", &e.learned)])
+        .collect();
+    println!("{}", table(&columns));
     println!(
         "{} steps in {:.0} s; best on the validation images after step {} ({:.2} dB); TV weight {} sigma",
         e.steps, e.training_seconds, e.best_step, e.validation_psnr, e.tv_weight

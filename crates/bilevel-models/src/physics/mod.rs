@@ -25,8 +25,10 @@ mod image;
 mod inpainting;
 mod kernel;
 mod learned;
+mod measurement;
 mod reconstruction;
 mod super_resolution;
+mod upper_loss;
 
 pub use blur::Blur;
 pub use boundary::Boundary;
@@ -37,8 +39,10 @@ pub use image::{Image, ImagePairs};
 pub use inpainting::{Inpainting, Mask};
 pub use kernel::Kernel;
 pub use learned::Learned;
+pub use measurement::{Measurement, MeasurementOperator};
 pub use reconstruction::{Denoising, Reconstruction};
 pub use super_resolution::SuperResolution;
+pub use upper_loss::UpperLoss;
 
 use std::fmt::Debug;
 
@@ -132,5 +136,8 @@ fn expect_size(size: Result<[usize; 2], Error>) -> [usize; 2] {
 /// The last check before a product with Aᵀ.
 fn expect_data<B: Backend>(data: &Tensor<B, 4>, size: Result<[usize; 2], Error>) {
     let (found, expected) = (size_of(data), expect_size(size));
-    assert_eq!(found, expected, "data are {found:?}, the physics makes {expected:?}");
+    assert_eq!(
+        found, expected,
+        "data are {found:?}, the physics makes {expected:?}"
+    );
 }

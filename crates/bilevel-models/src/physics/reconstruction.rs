@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use super::image::rows;
-use super::{Identity, Image, ImagePairs, Physics, size_of};
+use super::{Identity, Image, ImagePairs, Physics, UpperLoss, size_of};
 use crate::Error;
 use crate::error::ErrorKind;
 use crate::regularizer::Regularizer;
@@ -15,10 +15,10 @@ use crate::regularizer::Regularizer;
 /// Learning a regularizer by reconstruction, and the operator where it is not known.
 ///
 /// ```text
-/// f(x, y) = mean (y − clean)²        g(x, y) = ½ ‖A y − data‖² + R(x, y)
+/// f(x, y) = loss(y − clean)        g(x, y) = ½ ‖A y − data‖² + R(x, y)
 /// ```
 ///
-/// The mean in `f` leaves out a margin of pixels: what happens at the cut edges of a training crop
+/// The [`loss`](UpperLoss), a mean of squares at first, leaves out a margin of pixels: what happens at the cut edges of a training crop
 /// says little about the inside of a photograph.
 ///
 /// `g` sums over the images, which are independent systems: one row each. For denoising it is
@@ -37,7 +37,7 @@ use crate::regularizer::Regularizer;
 ///
 /// type B = NdArray<f64>;
 /// let device = Default::default();
-/// let problem = Reconstruction { physics: Blur { boundary: Boundary::Reflect }, regularizer: Tv, margin: 2 };
+/// let problem = Reconstruction::of(Blur { boundary: Boundary::Reflect }, Tv, 2);
 /// let kernel = Kernel::<Tape<B>>::gaussian(5, 1.0, &device)?;
 /// let clean = Tensor::<B, 4>::ones([2, 1, 16, 16], &device);
 /// let known = Kernel::<B>::gaussian(5, 1.0, &device)?;
@@ -57,6 +57,8 @@ pub struct Reconstruction<A, R> {
     pub regularizer: R,
     /// Pixels at each edge that the upper loss does not look at; less than half of an image.
     pub margin: usize,
+    /// What is said of the error.
+    pub loss: UpperLoss,
 }
 
 /// Learning a regularizer by denoising: `g(x, y) = ½ ‖y − data‖² + R(x, y)`.
@@ -64,14 +66,22 @@ pub struct Reconstruction<A, R> {
 /// The upper variables are the regularizer's parameters.
 pub type Denoising<R> = Reconstruction<Identity, R>;
 
+impl<A, R> Reconstruction<A, R> {
+    /// The problem with the mean square as its loss, which leaves out `margin` pixels at each edge.
+    pub fn of(physics: A, regularizer: R, margin: usize) -> Self {
+        Self {
+            physics,
+            regularizer,
+            margin,
+            loss: UpperLoss::MeanSquare,
+        }
+    }
+}
+
 impl<R> Denoising<R> {
     /// Denoising with `regularizer`; the upper loss leaves out `margin` pixels at each edge.
     pub fn new(regularizer: R, margin: usize) -> Self {
-        Self {
-            physics: Identity,
-            regularizer,
-            margin,
-        }
+        Self::of(Identity, regularizer, margin)
     }
 }
 
@@ -94,17 +104,6 @@ impl<A: Physics, R: Regularizer> Reconstruction<A, R> {
         x: &'a A::Upper<B, R::Parameters<B>>,
     ) -> (&'a R::Parameters<B>, &'a A::Operator<B>) {
         A::split(x)
-    }
-
-    /// The upper variables with the regularizer's parameters made
-    /// [admissible](Regularizer::project); the operator is left alone.
-    pub fn project<B: Backend>(
-        &self,
-        x: A::Upper<B, R::Parameters<B>>,
-    ) -> A::Upper<B, R::Parameters<B>> {
-        let (regularizer, operator) = self.parts(&x);
-        let regularizer = self.regularizer.project(regularizer.clone());
-        self.upper(regularizer, operator.clone())
     }
 
     /// Whether operator, images, data and margin fit together. Looks at shapes only.
@@ -132,7 +131,11 @@ impl<A: Physics, R: Regularizer> Reconstruction<A, R> {
     }
 
     /// Where reconstruction starts: [`Physics::start`].
-    pub fn start<B: Backend>(&self, x: &Upper<A, R, Tape<B>>, batch: &ImagePairs<B>) -> Image<Tape<B>>
+    pub fn start<B: Backend>(
+        &self,
+        x: &Upper<A, R, Tape<B>>,
+        batch: &ImagePairs<B>,
+    ) -> Image<Tape<B>>
     where
         Upper<A, R, Tape<B>>: AutodiffModule<Tape<B>, InnerModule = Upper<A, R, B>>,
     {
@@ -168,10 +171,8 @@ impl<A: Physics, R: Regularizer> BilevelProblem for Reconstruction<A, R> {
         let error = y.pixels.val() - batch.clean.clone();
         let [n, channels, height, width] = error.dims();
         let m = self.margin;
-        error
-            .slice([0..n, 0..channels, m..height - m, m..width - m])
-            .square()
-            .mean()
+        let inside = error.slice([0..n, 0..channels, m..height - m, m..width - m]);
+        self.loss.value(inside)
     }
 
     fn lower_loss<B: Backend>(
@@ -206,6 +207,13 @@ impl<A: Physics, R: Regularizer> BilevelProblem for Reconstruction<A, R> {
         y.pixels.dims()[0]
     }
 
+    /// The regularizer's parameters made [admissible](Regularizer::project); the operator is left alone.
+    fn project<B: Backend>(&self, x: Self::Upper<B>) -> Self::Upper<B> {
+        let (regularizer, operator) = self.parts(&x);
+        let regularizer = self.regularizer.project(regularizer.clone());
+        self.upper(regularizer, operator.clone())
+    }
+
     /// `μ = λmin(AᵀA) + m` where that is positive and `R` has convexity `m`; `∇y f` is `2/N`-Lipschitz
     /// for `N` pixels in the mean, and f does not depend on x.
     fn constants<B: Backend>(&self, x: &Self::Upper<B>, batch: &ImagePairs<B>) -> Constants {
@@ -219,7 +227,10 @@ impl<A: Physics, R: Regularizer> BilevelProblem for Reconstruction<A, R> {
                 .convexity(parameters)
                 .map(|m| self.physics.strong_convexity() + m)
                 .filter(|mu| *mu > 0.0),
-            upper_smoothness: Some(2.0 / pixels as f64),
+            upper_smoothness: match self.loss {
+                UpperLoss::MeanSquare => Some(2.0 / pixels as f64),
+                UpperLoss::LogMeanSquare => None,
+            },
             direct_lipschitz: Some(0.0),
             ..Constants::default()
         }

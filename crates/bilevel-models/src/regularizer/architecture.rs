@@ -69,6 +69,18 @@ macro_rules! parameters {
     };
 }
 
+macro_rules! from {
+    ($($kind:ident)*) => {
+        $(impl From<$kind> for Architecture {
+            fn from(regularizer: $kind) -> Self {
+                Self::$kind(regularizer)
+            }
+        })*
+    };
+}
+
+from!(Tv FieldsOfExperts Ridge ConvexNetwork DeepVariation ResidualPrior);
+
 impl Architecture {
     /// The name of its kind, as in files.
     pub fn name(&self) -> &'static str {
@@ -79,6 +91,18 @@ impl Architecture {
             Self::ConvexNetwork(_) => "convex-network",
             Self::DeepVariation(_) => "deep-variation",
             Self::ResidualPrior(_) => "residual-prior",
+        }
+    }
+
+    /// Side of the filters that look at the image, in pixels.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Tv(_) => 3,
+            Self::FieldsOfExperts(r) => r.size,
+            Self::Ridge(r) => r.size,
+            Self::ConvexNetwork(r) => r.size,
+            Self::DeepVariation(r) => r.size,
+            Self::ResidualPrior(r) => r.size,
         }
     }
 
