@@ -1,7 +1,7 @@
 //! Solvers whose accuracy an algorithm sets between calls.
 
 use crate::hypergradient::{ImplicitDifferentiation, JacobianFree};
-use crate::linear::{Absolute, ConjugateGradient, Gmres, Minres, Normal, Richardson};
+use crate::linear::{Absolute, ConjugateGradient, Gmres, Jacobi, Minres, Normal, Richardson};
 use crate::lower::{Accelerated, GradientDescent};
 
 /// A solver, or an estimator with a solver inside, whose accuracy can be set.
@@ -64,6 +64,16 @@ impl Inexact for Richardson {
 impl<S: Inexact> Inexact for Normal<S> {
     fn to(&self, tolerance: f64) -> Self {
         Self(self.0.to(tolerance))
+    }
+}
+
+/// The accuracy of the scaled system.
+impl<S: Inexact> Inexact for Jacobi<S> {
+    fn to(&self, tolerance: f64) -> Self {
+        Self {
+            solver: self.solver.to(tolerance),
+            ..*self
+        }
     }
 }
 

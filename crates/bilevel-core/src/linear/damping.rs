@@ -4,7 +4,7 @@ use burn::tensor::backend::Backend;
 
 use super::remember::Remember;
 use super::{LinearOperator, LinearSolver};
-use crate::{Error, Solution, Vector, positive};
+use crate::{Error, Inexact, Solution, Vector, positive};
 
 /// The operator `A + λI`.
 pub struct Damped<'a, B: Backend> {
@@ -66,6 +66,16 @@ impl<S> Damping<S> {
     /// If `damping` is not a finite number above zero.
     pub fn new(damping: f64, solver: S) -> Result<Self, Error> {
         positive("damping", damping).map(|damping| Self { damping, solver })
+    }
+}
+
+/// The accuracy of the damped system.
+impl<S: Inexact> Inexact for Damping<S> {
+    fn to(&self, tolerance: f64) -> Self {
+        Self {
+            solver: self.solver.to(tolerance),
+            ..*self
+        }
     }
 }
 

@@ -34,7 +34,9 @@ use crate::{
 ///
 /// Every step that is taken decreases the exact `F` by `λ α ‖z‖²` at least, whatever the first ε, δ and
 /// α were: they need no tuning. With `f` convex in y ([`MaidSettings::convex`]) the last term of `D`
-/// falls away.
+/// falls away. Near a minimum `F` decreases by less than its values are rounded by, and the step fails: where
+/// `‖z‖` is about the root of the float type's precision, relative to the first. End the run before, at a
+/// [`gradient_norm`](Stop::gradient_norm).
 ///
 /// **Several systems and tasks.** `F = mean over tasks`, and a task's loss sees its systems `i` with
 /// errors `‖y_i − y_i*‖ ≤ e_i`. With `⟨∇y f, y* − y⟩ ≤ Σ ‖∇y f_i‖ e_i` and `‖y* − y‖² ≤ Σ e_i²`, in `U` and
