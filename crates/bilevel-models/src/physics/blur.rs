@@ -97,7 +97,12 @@ impl Physics for Blur {
 
     /// The data; where they are smaller than the image, each pixel is the average of the data that
     /// saw it.
-    fn start<B: Backend>(&self, a: &Kernel<B>, data: Tensor<B, 4>, size: [usize; 2]) -> Tensor<B, 4> {
+    fn start<B: Backend>(
+        &self,
+        a: &Kernel<B>,
+        data: Tensor<B, 4>,
+        size: [usize; 2],
+    ) -> Tensor<B, 4> {
         expect_data(&data, self.data_size(a, size));
         if size_of(&data) == size {
             data

@@ -92,7 +92,9 @@ impl Boundary {
             match self {
                 Self::Reflect => {
                     let [before, after] = [before, after].map(|side| side.flip([axis as isize]));
-                    inside + among_zeros(before, axis, 1, n) + among_zeros(after, axis, n - 1 - m, n)
+                    inside
+                        + among_zeros(before, axis, 1, n)
+                        + among_zeros(after, axis, n - 1 - m, n)
                 }
                 Self::Periodic => {
                     inside + among_zeros(before, axis, n - m, n) + among_zeros(after, axis, 0, n)

@@ -31,10 +31,8 @@ impl<B: Backend, A: Physics, R: Regularizer> SecondOrder<B, Reconstruction<A, R>
 where
     A::Upper<Tape<B>, R::Parameters<Tape<B>>>:
         AutodiffModule<Tape<B>, InnerModule = A::Upper<B, R::Parameters<B>>>,
-    A::Upper<Tape<Tape<B>>, R::Parameters<Tape<Tape<B>>>>: AutodiffModule<
-            Tape<Tape<B>>,
-            InnerModule = A::Upper<Tape<B>, R::Parameters<Tape<B>>>,
-        >,
+    A::Upper<Tape<Tape<B>>, R::Parameters<Tape<Tape<B>>>>:
+        AutodiffModule<Tape<Tape<B>>, InnerModule = A::Upper<Tape<B>, R::Parameters<Tape<B>>>>,
 {
     fn at<'a>(
         &'a self,
@@ -91,10 +89,8 @@ where
     R: Regularizer,
     A::Upper<Tape<B>, R::Parameters<Tape<B>>>:
         AutodiffModule<Tape<B>, InnerModule = A::Upper<B, R::Parameters<B>>>,
-    A::Upper<Tape<Tape<B>>, R::Parameters<Tape<Tape<B>>>>: AutodiffModule<
-            Tape<Tape<B>>,
-            InnerModule = A::Upper<Tape<B>, R::Parameters<Tape<B>>>,
-        >,
+    A::Upper<Tape<Tape<B>>, R::Parameters<Tape<Tape<B>>>>:
+        AutodiffModule<Tape<Tape<B>>, InnerModule = A::Upper<Tape<B>, R::Parameters<Tape<B>>>>,
 {
     fn cross(&self, v: Vector<B>) -> Vector<B> {
         let Point {

@@ -78,7 +78,14 @@ impl Physics for Inpainting {
 
     /// The largest square in the mask: 1.
     fn norm_squared_bound<B: Backend>(&self, a: &Mask<B>, _: [usize; 2]) -> f64 {
-        let largest = a.seen.clone().square().max().into_data().iter::<f64>().next();
+        let largest = a
+            .seen
+            .clone()
+            .square()
+            .max()
+            .into_data()
+            .iter::<f64>()
+            .next();
         largest.expect("a maximum is one number")
     }
 

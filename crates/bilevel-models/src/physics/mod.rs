@@ -132,5 +132,8 @@ fn expect_size(size: Result<[usize; 2], Error>) -> [usize; 2] {
 /// The last check before a product with Aᵀ.
 fn expect_data<B: Backend>(data: &Tensor<B, 4>, size: Result<[usize; 2], Error>) {
     let (found, expected) = (size_of(data), expect_size(size));
-    assert_eq!(found, expected, "data are {found:?}, the physics makes {expected:?}");
+    assert_eq!(
+        found, expected,
+        "data are {found:?}, the physics makes {expected:?}"
+    );
 }

@@ -132,7 +132,11 @@ impl<A: Physics, R: Regularizer> Reconstruction<A, R> {
     }
 
     /// Where reconstruction starts: [`Physics::start`].
-    pub fn start<B: Backend>(&self, x: &Upper<A, R, Tape<B>>, batch: &ImagePairs<B>) -> Image<Tape<B>>
+    pub fn start<B: Backend>(
+        &self,
+        x: &Upper<A, R, Tape<B>>,
+        batch: &ImagePairs<B>,
+    ) -> Image<Tape<B>>
     where
         Upper<A, R, Tape<B>>: AutodiffModule<Tape<B>, InnerModule = Upper<A, R, B>>,
     {

@@ -105,8 +105,13 @@ impl Physics for SuperResolution {
         0.0
     }
 
-    /// Each pixel is the average of the data that saw it.
-    fn start<B: Backend>(&self, a: &Kernel<B>, data: Tensor<B, 4>, size: [usize; 2]) -> Tensor<B, 4> {
+    /// Each pixel is the average of the data that saw it, of all data if none did.
+    fn start<B: Backend>(
+        &self,
+        a: &Kernel<B>,
+        data: Tensor<B, 4>,
+        size: [usize; 2],
+    ) -> Tensor<B, 4> {
         expect_data(&data, self.data_size(a, size));
         self.convolution().average(a.weights.val(), data, size)
     }
