@@ -416,9 +416,9 @@ fn motions_are_lines() {
         );
         // Turned by a right angle.
         let (turned, _) = motion(length, angle + quarter);
-        for i in 0..side * side {
+        for (i, weight) in k.iter().enumerate() {
             let (r, c) = (i / side, i % side);
-            assert!((turned[(side - 1 - c) * side + r] - k[i]).abs() < 1e-9);
+            assert!((turned[(side - 1 - c) * side + r] - weight).abs() < 1e-9);
         }
         // No jumps: a little turn changes little.
         let (near, _) = motion(length, angle + 1e-4);
@@ -437,6 +437,14 @@ fn angles_are_counted_from_right_to_up() {
 }
 
 // --- The problem ----------------------------------------------------------------------------------
+
+fn reconstruction<A, R>(physics: A, regularizer: R, margin: usize) -> Reconstruction<A, R> {
+    Reconstruction {
+        physics,
+        regularizer,
+        margin,
+    }
+}
 
 /// Two images.
 const SHAPE: [usize; 4] = [2, 1, 8, 7];
@@ -556,21 +564,13 @@ fn closed_forms_are_what_the_tape_computes() {
     let rng = &mut ChaCha8Rng::seed_from_u64(1);
     let (regularizer, parameters) = experts::<Tape<B>>(rng);
     for_each_physics!(rng, |physics, operator| {
-        let problem = Reconstruction {
-            physics,
-            regularizer: regularizer.clone(),
-            margin: 1,
-        };
+        let problem = reconstruction(physics, regularizer.clone(), 1);
         let batch = simulated(&physics, &plain(&operator), SHAPE, rng);
         let y = Image::new(random(SHAPE, (0.5, 0.3), rng));
         let x = problem.upper(parameters.clone(), operator.clone());
         closed_forms_agree(&problem, &x, &y, &batch, rng);
         // A regularizer without a gradient in closed form.
-        let problem = Reconstruction {
-            physics,
-            regularizer: Tv,
-            margin: 1,
-        };
+        let problem = reconstruction(physics, Tv, 1);
         let x = problem.upper(Tv::with(-2.0, -1.0, &Default::default()), operator);
         closed_forms_agree(&problem, &x, &y, &batch, rng);
     });
@@ -604,11 +604,7 @@ fn errors_on_cpu(physics: SuperResolution, side: usize, seed: u64) -> [f64; 4] {
         physics.adjoint(&exact, wide(data.clone()), size),
     );
     let (regularizer, parameters) = experts::<Tape<Cpu>>(&mut rng(3));
-    let problem = Reconstruction {
-        physics,
-        regularizer,
-        margin: 0,
-    };
+    let problem = reconstruction(physics, regularizer, 0);
     let x = problem.upper(parameters, kernel::<Tape<Cpu>>(side, &mut rng(0)).learned());
     let batch = ImagePairs {
         clean: images(4),
@@ -651,11 +647,7 @@ fn second_derivatives_are_differences_of_gradients() {
     let rng = &mut ChaCha8Rng::seed_from_u64(2);
     let shape = [2, 3, 8, 7];
     for_each_physics!(rng, |physics, operator| {
-        let problem = Reconstruction {
-            physics,
-            regularizer: Tv,
-            margin: 0,
-        };
+        let problem = reconstruction(physics, Tv, 0);
         let batch = simulated(&physics, &plain(&operator), shape, rng);
         let y = Image::new(random(shape, (0.5, 0.3), rng));
         let x = problem.upper(Tv::with(-2.0, -1.0, &Default::default()), operator);
@@ -767,11 +759,7 @@ fn semi_blind_hypergradients_agree_with_differences_of_the_solved_problem() {
         let shape = [2, 1, 7, 6];
         macro_rules! check {
             ($physics:expr) => {
-                let problem = Reconstruction {
-                    physics: $physics,
-                    regularizer: regularizer.clone(),
-                    margin: 1,
-                };
+                let problem = reconstruction($physics, regularizer.clone(), 1);
                 let batch = simulated(&problem.physics, &truth, shape, rng);
                 for (operator, learned) in [(near().learned(), 9), (near(), 0)] {
                     let x = problem.upper(parameters.clone(), operator);
@@ -802,11 +790,7 @@ fn semi_blind_hypergradients_agree_with_differences_of_the_solved_problem() {
 fn hypergradients_of_inpainting_agree_with_differences() {
     let rng = &mut ChaCha8Rng::seed_from_u64(5);
     let (regularizer, parameters) = experts::<Tape<B>>(rng);
-    let problem = Reconstruction {
-        physics: Inpainting,
-        regularizer,
-        margin: 1,
-    };
+    let problem = reconstruction(Inpainting, regularizer, 1);
     let operator = mask::<Tape<B>>([8, 7], rng);
     let batch = simulated(&Inpainting, &plain(&operator), SHAPE, rng);
     let x = problem.upper(parameters, operator);
@@ -821,11 +805,7 @@ fn hypergradients_of_inpainting_agree_with_differences() {
 #[test]
 fn what_is_learned_has_a_name() {
     let rng = &mut ChaCha8Rng::seed_from_u64(6);
-    let problem = Reconstruction {
-        physics: Blur::default(),
-        regularizer: Tv,
-        margin: 0,
-    };
+    let problem = reconstruction(Blur::default(), Tv, 0);
     let tv = || Tv.init::<Tape<B>>(&Default::default());
     let known = problem.upper(tv(), kernel(3, rng));
     let weights = ["regularizer.log_weight", "regularizer.log_smoothing"];
@@ -858,11 +838,7 @@ fn the_lower_loss_bends_no_more_than_its_bound() {
     let rng = &mut ChaCha8Rng::seed_from_u64(7);
     let (regularizer, parameters) = experts::<Tape<B>>(rng);
     for_each_physics!(rng, |physics, operator| {
-        let problem = Reconstruction {
-            physics,
-            regularizer: regularizer.clone(),
-            margin: 0,
-        };
+        let problem = reconstruction(physics, regularizer.clone(), 0);
         let batch = simulated(&physics, &plain(&operator), SHAPE, rng);
         let y = Image::new(random(SHAPE, (0.5, 0.3), rng));
         let convexity = physics.strong_convexity();
@@ -988,11 +964,7 @@ fn what_does_not_fit_is_an_error() {
 #[test]
 fn a_problem_says_what_does_not_fit() {
     let device = Default::default();
-    let problem = |margin| Reconstruction {
-        physics: SuperResolution::default(),
-        regularizer: Tv,
-        margin,
-    };
+    let problem = |margin| reconstruction(SuperResolution::default(), Tv, margin);
     let x = problem(0).upper(
         Tv.init::<Tape<B>>(&device),
         Kernel::gaussian(3, 1.0, &device).expect("odd"),
