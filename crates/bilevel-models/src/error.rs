@@ -17,6 +17,14 @@ pub enum ErrorKind {
         /// What it was.
         value: f64,
     },
+    /// A number must be finite.
+    #[error("{name} must be finite, got {value}")]
+    NotFinite {
+        /// The number.
+        name: &'static str,
+        /// What it was.
+        value: f64,
+    },
     /// A kernel is not an odd square.
     #[error("a kernel must be [1, 1, k, k] with k odd, got {shape:?}: surround it with zeros")]
     KernelShape {
@@ -96,5 +104,14 @@ pub(crate) fn positive(name: &'static str, value: f64) -> Result<f64, Error> {
         Ok(value)
     } else {
         Err(ErrorKind::NotPositive { name, value }.into())
+    }
+}
+
+/// `value` if it is finite, an error that names it otherwise.
+pub(crate) fn finite(name: &'static str, value: f64) -> Result<f64, Error> {
+    if value.is_finite() {
+        Ok(value)
+    } else {
+        Err(ErrorKind::NotFinite { name, value }.into())
     }
 }

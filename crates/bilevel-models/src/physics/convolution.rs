@@ -94,12 +94,12 @@ impl Convolution {
             weights = next;
         }
         let bound = quotients.max().into_data().iter::<f64>().next();
-        // Sums of 2k² terms of one sign, at most four of them in a corner, rounded.
+        // Of the last product: sums of k² terms of one sign, twice, and of nine in the corners.
         let rounding = 1.0 + (4 * k * k + 16) as f64 * epsilon::<B>();
         bound.expect("a maximum is one number") * rounding
     }
 
-    /// `|A|ᵀz / |A|ᵀ1`: each pixel is the average of the data that saw it, zero if none did.
+    /// `|A|ᵀz / |A|ᵀ1`: each pixel is the average of the data that saw it, of all data if none did.
     pub fn average<B: Backend>(
         self,
         kernel: Tensor<B, 4>,
@@ -109,9 +109,11 @@ impl Convolution {
         let kernel = kernel.abs();
         let [.., h, w] = data.dims();
         let ones = Tensor::ones([1, 1, h, w], &data.device());
+        let mean = data.clone().mean_dim(3).mean_dim(2);
         let [weights, sums] = [ones, data].map(|z| self.adjoint(kernel.clone(), z, size));
+        let unseen = weights.clone().equal_elem(0.0).float();
         let weights = weights.expand(sums.shape());
-        quotient(sums, weights)
+        quotient(sums, weights) + mean * unseen
     }
 }
 

@@ -3,6 +3,7 @@
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use serde::{Deserialize, Serialize};
 
 use super::Physics;
 use crate::Error;
@@ -16,7 +17,7 @@ use crate::Error;
 /// assert_eq!(Identity.norm_squared_bound::<NdArray<f64>>(&NoOperator, [8, 8]), 1.0);
 /// assert_eq!(Identity.strong_convexity(), 1.0);
 /// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity;
 
 /// What the identity is made of: nothing.

@@ -5,7 +5,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 
 use crate::Error;
-use crate::error::{ErrorKind, positive};
+use crate::error::{ErrorKind, finite, positive};
 
 /// A blur kernel: the image of a point of light.
 ///
@@ -41,11 +41,14 @@ impl<B: Backend> Kernel<B> {
     /// ```
     ///
     /// # Errors
-    /// If `size` is even, or there are not `size²` numbers.
+    /// If `size` is even, there are not `size²` numbers, or one of them is not finite.
     pub fn from_numbers(size: usize, numbers: &[f64], device: &B::Device) -> Result<Self, Error> {
         let found = numbers.len();
         if found != size * size {
             return Err(ErrorKind::KernelEntries { size, found }.into());
+        }
+        for number in numbers {
+            finite("an entry of the kernel", *number)?;
         }
         let data = TensorData::new(numbers.to_vec(), [1, 1, size, size]);
         Self::new(Tensor::from_data(data, device))
@@ -99,13 +102,10 @@ impl<B: Backend> Kernel<B> {
     /// ```
     ///
     /// # Errors
-    /// If `length` is not positive.
-    ///
-    /// # Panics
-    /// If `angle` is not finite.
+    /// If `length` is not positive or `angle` not finite.
     pub fn motion(length: f64, angle: f64, device: &B::Device) -> Result<Self, Error> {
         positive("length of the motion", length)?;
-        assert!(angle.is_finite(), "the angle of the motion is {angle}");
+        finite("angle of the motion", angle)?;
         let (sin, cos) = angle.sin_cos();
         let half = (length / 2.0).ceil();
         let size = 2 * half as usize + 1;

@@ -17,8 +17,8 @@ use crate::error::ErrorKind;
 /// (A u)_p = Σ_q k_q u_{factor p − q}
 /// ```
 ///
-/// Data of `h`×`w` images are `⌈h / factor⌉`×`⌈w / factor⌉`. Only what is kept is computed: a product
-/// costs `1 / factor²` of that with a blur.
+/// Data of `h`×`w` images are `⌈h / factor⌉`×`⌈w / factor⌉` (of `h − k + 1` and `w − k + 1` for
+/// [`Boundary::Valid`]). Only what is kept is computed: `1 / factor²` of the multiplications of a blur.
 ///
 /// ```
 /// use bilevel_backend::NdArray;
@@ -105,7 +105,7 @@ impl Physics for SuperResolution {
         0.0
     }
 
-    /// Each pixel is the average of the data that saw it.
+    /// Each pixel is the average of the data that saw it, of all data if none did.
     fn start<B: Backend>(
         &self,
         a: &Kernel<B>,
