@@ -103,6 +103,9 @@ pub(crate) struct TrainArguments {
     /// What to learn and how, as a TOML file: a preset of your own. `recipe.toml` of a run is one.
     #[arg(long, value_name = "FILE", conflicts_with = "preset")]
     pub recipe: Option<PathBuf>,
+    /// A model to go on learning from, of the recipe's regularizer.
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
     /// Standard deviation of the noise, on the scale of 0 to 255, in place of the recipe's.
     #[arg(long, allow_negative_numbers = true)]
     pub sigma: Option<f64>,
@@ -123,7 +126,7 @@ pub(crate) struct TrainArguments {
     pub stop_after: Option<usize>,
     /// Go on with the run in the output folder, with the settings it was started with.
     #[arg(long, conflicts_with_all = [
-        "overwrite", "preset", "recipe", "sigma", "steps", "crop", "learning_rate", "seed"
+        "overwrite", "preset", "recipe", "from", "sigma", "steps", "crop", "learning_rate", "seed"
     ])]
     pub resume: bool,
     /// Replace the run in the output folder.

@@ -11,6 +11,7 @@ use bilevel_models::regularizer::{
     Architecture, ArchitectureParameters, ConvexNetwork, DeepVariation, FieldsOfExperts,
     Regularizer, ResidualPrior, Ridge,
 };
+use burn::module::Module;
 use burn::tensor::TensorData;
 use burn::tensor::backend::Backend;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -72,7 +73,7 @@ const VERSION: u32 = 1;
 const OPERATOR: &str = "operator.";
 
 /// The model that comes with the tool.
-const SHIPPED: &[u8] = include_bytes!("../assets/models/denoise-25.safetensors");
+const SHIPPED: &[u8] = include_bytes!("../assets/models/denoise-foe-sigma25.safetensors");
 
 /// The model in `path`, or the one that comes with the tool.
 ///
@@ -104,10 +105,13 @@ fn encode<B: Backend>(model: &Model<B>) -> Result<Vec<u8>> {
         reconstruction: model.reconstruction,
         sigma: model.sigma,
     };
-    let mut values = named_values::<Tape<B>, _>(&model.parameters);
+    let mut values = BTreeMap::new();
+    for (name, value) in named_values::<Tape<B>, _>(&model.parameters) {
+        values.insert(without_kind(&name).to_owned(), value);
+    }
     if let Some(operator) = &model.operator {
         for (name, value) in named_values::<Tape<B>, _>(operator) {
-            values.insert(format!("{OPERATOR}{name}"), value);
+            values.insert(format!("{OPERATOR}{}", without_kind(&name)), value);
         }
     }
     let values: Vec<(&String, Vec<usize>, Vec<u8>)> = values
@@ -174,18 +178,18 @@ fn decode<B: Backend>(bytes: &[u8], device: &B::Device) -> Result<Model<B>> {
         );
         values.insert(path, TensorData::new(numbers, view.shape().to_vec()));
     }
+    let (of_operator, of_regularizer): (BTreeMap<_, _>, BTreeMap<_, _>) = values
+        .into_iter()
+        .partition(|(name, _)| name.starts_with(OPERATOR));
     let parameters = header.regularizer.init::<Tape<B>>(device);
-    let parameters = load_values::<Tape<B>, _>(parameters, &values)?;
-    let of_operator = |(name, value): (&String, &TensorData)| {
-        let name = name.strip_prefix(OPERATOR)?;
-        Some((name.to_owned(), value.clone()))
-    };
-    let values: BTreeMap<_, _> = values.iter().filter_map(of_operator).collect();
+    let parameters = load::<B, _>(parameters, of_regularizer)?;
     let operator = match header.degradation {
         Degradation::LostPixels { .. } => None,
         _ => {
             let operator = header.degradation.believed::<Tape<B>>([1, 1], device)?;
-            Some(load_values::<Tape<B>, _>(operator, &values)?)
+            let values = of_operator.into_iter();
+            let values = values.map(|(name, value)| (name[OPERATOR.len()..].to_owned(), value));
+            Some(load::<B, _>(operator, values.collect())?)
         }
     };
     Ok(Model {
@@ -196,6 +200,25 @@ fn decode<B: Backend>(bytes: &[u8], device: &B::Device) -> Result<Model<B>> {
         reconstruction: header.reconstruction,
         sigma: header.sigma,
     })
+}
+
+/// The name of a value in a file: its path without the kind of what it belongs to, which comes first.
+fn without_kind(path: &str) -> &str {
+    path.split_once('.').map_or(path, |(_, name)| name)
+}
+
+/// The module with the values of a file.
+fn load<B: Backend, M: Module<Tape<B>>>(
+    module: M,
+    mut values: BTreeMap<String, TensorData>,
+) -> Result<M> {
+    let mut by_path = BTreeMap::new();
+    for path in named_values::<Tape<B>, _>(&module).into_keys() {
+        if let Some(value) = values.remove(without_kind(&path)) {
+            by_path.insert(path, value);
+        }
+    }
+    Ok(load_values::<Tape<B>, _>(module, &by_path)?)
 }
 
 /// Whether parameters of this architecture can be made.

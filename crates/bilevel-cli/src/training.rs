@@ -146,12 +146,14 @@ fn adam<B: Backend>() -> AdamFor<B> {
 }
 
 impl<B: Backend> Training<B> {
-    /// A run before its first step.
+    /// A run before its first step, which learning starts from `start`, or from what the regularizer
+    /// begins with.
     ///
     /// # Errors
     /// If a training image is smaller than the crops, or the degradation makes no sense for them.
     pub fn new(
         recipe: Recipe,
+        start: Option<ArchitectureParameters<Tape<B>>>,
         train: Vec<NamedImage>,
         val: Vec<NamedImage>,
         device: &B::Device,
@@ -177,9 +179,8 @@ impl<B: Backend> Training<B> {
             recipe.sigma_of_pixels(),
             recipe.seed.wrapping_add(VALIDATION_NOISE),
         )?;
-        let parameters = recipe
-            .regularizer
-            .init_for::<Tape<B>>(recipe.sigma_of_pixels(), device);
+        let sigma = recipe.sigma_of_pixels();
+        let parameters = start.unwrap_or_else(|| recipe.regularizer.init_for(sigma, device));
         let parts = parts(&recipe, recipe.stage_at(0).0);
         Ok(Self {
             crops,

@@ -38,8 +38,13 @@ impl Bench {
 
     /// `train denoise` on the bench, in small.
     fn train(&self, run: &str) -> Command {
+        self.train_for("denoise", run)
+    }
+
+    /// `train` for a task on the bench.
+    fn train_for(&self, task: &str, run: &str) -> Command {
         let mut command = bilevel();
-        command.args(["train", "denoise"]);
+        command.args(["train", task]);
         for part in ["train", "val", "test"] {
             command.arg(format!("--{part}")).arg(self.path(part));
         }
@@ -78,7 +83,7 @@ fn a_run_leaves_all_its_files_and_they_open() {
         2
     );
     let mean = |key: &str| json[key]["psnr_mean"].as_f64().expect("a number");
-    assert!(mean("learned") > mean("noisy"), "{json}");
+    assert!(mean("learned") > mean("data"), "{json}");
 
     let run = bench.path("run");
     let mut names: Vec<String> = fs::read_dir(&run)
@@ -102,7 +107,7 @@ fn a_run_leaves_all_its_files_and_they_open() {
             "filters.png",
             "metrics.jsonl",
             "model.safetensors",
-            "recipe.json",
+            "recipe.toml",
             "state.safetensors"
         ]
     );
@@ -206,7 +211,7 @@ fn evaluate_prints_one_json_object() {
         .output()
         .expect("it runs");
     let json: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
-    for scores in [&json, &json["noisy"]] {
+    for scores in [&json, &json["data"]] {
         assert!(
             scores["psnr_mean"].is_f64() && scores["ssim_mean"].is_f64(),
             "{json}"
@@ -217,7 +222,7 @@ fn evaluate_prints_one_json_object() {
             assert!(image["name"].is_string() && image["psnr"].is_f64() && image["ssim"].is_f64());
         }
     }
-    let noisy = json["noisy"]["psnr_mean"].as_f64().expect("a number");
+    let noisy = json["data"]["psnr_mean"].as_f64().expect("a number");
     assert!(
         (noisy - 20.17).abs() < 0.3,
         "noise of 25/255 leaves 20.17 dB: {noisy}"
@@ -355,13 +360,207 @@ fn models_that_cannot_be_used() {
         &mut evaluate,
         &["bad.safetensors", "version 9", "update the tool"],
     );
-    fs::write(&bad, replaced("denoiser-fields", "unknown--fields")).expect("written");
+    fs::write(&bad, replaced("learned-regularizer", "unknown-regularizer")).expect("written");
+    refuses(&mut evaluate, &["bad.safetensors", "unknown-regularizer"]);
+    // Trained for another number of channels.
+    fs::write(&bad, replaced("[8,1,3,3]", "[4,2,3,3]")).expect("written");
     refuses(
         &mut evaluate,
-        &["bad.safetensors", "unknown--fields-of-experts"],
+        &["bad.safetensors", "filters", "[4, 2, 3, 3]", "[8, 1, 3, 3]"],
     );
     fs::write(&bad, b"").expect("written");
     refuses(&mut evaluate, &["bad.safetensors", "copy it again"]);
+}
+
+/// A recipe of a few steps for every task, regularizer and estimator: all of them learn something.
+#[test]
+fn every_task_can_be_trained_evaluated_and_used() {
+    let bench = Bench::new();
+    for task in ["deblur", "inpaint", "upscale"] {
+        let mut train = bench.train_for(task, task);
+        train.args(["--preset", "smoke"]).assert().success();
+        let evaluation = read(bench.path(task).join("evaluation.json"));
+        let json: Value = serde_json::from_slice(&evaluation).expect("JSON");
+        let learned = json["learned"]["psnr_mean"].as_f64().expect("a number");
+        assert!(learned > 15.0, "{task}: {learned} dB");
+        if let Some(data) = json["data"]["psnr_mean"].as_f64() {
+            assert!(learned > data, "{task}: {learned} dB from {data} dB");
+        }
+        let mut evaluate = bilevel();
+        evaluate.args(["evaluate", "--json", "--images"]);
+        evaluate.arg(bench.path("test")).arg("--model");
+        let evaluate = evaluate.arg(bench.path(task).join("model.safetensors"));
+        let output = evaluate.output().expect("it runs");
+        let again: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+        assert_eq!(again["task"], task);
+        assert_eq!(again["psnr_mean"], json["learned"]["psnr_mean"], "{task}");
+    }
+}
+
+#[test]
+fn recipes_decide_what_is_learned_and_how() {
+    let bench = Bench::new();
+    let recipe = |regularizer: &str, estimator: &str| {
+        format!(
+            "sigma = 25.0\nseed = 0\ncrop = 24\nmargin = 2\nbatch = 2\ntasks = 2\n\
+             loss = \"log-mean-square\"\nvalidate_every = 2\n\
+             degradation = {{ kind = \"none\" }}\nregularizer = {{ {regularizer} }}\n\
+             reconstruction = {{ kind = \"descent\", steps = 3, step_size = 0.3 }}\n\
+             [[stage]]\nsteps = 1\nlearning_rate = 0.001\n\
+             estimator = {{ kind = \"score-matching\" }}\n\
+             [[stage]]\nsteps = 2\nlearning_rate = 0.001\nestimator = {{ {estimator} }}\n"
+        )
+    };
+    let implicit = |solver: &str| {
+        format!(
+            "kind = \"implicit\", solver = \"{solver}\", lower_tolerance = 1e-3, \
+             lower_steps = 30, adjoint_tolerance = 1e-2, adjoint_steps = 5"
+        )
+    };
+    let free = "kind = \"jacobian-free\", lower_tolerance = 1e-3, lower_steps = 30";
+    let unrolled = "kind = \"unrolled\", steps = 3, step_size = 0.3";
+    let ridge = "kind = \"ridge\", filters = 4, size = 3, knots = 5, weak_convexity = 0.5";
+    let cases = [
+        (ridge, implicit("conjugate-gradient")),
+        (ridge, implicit("minres")),
+        (
+            "kind = \"convex-network\", channels = 3, size = 3",
+            free.to_owned(),
+        ),
+        (
+            "kind = \"deep-variation\", channels = 3, size = 3, scales = 2",
+            unrolled.to_owned(),
+        ),
+        (
+            "kind = \"residual-prior\", channels = 3, size = 3, scales = 2",
+            unrolled.to_owned(),
+        ),
+        ("kind = \"tv\"", unrolled.to_owned()),
+    ];
+    let path = bench.path("recipe.toml");
+    for (number, (regularizer, estimator)) in cases.iter().enumerate() {
+        let text = recipe(regularizer, estimator);
+        fs::write(&path, &text).expect("written");
+        let run = format!("run{number}");
+        let mut train = bench.train(&run);
+        let output = train.arg("--recipe").arg(&path).arg("--json").output();
+        let output = output.expect("it runs");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{text}\n{errors}");
+        let json: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+        assert_eq!(json["steps"], 3);
+        let mean = |key: &str| json[key]["psnr_mean"].as_f64().expect("a number");
+        assert!(mean("learned") > mean("data"), "{text}\n{json}");
+        // Learning goes on from a model, of the same kind only.
+        let mut from = bench.train("from");
+        from.args(["--overwrite", "--recipe"]).arg(&path).arg("--from");
+        from.arg(bench.path(&run).join("model.safetensors"));
+        from.assert().success();
+        // What the run used is a recipe too.
+        let again = bench.path(&run).join("recipe.toml");
+        let mut train = bench.train("again");
+        train.args(["--overwrite", "--recipe"]).arg(&again);
+        train.assert().success();
+        let model = |run: &str| read(bench.path(run).join("model.safetensors"));
+        assert_eq!(model(&run), model("again"), "{text}");
+    }
+}
+
+#[test]
+fn recipes_that_cannot_be_used() {
+    let bench = Bench::new();
+    bench.smoke("run").assert().success();
+    let recipe = String::from_utf8(read(bench.path("run/recipe.toml"))).expect("utf-8");
+    let path = bench.path("recipe.toml");
+    let mut train = bench.train("other");
+    train.arg("--recipe").arg(&path);
+    refuses(&mut train, &["recipe.toml", "cannot read"]);
+    for (from, to, words) in [
+        ("margin", "magrin", ["line", "magrin"]),
+        ("lower_steps", "lower_stepz", ["line", "lower_stepz"]),
+        ("\"fields-of-experts\"", "\"fields\"", ["fields", "ridge"]),
+        ("crop = 32", "crop = \"large\"", ["line 3", "expected"]),
+        ("batch = 4", "batch = 0", ["batch", "at least 1"]),
+        (
+            "\"none\"",
+            "\"lost-pixels\"\nkept = 0.5\nseed = 1",
+            ["train inpaint", "task"],
+        ),
+    ] {
+        assert!(recipe.contains(from), "the recipe changed: mend this test");
+        fs::write(&path, recipe.replacen(from, to, 1)).expect("written");
+        refuses(&mut train, &words);
+    }
+    assert!(
+        !bench.path("other").exists(),
+        "a refused call leaves nothing"
+    );
+}
+
+#[test]
+fn photographs_are_reconstructed_by_the_physics_that_is_named() {
+    let bench = Bench::new();
+    let clean = scene(48, 4);
+    let input = bench.path("input.png");
+    let output = bench.path("output.png");
+    let reconstruct = |words: &[&str]| {
+        let mut command = bilevel();
+        command
+            .arg("reconstruct")
+            .arg(&input)
+            .arg("-o")
+            .arg(&output);
+        command.args(words);
+        command
+    };
+    // Every fourth pixel is lost.
+    let lost = |i: usize| i % 4 == 1;
+    let pixels = clean.pixels().iter().enumerate();
+    let data: Vec<f32> = pixels
+        .map(|(i, &v)| if lost(i) { 0.0 } else { v })
+        .collect();
+    let mask: Vec<f32> = (0..48 * 48)
+        .map(|i| f32::from(u8::from(!lost(i))))
+        .collect();
+    let data = GrayImage::new(48, 48, data);
+    data.save_png(&input).expect("saved");
+    let mask_path = bench.path("mask.png");
+    let mask_words = [
+        "--physics",
+        "lost-pixels",
+        "--mask",
+        mask_path.to_str().expect("utf-8"),
+    ];
+    GrayImage::new(48, 48, mask)
+        .save_png(&mask_path)
+        .expect("saved");
+    reconstruct(&mask_words).assert().success();
+    let filled = GrayImage::load(&output).expect("opens");
+    let gain = bilevel_data::psnr(&filled, &clean) - bilevel_data::psnr(&data, &clean);
+    assert!(gain > 10.0, "{gain} dB");
+
+    reconstruct(&["--physics", "blur", "--kernel", "gaussian:5:1.0"])
+        .assert()
+        .success();
+    reconstruct(&["--physics", "halved", "--kernel", "gaussian:3:0.8"])
+        .assert()
+        .success();
+    assert_eq!(GrayImage::load(&output).expect("opens").width(), 96);
+
+    GrayImage::new(40, 48, vec![1.0; 40 * 48])
+        .save_png(&mask_path)
+        .expect("saved");
+    refuses(&mut reconstruct(&mask_words), &["input.png", "40", "48"]);
+    let blur = |kernel| reconstruct(&["--physics", "blur", "--kernel", kernel]);
+    refuses(&mut blur("gaussian:51:9"), &["input.png", "51", "48"]);
+    refuses(&mut blur("box:3"), &["box:3", "gaussian:5:1.0"]);
+    refuses(&mut blur("gaussian:4:1"), &["4", "odd"]);
+    refuses(&mut reconstruct(&["--physics", "blur"]), &["--kernel"]);
+    refuses(&mut reconstruct(&["--physics", "lost-pixels"]), &["--mask"]);
+    refuses(
+        &mut reconstruct(&["--kernel", "gaussian:5:1"]),
+        &["--physics"],
+    );
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! `bilevel train denoise`: learn a regularizer, keep the best, say how good it is.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
-use bilevel_core::{Failure, Spent, Status};
+use anyhow::{Context, Result, ensure};
+use bilevel_core::{Failure, Spent, Status, Tape};
 use bilevel_data::{GrayImage, NamedImage, load_folder};
 use bilevel_models::regularizer::{Architecture, ArchitectureParameters};
 use burn::tensor::backend::Backend;
@@ -55,7 +56,9 @@ pub(crate) fn train<B: Backend>(
     let train = load_folder(&arguments.train)?;
     let val = load_folder(&arguments.val)?;
     let test = load_folder(&arguments.test)?;
-    let training = Training::<B>::new(recipe.clone(), train, val, device)?;
+    let start = arguments.from.as_deref();
+    let start = start.map(|path| start_from(path, &recipe, device)).transpose()?;
+    let training = Training::<B>::new(recipe.clone(), start, train, val, device)?;
     // Everything that can be wrong with the call has been found: only now is anything written.
     let (run, training, progress) = match saved {
         Some(((progress, x, optimizer), run)) => (
@@ -122,6 +125,22 @@ pub(crate) fn train<B: Backend>(
         print(&run, &evaluation);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The parameters of a model with the recipe's regularizer.
+fn start_from<B: Backend>(
+    path: &Path,
+    recipe: &Recipe,
+    device: &B::Device,
+) -> Result<ArchitectureParameters<Tape<B>>> {
+    let model = load_model::<B>(Some(path), device)?;
+    ensure!(
+        model.regularizer == recipe.regularizer,
+        "{} has another regularizer than the recipe: {:?}",
+        path.display(),
+        model.regularizer
+    );
+    Ok(model.parameters)
 }
 
 /// Why training ended.
