@@ -42,7 +42,7 @@ mod solution;
 pub mod vector;
 
 pub use algorithm::{
-    Decay, Direction, DoubleLoop, Hoag, HoagState, HoagStep, Isgd, IsgdSettings, Maid,
+    Decay, Direction, DoubleLoop, End, Hoag, HoagState, HoagStep, Isgd, IsgdSettings, Maid,
     MaidSettings, MaidState, MaidStep, Sampling, ScheduleFree, ScheduleFreeAdam, ScheduleFreeSgd,
     ScheduleFreeState, Spent, State, Step, Stop, Stopped, Task, evaluation_point,
 };

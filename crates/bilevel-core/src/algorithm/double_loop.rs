@@ -8,7 +8,7 @@ use burn::tensor::backend::Backend;
 
 use super::evaluation::{Evaluation, Solvers, each, equal_weights};
 use super::stop::run;
-use super::{State, Step, Stop, Stopped, Task};
+use super::{End, State, Step, Stop, Task};
 use crate::{Differentiable, Hypergradient, LowerSolver, Observer};
 
 /// One lower solve and one hypergradient an upper step, by any parts.
@@ -87,7 +87,7 @@ impl<P: Sync, L: Sync, H: Sync> DoubleLoop<P, L, H> {
         learning_rate: f64,
         stop: Stop,
         observer: &mut dyn Observer,
-    ) -> (State<B, P, O>, Vec<Task<B, P>>, Stopped)
+    ) -> End<State<B, P, O>, B, P>
     where
         B: Backend,
         P: Differentiable<B>,

@@ -8,7 +8,7 @@ use burn::tensor::backend::Backend;
 use super::evaluation::{Evaluation, Solvers, each, equal_weights};
 use super::state::project;
 use super::stop::run;
-use super::{Decay, Spent, Stop, Stopped, Task};
+use super::{Decay, End, Spent, Stop, Task};
 use crate::parameters::{pack, unpack};
 use crate::vector::{norm, read};
 use crate::{
@@ -211,7 +211,7 @@ impl<P: Sync, L: Sync, H: Sync> Hoag<P, L, H> {
         tasks: Vec<Task<B, P>>,
         stop: Stop,
         observer: &mut dyn Observer,
-    ) -> (HoagState<B, P>, Vec<Task<B, P>>, Stopped)
+    ) -> End<HoagState<B, P>, B, P>
     where
         B: Backend,
         P: Differentiable<B>,

@@ -8,7 +8,7 @@ use burn::tensor::backend::Backend;
 
 use super::evaluation::{Evaluation, Solvers, each};
 use super::stop::run;
-use super::{Decay, Sampling, State, Step, Stop, Stopped, Task};
+use super::{Decay, End, Sampling, State, Step, Stop, Task};
 use crate::{
     Accuracy, Differentiable, Error, Hypergradient, Inexact, LowerSolver, Observer, positive,
 };
@@ -192,7 +192,7 @@ impl<P: Sync, L: Sync, H: Sync> Isgd<P, L, H> {
         tasks: Vec<Task<B, P>>,
         stop: Stop,
         observer: &mut dyn Observer,
-    ) -> (State<B, P, O>, Vec<Task<B, P>>, Stopped)
+    ) -> End<State<B, P, O>, B, P>
     where
         B: Backend,
         P: Differentiable<B>,

@@ -32,5 +32,5 @@ pub use schedule_free::{
     ScheduleFree, ScheduleFreeAdam, ScheduleFreeSgd, ScheduleFreeState, evaluation_point,
 };
 pub use spent::Spent;
-pub use state::{State, Step, Task};
+pub use state::{End, State, Step, Task};
 pub use stop::{Stop, Stopped};

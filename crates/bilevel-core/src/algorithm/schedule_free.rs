@@ -171,7 +171,7 @@ impl<B: Backend, const D: usize> ScheduleFreeState<B, D> {
         self.z.clone() * (1.0 - beta) + self.x.clone() * beta
     }
 
-    fn to_device(self, device: &B::Device) -> Self {
+    fn on(self, device: &B::Device) -> Self {
         Self {
             z: self.z.to_device(device),
             x: self.x.to_device(device),
@@ -198,7 +198,7 @@ impl<B: Backend> SimpleOptimizer<B> for ScheduleFreeSgd {
     }
 
     fn to_device<const D: usize>(state: Self::State<D>, device: &B::Device) -> Self::State<D> {
-        state.to_device(device)
+        state.on(device)
     }
 }
 
@@ -231,7 +231,7 @@ impl<B: Backend> SimpleOptimizer<B> for ScheduleFreeAdam {
     }
 
     fn to_device<const D: usize>(state: Self::State<D>, device: &B::Device) -> Self::State<D> {
-        state.to_device(device)
+        state.on(device)
     }
 }
 

@@ -5,7 +5,7 @@ use burn::module::AutodiffModule;
 use burn::optim::Optimizer;
 use burn::tensor::backend::Backend;
 
-use super::Spent;
+use super::{Spent, Stopped};
 use crate::parameters::{assign, unpack_gradients};
 use crate::{Differentiable, Report, Vector};
 
@@ -67,6 +67,9 @@ pub struct Task<B: Backend, P: Differentiable<B>> {
     /// The next adjoint starts here.
     pub adjoint: Option<Vector<B>>,
 }
+
+/// What comes out of a run: the last state, the tasks, and why it ended.
+pub type End<S, B, P> = (S, Vec<Task<B, P>>, Stopped);
 
 /// What comes out of an upper step.
 pub type Step<B, P, O> = (State<B, P, O>, Vec<Task<B, P>>, Report);

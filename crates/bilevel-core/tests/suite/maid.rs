@@ -617,13 +617,9 @@ fn a_projected_run_ends_at_the_boundary() {
     assert!(losses[0] > 2.0 && (losses.last().unwrap() - 0.5 * 1.5f64.powi(2)).abs() < 1e-3);
 }
 
-fn logistic(
-    probe: Option<Probe>,
-) -> (
-    Method<Logistic, ConjugateGradient>,
-    MaidState<B, Logistic>,
-    Vec<Task<B, Logistic>>,
-) {
+type Run<P> = (MaidState<B, P>, Vec<Task<B, P>>);
+
+fn logistic(probe: Option<Probe>) -> (Method<Logistic, ConjugateGradient>, Run<Logistic>) {
     let setup = logistic_setup(61);
     let settings = MaidSettings {
         probe,
@@ -631,20 +627,20 @@ fn logistic(
     };
     let method = Maid::new(Logistic, descent(20.0), DoubleBackward, CG, settings).unwrap();
     let tasks = vec![Task::new(setup.batch, setup.y)];
-    (method, MaidState::new(setup.x), tasks)
+    (method, (MaidState::new(setup.x), tasks))
 }
 
 /// Constants that nobody states are an error that says what to do; a probe finds them, and they only
 /// get worse.
 #[test]
 fn constants_are_stated_or_probed() {
-    let (method, state, tasks) = logistic(None);
+    let (method, (state, tasks)) = logistic(None);
     let error = method.step(state, tasks).err().expect("an error");
     let names = Constants::default().missing();
     assert_eq!(error.kind(), &ErrorKind::MissingConstants { names });
     assert!(error.to_string().contains("BilevelProblem::constants"));
 
-    let (method, state, mut tasks) = logistic(Some(Probe {
+    let (method, (state, mut tasks)) = logistic(Some(Probe {
         probes: 10,
         radius: 1e-3,
         seed: 1,
@@ -726,7 +722,7 @@ fn settings_are_checked() {
     ];
     for (settings, message) in wrong {
         let made = Maid::new(Tracking::FREE, descent(1.0), DoubleBackward, CG, settings);
-        assert_eq!(made.err().expect("an error").to_string(), message);
+        assert_eq!(made.expect_err("an error").to_string(), message);
     }
 }
 

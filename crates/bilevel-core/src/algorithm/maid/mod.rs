@@ -15,7 +15,7 @@ use burn::tensor::backend::Backend;
 use self::gradient::{Verdict, inaccurate};
 use super::evaluation::equal_weights;
 use super::stop::run;
-use super::{Stop, Stopped, Task};
+use super::{End, Stop, Task};
 use crate::{
     Accuracy, Differentiable, Error, Inexact, Level, LinearSolver, LowerSolver, Observer, Report,
     SecondOrder, positive,
@@ -101,7 +101,7 @@ use crate::{
 /// # Differences from the paper
 /// The measured `‖∇y g‖/μ` and residual, which are at most ε and δ, stand in ω, `U` and `D`: a bound that
 /// is as valid and smaller, and that also holds where a solver ran out of steps. Refinements end at
-/// `eps_min` and `delta_min`, where the step fails ([`Cause::Inaccurate`]). Projection, systems and
+/// `eps_min` and `delta_min`, where the step fails ([`Cause::Inaccurate`](crate::Cause::Inaccurate)). Projection, systems and
 /// tasks are ours.
 #[derive(Debug, Clone)]
 pub struct Maid<P, L, D, S> {
@@ -186,7 +186,7 @@ impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
         tasks: Vec<Task<B, P>>,
         stop: Stop,
         observer: &mut dyn Observer,
-    ) -> Result<(MaidState<B, P>, Vec<Task<B, P>>, Stopped), Error>
+    ) -> Result<End<MaidState<B, P>, B, P>, Error>
     where
         B: Backend,
         P: Differentiable<B>,
