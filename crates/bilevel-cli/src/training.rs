@@ -146,7 +146,7 @@ fn adam<B: Backend>() -> AdamFor<B> {
 }
 
 impl<B: Backend> Training<B> {
-    /// A run before its first step, which learning starts from `start`, or from what the regularizer
+    /// A run before its first step. Learning starts from `start`, or from what the regularizer
     /// begins with.
     ///
     /// # Errors

@@ -453,7 +453,9 @@ fn recipes_decide_what_is_learned_and_how() {
         assert!(mean("learned") > mean("data"), "{text}\n{json}");
         // Learning goes on from a model, of the same kind only.
         let mut from = bench.train("from");
-        from.args(["--overwrite", "--recipe"]).arg(&path).arg("--from");
+        from.args(["--overwrite", "--recipe"])
+            .arg(&path)
+            .arg("--from");
         from.arg(bench.path(&run).join("model.safetensors"));
         from.assert().success();
         // What the run used is a recipe too.

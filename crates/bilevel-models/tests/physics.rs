@@ -439,11 +439,7 @@ fn angles_are_counted_from_right_to_up() {
 // --- The problem ----------------------------------------------------------------------------------
 
 fn reconstruction<A, R>(physics: A, regularizer: R, margin: usize) -> Reconstruction<A, R> {
-    Reconstruction {
-        physics,
-        regularizer,
-        margin,
-    }
+    Reconstruction::of(physics, regularizer, margin)
 }
 
 /// Two images.

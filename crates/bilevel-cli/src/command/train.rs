@@ -57,7 +57,9 @@ pub(crate) fn train<B: Backend>(
     let val = load_folder(&arguments.val)?;
     let test = load_folder(&arguments.test)?;
     let start = arguments.from.as_deref();
-    let start = start.map(|path| start_from(path, &recipe, device)).transpose()?;
+    let start = start
+        .map(|path| start_from(path, &recipe, device))
+        .transpose()?;
     let training = Training::<B>::new(recipe.clone(), start, train, val, device)?;
     // Everything that can be wrong with the call has been found: only now is anything written.
     let (run, training, progress) = match saved {

@@ -32,6 +32,10 @@ pub enum Architecture {
 /// The parameters of an [`Architecture`].
 #[derive(Module, Debug)]
 #[allow(missing_docs)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one of them a program, and Burn's derive knows no boxes"
+)]
 pub enum ArchitectureParameters<B: Backend> {
     Tv(TvParameters<B>),
     FieldsOfExperts(FieldsOfExpertsParameters<B>),
