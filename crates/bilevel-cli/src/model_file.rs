@@ -255,8 +255,10 @@ fn is_possible(architecture: &Architecture) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bilevel_backend::Cpu;
+    use bilevel_backend::{Cpu, NdArray};
     use bilevel_models::physics::Boundary;
+    use burn::module::AutodiffModule;
+    use burn::tensor::Tensor;
 
     use crate::degradation::KernelShape;
 
@@ -320,5 +322,72 @@ mod tests {
     fn what_is_shipped_can_be_read() {
         let shipped = load_model::<Cpu>(None, &Default::default()).expect("reads");
         assert!(shipped.sigma > 0.0);
+    }
+
+    /// The number in `docs/model-files.md` is the potential of the model on board; and what the snippet
+    /// there prints, for all banks of filters, where Python has what it needs.
+    #[test]
+    fn the_documented_snippet_gives_the_same_potential() {
+        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/model-files.md");
+        let docs = std::fs::read_to_string(docs).expect("the documentation");
+        let between = |from: &str, to: &str| {
+            let rest = docs.split_once(from).expect("the documentation changed").1;
+            rest.split_once(to).expect("the documentation changed").0
+        };
+        let documented: f64 = between("it is **", "**").parse().expect("a number");
+        let shipped = load_model::<NdArray<f64>>(None, &Default::default()).expect("reads");
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-9 * b.abs();
+        let value = potential(&shipped);
+        assert!(close(value, documented), "{value:.9} is not {documented}");
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let snippet = folder.path().join("snippet.py");
+        std::fs::write(&snippet, between("```python\n", "```")).expect("written");
+        let python = |arguments: &[&std::ffi::OsStr]| {
+            let output = std::process::Command::new("python3")
+                .args(arguments)
+                .output();
+            output.ok().filter(|output| output.status.success())
+        };
+        if python(&["-c".as_ref(), "import torch, safetensors".as_ref()]).is_none() {
+            eprintln!("python3 has no PyTorch or no safetensors: the snippet is not run");
+            return;
+        }
+        let ridge = Architecture::from(Ridge {
+            filters: 5,
+            size: 3,
+            knots: 4,
+            weak_convexity: None,
+        });
+        let ridge = Model {
+            parameters: ridge.init(&Default::default()),
+            regularizer: ridge,
+            ..shipped.clone()
+        };
+        for model in [shipped, ridge] {
+            let path = folder.path().join("model.safetensors");
+            save_model(&model, &path).expect("saved");
+            let output = python(&[snippet.as_ref(), path.as_ref()]).expect("the snippet runs");
+            let text = String::from_utf8(output.stdout).expect("utf-8");
+            let printed: f64 = text.trim().parse().expect("a number");
+            assert!(
+                close(potential(&model), printed),
+                "{}: {printed}",
+                model.regularizer.name()
+            );
+        }
+    }
+
+    /// On the image of the snippet.
+    fn potential(model: &Model<NdArray<f64>>) -> f64 {
+        let pixels: Vec<f64> = (0..32 * 48)
+            .map(|i| 0.5 + 0.25 * (0.37 * f64::from(i)).sin())
+            .collect();
+        let image = TensorData::new(pixels, [1, 1, 32, 48]);
+        let image = Tensor::from_data(image, &Default::default());
+        model
+            .regularizer
+            .value(&model.parameters.valid(), image)
+            .into_scalar()
     }
 }

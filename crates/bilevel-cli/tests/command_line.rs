@@ -229,6 +229,32 @@ fn evaluate_prints_one_json_object() {
     );
 }
 
+/// The first two of the test photographs, as a sample of the twelve.
+#[test]
+fn the_model_on_board_is_as_good_as_its_readme_says() {
+    let bench = Bench::new();
+    let photographs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/images/test");
+    let sample = bench.path("sample");
+    fs::create_dir(&sample).expect("made");
+    for name in ["astronaut.png", "camera.png"] {
+        let from = PathBuf::from(photographs).join(name);
+        fs::copy(from, sample.join(name)).expect("copied");
+    }
+    let mut evaluate = bilevel();
+    let output = evaluate
+        .args(["evaluate", "--json", "--images"])
+        .arg(&sample)
+        .output();
+    let output = output.expect("it runs").stdout;
+    let json: Value = serde_json::from_slice(&output).expect("one JSON object");
+    let psnr = json["psnr_mean"].as_f64().expect("a number");
+    assert!(psnr > SAMPLE_PSNR - 0.02, "{psnr} dB");
+    assert_eq!(json["not_converged"].as_array().map(Vec::len), Some(0));
+}
+
+/// What `bilevel evaluate` gives for the sample, in dB.
+const SAMPLE_PSNR: f64 = 30.0;
+
 #[test]
 fn denoise_brings_a_noisy_photograph_nearer_to_the_truth() {
     let bench = Bench::new();

@@ -96,7 +96,7 @@ impl GrayImage {
     /// use bilevel_data::GrayImage;
     ///
     /// let image = GrayImage::new(3, 1, vec![0.1, 0.2, 0.3]);
-    /// assert_eq!(image.mirrored(1).pixels()[3..8], [0.1, 0.1, 0.2, 0.3, 0.3]);
+    /// assert_eq!(image.mirrored(1).pixels()[5..10], [0.1, 0.1, 0.2, 0.3, 0.3]);
     /// ```
     ///
     /// # Panics

@@ -9,7 +9,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`regularizer`] | [`Tv`](regularizer::Tv), [`FieldsOfExperts`](regularizer::FieldsOfExperts) |
+//! | [`regularizer`] | what is learned: filters, splines, small networks; a table is there |
 //! | [`physics`] | [`Denoising`](physics::Denoising), and [`Reconstruction`](physics::Reconstruction) from blurred, masked or smaller images |
 
 mod error;

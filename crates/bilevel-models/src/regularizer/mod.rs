@@ -1,4 +1,15 @@
 //! Image regularizers with learned parameters.
+//!
+//! | regularizer | convex | gradient | Hessian | curvature bound | source |
+//! |---|---|---|---|---|---|
+//! | [`Tv`] | yes | recorded | recorded | closed form | Rudin, Osher, Fatemi (1992) |
+//! | [`FieldsOfExperts`] | by its [`Potential`] | closed form | closed form | spectrum | Roth, Black (2009) |
+//! | [`Ridge`] | yes (CRR), weakly (WCRR) or free | closed form | closed form | spectrum | Goujon et al. (2023, 2024) |
+//! | [`ConvexNetwork`] | yes | closed form | one recording | power iteration | Amos, Xu, Kolter (2017) |
+//! | [`DeepVariation`] | no | closed form | one recording | power iteration | Kobler et al. (2020) |
+//! | [`ResidualPrior`] | no | closed form | one recording | power iteration | Hurault et al. (2022) |
+//!
+//! All see one channel and sum over the images. [`Architecture`] is any of them.
 
 mod architecture;
 mod convex_network;
