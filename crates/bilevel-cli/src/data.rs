@@ -16,7 +16,7 @@ pub(crate) struct Pairs {
     pub data: Vec<GrayImage>,
 }
 
-/// The data of each image, with noise of standard deviation `sigma` on the scale of the pixels: noise `i` of
+/// The data of each image, whose sides are made even where they have to be, with noise of standard deviation `sigma` on the scale of the pixels: noise `i` of
 /// `seed` for image `i`.
 ///
 /// # Errors
@@ -29,6 +29,11 @@ pub(crate) fn pairs<B: Backend>(
 ) -> Result<Pairs> {
     let device = Default::default();
     let measurement = degradation.measurement();
+    let trimmed = |NamedImage { name, image }: NamedImage| NamedImage {
+        name,
+        image: degradation.trimmed(&image),
+    };
+    let clean: Vec<NamedImage> = clean.into_iter().map(trimmed).collect();
     let one = |(number, named): (u64, &NamedImage)| {
         let size = [named.image.height(), named.image.width()];
         let operator = degradation.operator::<B>(size, &device)?;

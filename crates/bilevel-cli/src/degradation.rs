@@ -1,6 +1,7 @@
 //! What happens to an image before the noise.
 
 use anyhow::{Result, ensure};
+use bilevel_data::GrayImage;
 use bilevel_models::physics::{
     Blur, Boundary, Identity, Inpainting, Kernel, Mask, Measurement, MeasurementOperator,
     NoOperator, SuperResolution,
@@ -128,6 +129,14 @@ impl Degradation {
         }
     }
 
+    /// The image without the last row and column where the degradation needs even sides.
+    pub fn trimmed(&self, image: &GrayImage) -> GrayImage {
+        match self {
+            Self::Halved { .. } => image.crop(0, 0, image.width() & !1, image.height() & !1),
+            Self::None | Self::Blur { .. } | Self::LostPixels { .. } => image.clone(),
+        }
+    }
+
     /// Height and width of the image behind data of height and width `size`; even where half is lost.
     pub fn image_size(&self, size: [usize; 2]) -> [usize; 2] {
         match self {
@@ -145,6 +154,13 @@ impl Degradation {
         size: [usize; 2],
         device: &B::Device,
     ) -> Result<MeasurementOperator<B>> {
+        if let Self::Blur { boundary, .. } | Self::Halved { boundary, .. } = self {
+            ensure!(
+                *boundary != Boundary::Valid,
+                "data with boundary `valid` do not say how large the image was: take reflect, periodic \
+                 or zero"
+            );
+        }
         Ok(match *self {
             Self::None => MeasurementOperator::Nothing(NoOperator),
             Self::Blur { kernel, .. } | Self::Halved { kernel, .. } => {
@@ -227,6 +243,37 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_halved_has_even_sides() {
+        let halved = Degradation::Halved {
+            kernel: KernelShape::Gaussian {
+                size: 3,
+                sigma: 1.0,
+            },
+            boundary: Boundary::Reflect,
+        };
+        let image = GrayImage::new(5, 4, vec![0.5; 20]);
+        let trimmed = halved.trimmed(&image);
+        assert_eq!((trimmed.width(), trimmed.height()), (4, 4));
+        assert_eq!(halved.image_size([2, 2]), [4, 4]);
+        assert_eq!(Degradation::None.trimmed(&image), image);
+    }
+
+    #[test]
+    fn a_boundary_that_loses_the_size_is_refused() {
+        let blur = Degradation::Blur {
+            kernel: KernelShape::Gaussian {
+                size: 3,
+                sigma: 1.0,
+            },
+            boundary: Boundary::Valid,
+            guess: None,
+        };
+        let operator = blur.operator::<bilevel_backend::Cpu>([8, 8], &Default::default());
+        let error = operator.expect_err("no size").to_string();
+        assert!(error.contains("reflect"), "{error}");
     }
 
     #[test]

@@ -367,6 +367,8 @@ mod tests {
         for model in [shipped, ridge] {
             let path = folder.path().join("model.safetensors");
             save_model(&model, &path).expect("saved");
+            // The file holds f32.
+            let model = load_model(Some(&path), &Default::default()).expect("reads");
             let output = python(&[snippet.as_ref(), path.as_ref()]).expect("the snippet runs");
             let text = String::from_utf8(output.stdout).expect("utf-8");
             let printed: f64 = text.trim().parse().expect("a number");
