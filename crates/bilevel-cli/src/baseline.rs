@@ -10,7 +10,9 @@ use crate::reconstruct::{Reconstructor, reconstruct};
 use crate::score::Scores;
 
 /// Weights that are tried, in units of σ.
-const WEIGHTS: [f64; 10] = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
+const WEIGHTS: [f64; 15] = [
+    0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9,
+];
 /// Smoothing of the absolute value, in image units.
 const SMOOTHING: f64 = 0.01;
 
