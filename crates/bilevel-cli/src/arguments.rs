@@ -10,7 +10,8 @@ use crate::estimator::EstimatorName;
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 pub(crate) struct Arguments {
-    /// Where to compute; `audit` and `compare` compute in f64 on ndarray, whatever is said here.
+    /// Where to compute; `audit` and `compare estimators` compute in f64 on ndarray, whatever is said
+    /// here.
     #[arg(long, value_enum, default_value = "cpu", global = true)]
     pub backend: BackendName,
     #[command(subcommand)]
@@ -36,7 +37,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         task: AuditTask,
     },
-    /// What do the estimators of the hypergradient cost, and how good are they?
+    /// What do estimators of the hypergradient, or whole algorithms, cost, and how good are they?
     Compare {
         #[command(subcommand)]
         task: CompareTask,
@@ -67,8 +68,12 @@ pub(crate) enum AuditTask {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CompareTask {
-    /// On learning to remove Gaussian noise. Always in f64 on ndarray, whatever --backend says.
-    Denoise(CompareArguments),
+    /// All estimators of one hypergradient, that of learning to remove Gaussian noise. Always in f64 on
+    /// ndarray, whatever --backend says.
+    #[command(alias = "denoise")]
+    Estimators(CompareEstimatorsArguments),
+    /// MAID, ISGD and HOAG on learning to remove Gaussian noise from a few crops, at the same cost.
+    Algorithms(CompareAlgorithmsArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -282,11 +287,47 @@ pub(crate) struct AuditArguments {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct CompareArguments {
+pub(crate) struct CompareEstimatorsArguments {
     #[command(flatten)]
     pub problem: SmallProblemArguments,
     /// The folder for the numbers and the pictures.
     #[arg(long, short, value_name = "DIR", default_value = "runs/compare")]
+    pub output: PathBuf,
+    /// Replace the comparison in the output folder.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Print one JSON object and nothing else.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareAlgorithmsArguments {
+    /// Clean images to learn from.
+    #[arg(long, value_name = "DIR", default_value = "assets/images/train")]
+    pub train: PathBuf,
+    /// Clean images for the score on what was not learned from.
+    #[arg(long, value_name = "DIR", default_value = "assets/images/test")]
+    pub test: PathBuf,
+    /// Training crops, each with the same noise for good.
+    #[arg(long, default_value_t = 16)]
+    pub images: usize,
+    /// Side of the crops in pixels.
+    #[arg(long, default_value_t = 32)]
+    pub crop: usize,
+    /// What every algorithm may spend: steps of lower and linear solvers, times images.
+    #[arg(long, default_value_t = 40_000)]
+    pub budget: u64,
+    /// Seed of crops, noise and batches.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// The folder for the numbers and the picture.
+    #[arg(
+        long,
+        short,
+        value_name = "DIR",
+        default_value = "runs/compare-algorithms"
+    )]
     pub output: PathBuf,
     /// Replace the comparison in the output folder.
     #[arg(long)]

@@ -217,7 +217,7 @@ pub(crate) fn csv(rows: &[Row]) -> String {
 }
 
 /// A field that may hold commas and quotation marks.
-fn quoted(field: &str) -> String {
+pub(crate) fn quoted(field: &str) -> String {
     if field.contains([',', '"', '\n']) {
         format!("\"{}\"", field.replace('"', "\"\""))
     } else {
@@ -229,7 +229,9 @@ fn quoted(field: &str) -> String {
 ///
 /// # Errors
 /// None in practice: the rows hold nothing that JSON cannot.
-pub(crate) fn jsonl(rows: &[Row]) -> Result<String> {
+pub(crate) fn jsonl<'a, R: Serialize + 'a>(
+    rows: impl IntoIterator<Item = &'a R>,
+) -> Result<String> {
     let mut text = String::new();
     for row in rows {
         text.push_str(&serde_json::to_string(row)?);

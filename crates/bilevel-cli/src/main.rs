@@ -5,6 +5,8 @@ mod audit_report;
 mod baseline;
 mod command;
 mod comparison;
+mod contender;
+mod contest;
 mod data;
 mod degradation;
 mod draw;
@@ -74,10 +76,23 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             let AuditTask::Denoise(arguments) = task;
             command::audit(&arguments)
         }
-        (Command::Compare { task }, _) => {
-            let CompareTask::Denoise(arguments) = task;
-            command::compare(&arguments)
-        }
+        (
+            Command::Compare {
+                task: CompareTask::Estimators(arguments),
+            },
+            _,
+        ) => command::compare_estimators(&arguments),
+        (
+            Command::Compare {
+                task: CompareTask::Algorithms(arguments),
+            },
+            backend,
+        ) => match backend {
+            BackendName::Cpu => command::compare_algorithms::<Cpu>(&arguments, &Default::default()),
+            BackendName::Ndarray => {
+                command::compare_algorithms::<NdArray<f32>>(&arguments, &Default::default())
+            }
+        },
         (Command::InSingle(command), BackendName::Cpu) => run_on::<Cpu>(command),
         (Command::InSingle(command), BackendName::Ndarray) => run_on::<NdArray<f32>>(command),
     }

@@ -1,4 +1,4 @@
-//! `audit` and `compare` as a person meets them.
+//! `audit` and `compare estimators` as a person meets them.
 
 mod common;
 
@@ -30,22 +30,22 @@ impl Bench {
     }
 
     /// A command on one tiny crop of the image.
-    fn tiny(&self, command: &str) -> Command {
+    fn tiny(&self, command: &str, task: &str) -> Command {
         let mut tiny = bilevel();
-        tiny.args([command, "denoise", "--crop", "10", "--images", "1"])
+        tiny.args([command, task, "--crop", "10", "--images", "1"])
             .arg("--image")
             .arg(self.path("image.png"));
         tiny
     }
 
     fn audit(&self, estimator: &str) -> Command {
-        let mut audit = self.tiny("audit");
+        let mut audit = self.tiny("audit", "denoise");
         audit.args(["--estimator", estimator, "--directions", "2"]);
         audit
     }
 
     fn compare(&self, output: &str) -> Command {
-        let mut compare = self.tiny("compare");
+        let mut compare = self.tiny("compare", "estimators");
         compare.arg("--output").arg(self.path(output));
         compare
     }

@@ -1,13 +1,16 @@
 //! What the tool does: one file a command.
 
 mod audit;
-mod compare;
+mod compare_algorithms;
+mod compare_estimators;
+mod comparison_files;
 mod evaluate;
 mod reconstruct;
 mod train;
 
 pub(crate) use audit::audit;
-pub(crate) use compare::compare;
+pub(crate) use compare_algorithms::compare_algorithms;
+pub(crate) use compare_estimators::compare_estimators;
 pub(crate) use evaluate::evaluate;
 pub(crate) use reconstruct::reconstruct;
 pub(crate) use train::train;

@@ -6,6 +6,7 @@
 //! | [`filter_picture`] | learned filters, the most influential first | PNG |
 //! | [`training_curves`] | loss and validation PSNR over the upper steps | SVG and PNG |
 //! | [`tradeoff_curves`] | error against work, time and memory | SVG and PNG |
+//! | [`progress_curves`] | PSNR against cost | SVG and PNG |
 //!
 //! Each takes plain values, knows nothing of Burn or of the commands, and writes each file whole or
 //! not at all.
@@ -19,6 +20,7 @@ mod mark;
 mod medium;
 mod panel;
 mod plot;
+mod progress;
 mod save;
 mod sheet;
 mod text;
@@ -27,6 +29,7 @@ mod trend;
 
 pub(crate) use curves::{CurvePoint, training_curves};
 pub(crate) use filters::{Filter, filter_picture};
+pub(crate) use progress::{ProgressPoint, ProgressSeries, progress_curves};
 pub(crate) use save::save;
 pub(crate) use sheet::{SheetCell, SheetRow, comparison_sheet};
 pub(crate) use tradeoff::{TradeoffFamily, TradeoffPoint, TradeoffSeries, tradeoff_curves};

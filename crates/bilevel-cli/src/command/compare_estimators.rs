@@ -1,18 +1,17 @@
-//! `bilevel compare denoise`: all estimators on one problem.
+//! `bilevel compare estimators`: all estimators on one problem.
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::ValueEnum;
 use serde::Serialize;
 
 use super::bar;
-use crate::arguments::CompareArguments;
+use super::comparison_files::Files;
+use crate::arguments::CompareEstimatorsArguments;
 use crate::comparison::{Reference, Row, csv, jsonl, table};
 use crate::draw::{TradeoffFamily, TradeoffSeries, save, tradeoff_curves};
 use crate::estimator::{EstimatorName, Family};
-use crate::run_folder::check_writable;
 use crate::small_problem::SmallProblem;
 
 /// What `--json` prints.
@@ -35,9 +34,9 @@ struct ReferenceFacts {
 }
 
 /// Runs the command.
-pub(crate) fn compare(arguments: &CompareArguments) -> Result<ExitCode> {
+pub(crate) fn compare_estimators(arguments: &CompareEstimatorsArguments) -> Result<ExitCode> {
     let problem = SmallProblem::new(&arguments.problem, None)?;
-    let files = Files::new(&arguments.output, arguments.overwrite)?;
+    let files = Files::new(&arguments.output, "compare", arguments.overwrite)?;
     let reference = Reference::new(&problem)?;
     let names = EstimatorName::value_variants();
     let progress = bar(
@@ -83,36 +82,6 @@ pub(crate) fn compare(arguments: &CompareArguments) -> Result<ExitCode> {
         );
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The files of a comparison.
-struct Files {
-    csv: PathBuf,
-    jsonl: PathBuf,
-    /// Without `.svg` or `.png`.
-    picture: PathBuf,
-}
-
-impl Files {
-    /// # Errors
-    /// If the folder already holds a comparison (unless `overwrite`), or cannot be written to.
-    fn new(folder: &Path, overwrite: bool) -> Result<Self> {
-        let file = |end: &str| folder.join(format!("compare{end}"));
-        let old = [".csv", ".jsonl", ".png", ".svg"];
-        if !overwrite && old.iter().any(|end| file(end).exists()) {
-            bail!(
-                "{} already holds a comparison: replace it with --overwrite, or give another \
-                 --output",
-                folder.display()
-            );
-        }
-        check_writable(folder)?;
-        Ok(Self {
-            csv: file(".csv"),
-            jsonl: file(".jsonl"),
-            picture: file(""),
-        })
-    }
 }
 
 /// The rows as the picture wants them.
