@@ -12,6 +12,7 @@ pub fn bilevel() -> Command {
 }
 
 /// Blocks, a ramp and some texture.
+#[allow(dead_code, reason = "some tests look at photographs")]
 pub fn scene(size: usize, seed: usize) -> GrayImage {
     let pixel = |i: usize| {
         let (x, y) = (i % size, i / size);
