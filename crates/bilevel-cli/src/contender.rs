@@ -28,13 +28,14 @@ const BATCH: usize = 2;
 /// |---|---|---|---|
 /// | MAID | all | its own, from 300 | its own, from 0.01 and 1e-5 (absolute) |
 /// | ISGD, constant | 2 | 150 | 0.1, 0.1 |
-/// | ISGD, decreasing | 2 | 3000 (t + 1)^(−½) | 0.3 (t + 1)^(−½), the same |
+/// | ISGD, decreasing | 2 | 1000 (t + 1)^(−½) | 0.3 (t + 1)^(−½), the same |
 /// | HOAG, geometric | all | its own, from 300 | 0.3 · 0.9ᵏ, the same |
 /// | HOAG, quadratic | all | its own, from 300 | 0.3 (k + 1)^(−2), the same |
 ///
 /// First step sizes were scanned (MAID 30, 100, 300; ISGD 80, 150, 300 and 300, 1000, 3000; HOAG 100, 300, 1000)
 /// at seed 0 and a budget of 15,000, for the best training PSNR at its end up to the noise of the
-/// batches; accuracies and powers were not. HOAG's own first step, of length `√d`, is far too long here.
+/// batches; accuracies and powers were not. Of ISGD's decreasing ones 3000 ended 0.1 dB higher than 1000, and
+/// fell back by 2 dB twice on the way. HOAG's own first step, of length `√d`, is far too long here.
 ///
 /// MAID's strong convexity is the problem's. The constants that the problem does not state are probed at
 /// every step, which counts as cost: its tests are estimated, not certified.
@@ -195,7 +196,7 @@ pub(crate) fn run<B: Backend>(
                 initial,
                 power: 0.5,
             };
-            let isgd = isgd(decay(3000.0), decay(0.3), decay(0.3))?;
+            let isgd = isgd(decay(1000.0), decay(0.3), decay(0.3))?;
             let state = State::new(x, SgdConfig::new().init());
             course.run(
                 state,
