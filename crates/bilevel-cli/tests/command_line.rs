@@ -253,7 +253,7 @@ fn the_model_on_board_is_as_good_as_its_readme_says() {
 }
 
 /// What `bilevel evaluate` gives for the sample, in dB.
-const SAMPLE_PSNR: f64 = 30.0;
+const SAMPLE_PSNR: f64 = 30.56;
 
 #[test]
 fn denoise_brings_a_noisy_photograph_nearer_to_the_truth() {
@@ -398,7 +398,7 @@ fn models_that_cannot_be_used() {
     refuses(&mut evaluate, &["bad.safetensors", "copy it again"]);
 }
 
-/// A recipe of a few steps for every task, regularizer and estimator: all of them learn something.
+/// A few steps on every task but denoising, which the other tests are about.
 #[test]
 fn every_task_can_be_trained_evaluated_and_used() {
     let bench = Bench::new();

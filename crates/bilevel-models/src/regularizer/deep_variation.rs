@@ -6,7 +6,10 @@ use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
 use super::draw::Draw;
-use super::filter_bank::{dct_filters, responses, synthesis, weighted_sum, zero_mean};
+use super::filter_bank::{
+    LOG_SMOOTHING, SIGMA, dct_filters, first_log_weight, responses, synthesis, weighted_sum,
+    zero_mean,
+};
 use super::residual_network::ResidualNetwork;
 use super::{Potential, Regularizer};
 
@@ -50,12 +53,6 @@ pub struct DeepVariationParameters<B: Backend> {
     pub log_weights: Param<Tensor<B, 1>>,
 }
 
-/// Sum of the weights at the start, in units of σ².
-const TOTAL_WEIGHT: f64 = 0.5;
-/// Log smoothing at the start, in image units.
-const LOG_SMOOTHING: f64 = -3.5;
-/// The noise that `init` has in mind, on the scale of the pixels.
-const SIGMA: f64 = 25.0 / 255.0;
 /// Seed of the first weights.
 const SEED: u64 = 0;
 const PHI: Potential = Potential::StudentT;
@@ -76,7 +73,7 @@ impl DeepVariation {
             filters: Param::from_tensor(dct_filters(m, self.size, device)),
             log_smoothings: constant(LOG_SMOOTHING),
             network: ResidualNetwork::identity(m, self.scales, &mut Draw::new(SEED, device)),
-            log_weights: constant((TOTAL_WEIGHT * sigma * sigma / m as f64).ln()),
+            log_weights: constant(first_log_weight(sigma, m)),
         }
     }
 

@@ -6,7 +6,8 @@ use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
 use super::filter_bank::{
-    dct_filters, largest_response, responses, synthesis, weighted, weighted_sum, zero_mean,
+    LOG_SMOOTHING, SIGMA, dct_filters, first_log_weight, largest_response, responses, synthesis,
+    weighted, weighted_sum, zero_mean,
 };
 use super::{Hessian, Potential, Regularizer};
 
@@ -44,13 +45,6 @@ pub struct FieldsOfExpertsParameters<B: Backend> {
     pub log_smoothings: Param<Tensor<B, 1>>,
 }
 
-/// Sum of the weights at the start, in units of σ²: with DCT filters about as good as TV.
-const TOTAL_WEIGHT: f64 = 0.5;
-/// Log smoothing at the start, in image units: a response of 0.03 bends the potential.
-const LOG_SMOOTHING: f64 = -3.5;
-/// The noise that `init` has in mind, on the scale of the pixels.
-const SIGMA: f64 = 25.0 / 255.0;
-
 impl FieldsOfExperts {
     /// Parameters to start from when the noise has standard deviation `sigma` (pixels in `[0, 1]`).
     ///
@@ -68,7 +62,7 @@ impl FieldsOfExperts {
         let constant = |value: f64| Param::from_tensor(Tensor::full([k], value, device));
         FieldsOfExpertsParameters {
             filters: Param::from_tensor(dct_filters(k, self.size, device)),
-            log_weights: constant((TOTAL_WEIGHT * sigma * sigma / k as f64).ln()),
+            log_weights: constant(first_log_weight(sigma, k)),
             log_smoothings: constant(LOG_SMOOTHING),
         }
     }

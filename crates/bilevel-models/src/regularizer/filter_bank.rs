@@ -7,6 +7,21 @@ use burn::tensor::module::{conv_transpose2d, conv2d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Tensor, TensorData};
 
+/// The noise that `init` has in mind where none is given, on the scale of the pixels.
+pub(super) const SIGMA: f64 = 25.0 / 255.0;
+
+/// Log smoothing at the start, in image units: a response of 0.03 bends the potential.
+pub(super) const LOG_SMOOTHING: f64 = -3.5;
+
+/// Sum of the weights at the start, in units of σ²: with DCT filters about as good as TV.
+const TOTAL_WEIGHT: f64 = 0.5;
+
+/// Logarithm of the weight that each of `count` filters starts with, for noise of `sigma`: equal, and
+/// proportional to σ² as a prior's are.
+pub(super) fn first_log_weight(sigma: f64, count: usize) -> f64 {
+    (TOTAL_WEIGHT * sigma * sigma / count as f64).ln()
+}
+
 /// Filters `[K, 1, size, size]` with their means taken off: they do not see brightness.
 pub(super) fn zero_mean<B: Backend>(filters: Tensor<B, 4>) -> Tensor<B, 4> {
     let mean = filters.clone().mean_dim(3).mean_dim(2);

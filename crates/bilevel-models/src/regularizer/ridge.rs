@@ -6,7 +6,8 @@ use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::filter_bank::{
-    dct_filters, largest_response, responses, synthesis, weighted, weighted_sum, zero_mean,
+    SIGMA, dct_filters, first_log_weight, largest_response, responses, synthesis, weighted,
+    weighted_sum, zero_mean,
 };
 use super::spline::EvenSpline;
 use super::{Hessian, Potential, Regularizer, constrained};
@@ -62,14 +63,10 @@ pub struct RidgeParameters<B: Backend> {
     pub curvatures: Param<Tensor<B, 2>>,
 }
 
-/// Sum of the weights at the start, in units of σ².
-const TOTAL_WEIGHT: f64 = 0.5;
 /// Smoothing of the potential that the splines resemble at the start, in image units.
 const SMOOTHING: f64 = 0.03;
 /// Distance between knots at the start, in smoothings.
 const KNOT_DISTANCE: f64 = 0.5;
-/// The noise that `init` has in mind, on the scale of the pixels.
-const SIGMA: f64 = 25.0 / 255.0;
 
 impl Ridge {
     /// Parameters to start from when the noise has standard deviation `sigma` (pixels in `[0, 1]`).
@@ -100,7 +97,7 @@ impl Ridge {
         let curvatures = slopes.clone().narrow(0, 1, m) - slopes.narrow(0, 0, m);
         let x = RidgeParameters {
             filters: Param::from_tensor(dct_filters(k, self.size, device)),
-            log_weights: constant((TOTAL_WEIGHT * sigma * sigma / k as f64).ln()),
+            log_weights: constant(first_log_weight(sigma, k)),
             log_scales: constant((SMOOTHING * h).ln()),
             curvatures: Param::from_tensor(curvatures.unsqueeze::<2>().repeat_dim(0, k)),
         };
