@@ -324,7 +324,7 @@ mod tests {
         assert!(shipped.sigma > 0.0);
     }
 
-    /// The number in `docs/model-files.md` is the potential of the model on board; and what the snippet
+    /// The number in `docs/model-files.md` is the potential of the model named there; and what the snippet
     /// there prints, for all banks of filters, where Python has what it needs.
     #[test]
     fn the_documented_snippet_gives_the_same_potential() {
@@ -335,7 +335,13 @@ mod tests {
             rest.split_once(to).expect("the documentation changed").0
         };
         let documented: f64 = between("it is **", "**").parse().expect("a number");
-        let shipped = load_model::<NdArray<f64>>(None, &Default::default()).expect("reads");
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+        let named = Path::new(root).join(between(
+            "snippet.py model.safetensors` prints one number; with\n`",
+            "`",
+        ));
+        let load = |path| load_model::<NdArray<f64>>(Some(path), &Default::default());
+        let shipped = load(&named).expect("reads");
         let close = |a: f64, b: f64| (a - b).abs() < 1e-9 * b.abs();
         let value = potential(&shipped);
         assert!(close(value, documented), "{value:.9} is not {documented}");

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::arguments::TrainArguments;
 use crate::degradation::Degradation;
-use crate::reconstruct::Reconstructor;
+use crate::reconstruct::{Reconstructor, Steps};
 use crate::task::TaskName;
 
 /// Everything that decides what a run computes, but for the images.
@@ -81,12 +81,7 @@ pub(crate) enum Estimator {
         lower_steps: usize,
     },
     /// Steps of gradient descent from the start are differentiated.
-    Unrolled {
-        /// Steps.
-        steps: usize,
-        /// Their size.
-        step_size: f64,
-    },
+    Unrolled(Steps),
     /// One gradient step from the data has to denoise them: for denoising, score matching.
     ScoreMatching,
 }
@@ -139,6 +134,12 @@ impl Recipe {
         for stage in &self.stages {
             positive("--learning-rate", stage.learning_rate)?;
             ensure!(stage.steps > 0, "--steps must be at least 1");
+            if let Estimator::Unrolled(steps) = stage.estimator {
+                steps.check()?;
+            }
+        }
+        if let Reconstructor::Descent(steps) = self.reconstruction {
+            steps.check()?;
         }
         ensure!(
             self.batch > 0 && self.tasks > 0 && self.validate_every > 0,

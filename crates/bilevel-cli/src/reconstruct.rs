@@ -1,8 +1,11 @@
 //! Solving the lower problem for whole images.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use bilevel_core::hypergradient::{LowerMap, Nesterov};
 use bilevel_core::vector::{norm, read};
-use bilevel_core::{Accelerated, LowerObjective, LowerSolver, Outcome, Point, Status, parallel};
+use bilevel_core::{
+    Accelerated, LowerObjective, LowerSolver, Outcome, Point, Status, parallel, positive,
+};
 use bilevel_data::{GrayImage, from_tensor, to_tensor};
 use bilevel_models::physics::{CurvatureBound, ImagePairs, Learned, Measurement, Reconstruction};
 use bilevel_models::regularizer::Architecture;
@@ -25,12 +28,37 @@ pub(crate) enum Reconstructor {
         max_steps: usize,
     },
     /// Gradient descent on the lower problem is stopped early, as it was in training.
-    Descent {
-        /// Steps.
-        steps: usize,
-        /// Their size.
-        step_size: f64,
-    },
+    Descent(Steps),
+}
+
+/// Some steps of gradient descent, with Nesterov's momentum if it is not 0.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Steps {
+    /// How many.
+    pub steps: usize,
+    /// Their size.
+    pub step_size: f64,
+    /// Momentum, in [0, 1).
+    #[serde(default)]
+    pub momentum: f64,
+}
+
+impl Steps {
+    /// Whether they make sense.
+    ///
+    /// # Errors
+    /// If there is none of them, or a number is out of its range.
+    pub fn check(&self) -> Result<()> {
+        ensure!(self.steps > 0, "steps must be at least 1");
+        positive("step_size", self.step_size)?;
+        ensure!(
+            (0.0..1.0).contains(&self.momentum),
+            "momentum must be in [0, 1), got {}",
+            self.momentum
+        );
+        Ok(())
+    }
 }
 
 /// Pixels by which an image is mirrored at its edges before denoising, and which are cut off after: the
@@ -104,7 +132,7 @@ pub(crate) fn reconstruct<B: Backend>(
                 let outcome = solution.outcome();
                 (solution.value.pixels.val().inner(), outcome)
             }
-            Reconstructor::Descent { steps, step_size } => descend(point, steps, step_size),
+            Reconstructor::Descent(steps) => descend(point, steps),
         };
         done();
         let image = from_tensor(pixels).remove(0);
@@ -113,20 +141,24 @@ pub(crate) fn reconstruct<B: Backend>(
     }))
 }
 
-/// `steps` steps of gradient descent, which are all that is asked for: the status is that of success.
+/// All of `steps`, which is what is asked for: the status is that of success.
 fn descend<B: Backend>(
     point: Point<'_, B, Reconstruction<Measurement, Architecture>>,
-    steps: usize,
-    step_size: f64,
+    steps: Steps,
 ) -> (Tensor<B, 4>, Outcome) {
     let objective = LowerObjective::new(point);
-    let mut y = objective.start();
-    let mut gradient = objective.gradient(y.clone());
-    for _ in 0..steps {
-        y = y - gradient * step_size;
-        gradient = objective.gradient(y.clone());
+    let map = Nesterov {
+        momentum: steps.momentum,
+    };
+    let start = objective.start();
+    let eta = Tensor::full([1, 1], steps.step_size, &start.device());
+    let mut state = map.start(start);
+    for k in 0..steps.steps {
+        let gradient = objective.gradient(map.query(&state));
+        state = map.step(k, &state, &gradient, &eta);
     }
-    let residual = read(norm(gradient))[0];
+    let y = state.remove(0);
+    let residual = read(norm(objective.gradient(y.clone())))[0];
     let status = if residual.is_finite() {
         Status::Converged
     } else {
@@ -134,7 +166,7 @@ fn descend<B: Backend>(
     };
     let outcome = Outcome {
         status,
-        steps,
+        steps: steps.steps,
         residual,
     };
     (objective.module(y).pixels.val().inner(), outcome)

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use bilevel_backend::Tape;
-use bilevel_core::hypergradient::Descent;
+use bilevel_core::hypergradient::Nesterov;
 use bilevel_core::{
     Accelerated, ConjugateGradient, DoubleLoop, Hypergradient, ImplicitDifferentiation,
     JacobianFree, Keep, LowerSolver, Minres, Point, Report, Solution, Spent, State, Status, Task,
@@ -23,7 +23,7 @@ use crate::data::{Pairs, degrade, pairs};
 use crate::degradation::Degradation;
 use crate::model_file::Model;
 use crate::recipe::{Estimator, LinearSolverName, Recipe, Stage};
-use crate::reconstruct::{lower_solver, reconstruct};
+use crate::reconstruct::{Steps, lower_solver, reconstruct};
 use crate::score::Scores;
 use crate::state_file::{Progress, restore, save_state};
 
@@ -80,11 +80,13 @@ fn parts<B: Backend>(recipe: &Recipe, stage: &Stage) -> Parts<B> {
     let solve = |tolerance, steps| {
         StageSolver::Solve(lower_solver(tolerance, steps, recipe.crop * recipe.crop))
     };
-    let unrolled = |steps, step_size| Unrolled {
+    let unrolled = |steps: Steps| Unrolled {
         second_order: ClosedForm,
-        map: Descent,
-        step_size,
-        steps,
+        map: Nesterov {
+            momentum: steps.momentum,
+        },
+        step_size: steps.step_size,
+        steps: steps.steps,
         keep: Keep::All,
     };
     let (lower, hypergradient): (_, Box<dyn Hypergradient<B, Problem> + Send + Sync>) =
@@ -124,10 +126,15 @@ fn parts<B: Backend>(recipe: &Recipe, stage: &Stage) -> Parts<B> {
                     learning_rate: 1.0,
                 }),
             ),
-            Estimator::Unrolled { steps, step_size } => {
-                (StageSolver::Stay, Box::new(unrolled(steps, step_size)))
+            Estimator::Unrolled(steps) => (StageSolver::Stay, Box::new(unrolled(steps))),
+            Estimator::ScoreMatching => {
+                let one = Steps {
+                    steps: 1,
+                    step_size: 1.0,
+                    momentum: 0.0,
+                };
+                (StageSolver::Stay, Box::new(unrolled(one)))
             }
-            Estimator::ScoreMatching => (StageSolver::Stay, Box::new(unrolled(1, 1.0))),
         };
     DoubleLoop {
         problem: Reconstruction {

@@ -3,6 +3,7 @@
 
 mod audit;
 mod bad_input;
+mod bome;
 mod certificate;
 mod closed_forms;
 mod conjugate_gradient;

@@ -1,0 +1,48 @@
+//! Random choices of a step.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use super::{Block, Blocks};
+
+/// What a step draws: it depends on the seed and the step's number alone, so that a run that goes on after a
+/// break draws what it would have drawn.
+#[derive(Debug)]
+pub struct Draws {
+    rng: ChaCha8Rng,
+    blocks: Blocks,
+}
+
+impl Draws {
+    /// The choices of step `t`.
+    pub fn new(seed: u64, t: usize, blocks: Blocks) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(t as u64);
+        Self { rng, blocks }
+    }
+
+    /// A block of the samples of `g`, each as likely as the others.
+    pub fn lower(&mut self) -> Block {
+        Block::One(self.below(self.blocks.lower))
+    }
+
+    /// A block of the samples of `f`.
+    pub fn upper(&mut self) -> Block {
+        Block::One(self.below(self.blocks.upper))
+    }
+
+    /// A number below `n`.
+    ///
+    /// # Panics
+    /// If `n` is 0.
+    pub fn below(&mut self, n: usize) -> usize {
+        assert!(n > 0, "there is nothing to draw from");
+        below(n, &mut self.rng)
+    }
+}
+
+/// A number below `n`, each as likely as the others: the leading bits of a product with 64 random bits,
+/// which favour none by more than `n / 2⁶⁴`.
+pub(in crate::algorithm) fn below(n: usize, rng: &mut ChaCha8Rng) -> usize {
+    ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize
+}

@@ -1,0 +1,50 @@
+//! What an update rule may ask.
+
+use burn::tensor::backend::Backend;
+
+use super::Pair;
+use crate::{LossGradients, Vector};
+
+/// Samples of a loss: a block of them, or all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Block {
+    /// The block of this number, from 0.
+    One(usize),
+    /// All samples.
+    All,
+}
+
+/// Into how many blocks the samples of the losses are divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blocks {
+    /// Blocks of the samples of `g`.
+    pub lower: usize,
+    /// Blocks of the samples of `f`.
+    pub upper: usize,
+}
+
+/// The derivatives of both losses on blocks of their samples, as functions of vectors.
+///
+/// The mean of an answer over all blocks is the answer on [`Block::All`].
+pub trait Oracle<B: Backend> {
+    /// Into how many blocks the samples are divided.
+    fn blocks(&self) -> Blocks;
+
+    /// `∇y g(x, y)`: `[systems, dim y]`.
+    fn lower_gradient(&self, on: Block, at: &Pair<B>) -> Vector<B>;
+
+    /// `g`, `∇x g`, `∇y g` at `(x, y)`.
+    fn lower_gradients(&self, on: Block, at: &Pair<B>) -> LossGradients<B>;
+
+    /// `f`, `∇x f`, `∇y f` at `(x, y)`.
+    fn upper_gradients(&self, on: Block, at: &Pair<B>) -> LossGradients<B>;
+
+    /// `∇²yy g(x, y) · v`: `[systems, dim y]`.
+    fn hessian(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Vector<B>;
+
+    /// `(∇²yy g · v, ∇²xy g · v)`: `[systems, dim y]` and `[1, dim x]`.
+    fn second(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> (Vector<B>, Vector<B>);
+
+    /// The admissible point nearest to `at`.
+    fn project(&self, at: Pair<B>) -> Pair<B>;
+}

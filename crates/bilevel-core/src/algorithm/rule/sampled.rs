@@ -1,0 +1,196 @@
+//! The oracle of a problem and its samples.
+
+use std::cell::Cell;
+
+use bilevel_backend::Tape;
+use burn::module::AutodiffModule;
+use burn::tensor::backend::Backend;
+
+use super::{Block, Blocks, Oracle, Pair};
+use crate::algorithm::state::project;
+use crate::parameters::{pack, unpack};
+use crate::{Differentiable, LossGradients, LowerObjective, Point, SecondOrder, Vector};
+
+/// The samples of both losses, in blocks.
+pub trait Samples<B: Backend, P: Differentiable<B>> {
+    /// Into how many blocks they are divided.
+    fn blocks(&self) -> Blocks;
+
+    /// A batch of the samples `lower` for `g` and `upper` for `f`.
+    ///
+    /// Losses must be such that their mean over all blocks is the loss on all samples: means over the
+    /// samples, where all blocks are equally large.
+    fn batch(&self, lower: Block, upper: Block) -> P::Batch<B>;
+}
+
+/// One block for each loss: all there is.
+#[derive(Debug, Clone)]
+pub struct Whole<T>(
+    /// The data both losses see.
+    pub T,
+);
+
+impl<B: Backend, P: Differentiable<B>> Samples<B, P> for Whole<P::Batch<B>> {
+    fn blocks(&self) -> Blocks {
+        Blocks { lower: 1, upper: 1 }
+    }
+
+    fn batch(&self, _: Block, _: Block) -> P::Batch<B> {
+        self.0.clone()
+    }
+}
+
+/// What an oracle was asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// Gradients of `g`, in y or in both variables.
+    pub lower_gradients: u64,
+    /// Gradients of `f`.
+    pub upper_gradients: u64,
+    /// Products with `∇²yy g`.
+    pub hessian_products: u64,
+    /// Products with `∇²xy g`.
+    pub cross_products: u64,
+}
+
+/// The [`Oracle`] of a problem on samples, by recording; it counts what it is asked.
+///
+/// Gradients of `g` in y are the problem's own where it states them, second derivatives those of
+/// `second_order`.
+pub struct Sampled<B: Backend, P: Differentiable<B>, D, S> {
+    problem: P,
+    second_order: D,
+    samples: S,
+    /// Modules to put vectors into.
+    x: P::Upper<Tape<B>>,
+    y: P::Lower<Tape<B>>,
+    calls: Cell<Calls>,
+}
+
+impl<B, P, D, S> Sampled<B, P, D, S>
+where
+    B: Backend,
+    P: Differentiable<B>,
+    D: SecondOrder<B, P>,
+    S: Samples<B, P>,
+{
+    /// The oracle; `x` and `y` are modules of the shapes that iterates will have.
+    pub fn new(
+        problem: P,
+        second_order: D,
+        samples: S,
+        x: P::Upper<Tape<B>>,
+        y: P::Lower<Tape<B>>,
+    ) -> Self {
+        Self {
+            problem,
+            second_order,
+            samples,
+            x,
+            y,
+            calls: Cell::default(),
+        }
+    }
+
+    /// The modules that it was made with, as an iterate to begin at.
+    pub fn first(&self) -> Pair<B> {
+        Pair {
+            x: pack::<Tape<B>, _>(&self.x, 1),
+            y: pack::<Tape<B>, _>(&self.y, self.problem.systems(&self.y)),
+        }
+    }
+
+    /// An iterate as modules.
+    pub fn modules(&self, at: &Pair<B>) -> (P::Upper<Tape<B>>, P::Lower<Tape<B>>) {
+        (
+            unpack::<Tape<B>, _>(self.x.clone(), at.x.clone()),
+            unpack::<Tape<B>, _>(self.y.clone(), at.y.clone()),
+        )
+    }
+
+    /// What it was asked so far.
+    pub fn calls(&self) -> Calls {
+        self.calls.get()
+    }
+
+    fn count(&self, add: impl FnOnce(&mut Calls)) {
+        let mut calls = self.calls.get();
+        add(&mut calls);
+        self.calls.set(calls);
+    }
+
+    /// `look` at the point with data of `lower` and `upper`.
+    fn at<T>(
+        &self,
+        at: &Pair<B>,
+        lower: Block,
+        upper: Block,
+        look: impl FnOnce(Point<'_, B, P>) -> T,
+    ) -> T {
+        let (x, y) = self.modules(at);
+        look(Point {
+            problem: &self.problem,
+            x: &x,
+            y: &y,
+            batch: &self.samples.batch(lower, upper),
+        })
+    }
+}
+
+/// The half of a batch that is not looked at.
+const UNUSED: Block = Block::One(0);
+
+impl<B, P, D, S> Oracle<B> for Sampled<B, P, D, S>
+where
+    B: Backend,
+    P: Differentiable<B>,
+    D: SecondOrder<B, P>,
+    S: Samples<B, P>,
+{
+    fn blocks(&self) -> Blocks {
+        self.samples.blocks()
+    }
+
+    fn lower_gradient(&self, on: Block, at: &Pair<B>) -> Vector<B> {
+        self.count(|calls| calls.lower_gradients += 1);
+        self.at(at, on, UNUSED, |point| {
+            LowerObjective::new(point).gradient(at.y.clone())
+        })
+    }
+
+    fn lower_gradients(&self, on: Block, at: &Pair<B>) -> LossGradients<B> {
+        self.count(|calls| calls.lower_gradients += 1);
+        self.at(at, on, UNUSED, |point| point.lower_gradients())
+    }
+
+    fn upper_gradients(&self, on: Block, at: &Pair<B>) -> LossGradients<B> {
+        self.count(|calls| calls.upper_gradients += 1);
+        self.at(at, UNUSED, on, |point| point.upper_gradients())
+    }
+
+    fn hessian(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Vector<B> {
+        self.count(|calls| calls.hessian_products += 1);
+        self.at(at, on, UNUSED, |point| {
+            self.second_order.at(point).apply(v.clone())
+        })
+    }
+
+    fn second(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> (Vector<B>, Vector<B>) {
+        self.count(|calls| {
+            calls.hessian_products += 1;
+            calls.cross_products += 1;
+        });
+        self.at(at, on, UNUSED, |point| {
+            self.second_order.at(point).both(v.clone())
+        })
+    }
+
+    fn project(&self, at: Pair<B>) -> Pair<B> {
+        let x = unpack::<Tape<B>, _>(self.x.clone(), at.x);
+        let x = project(&self.problem, x);
+        Pair {
+            x: pack::<Tape<B>, _>(&x, 1),
+            y: at.y,
+        }
+    }
+}
