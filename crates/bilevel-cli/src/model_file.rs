@@ -73,7 +73,7 @@ const VERSION: u32 = 1;
 const OPERATOR: &str = "operator.";
 
 /// The model that comes with the tool.
-const SHIPPED: &[u8] = include_bytes!("../assets/models/denoise-foe-sigma25.safetensors");
+const SHIPPED: &[u8] = include_bytes!("../assets/models/denoise-wcrr-sigma25.safetensors");
 
 /// The model in `path`, or the one that comes with the tool.
 ///

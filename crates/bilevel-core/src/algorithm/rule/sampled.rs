@@ -3,7 +3,6 @@
 use std::cell::Cell;
 
 use bilevel_backend::Tape;
-use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
 
 use super::{Block, Blocks, Oracle, Pair};
