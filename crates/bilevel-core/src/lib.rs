@@ -18,7 +18,7 @@
 //! | [`LinearSolver`] | [`ConjugateGradient`], [`Minres`], [`Gmres`], [`Neumann`], [`Richardson`], [`Nystrom`], [`Dense`]; around them [`Normal`], [`Damping`], [`Jacobi`], [`Absolute`] |
 //! | [`SecondOrder`] | [`DoubleBackward`] (exact), [`CentralDifference`] (one tape) |
 //! | [`Hypergradient`] | [`ImplicitDifferentiation`], [`JacobianFree`], [`Unrolled`], [`ForwardMode`], [`OneStep`], [`Darts`], [`StochasticNeumann`], [`ZerothOrder`], [`Penalty`]: [which when](hypergradient#which-estimator-when) |
-//! | algorithm | [`DoubleLoop`], [`Maid`], [`Isgd`], [`Hoag`], [`Bome`]: [which when](algorithm); any optimizer of `burn::optim`, [`ScheduleFreeSgd`], [`ScheduleFreeAdam`] |
+//! | algorithm | [`DoubleLoop`], [`Maid`], [`Isgd`], [`Hoag`], [`Bome`], [`Soba`]: [which when](algorithm); any optimizer of `burn::optim`, [`ScheduleFreeSgd`], [`ScheduleFreeAdam`] |
 //!
 //! Every [`Estimate`] carries a [`Certificate`] of what was measured on the way; [`audit()`] compares any
 //! estimator with finite differences of the solved problem.
@@ -45,7 +45,7 @@ pub use algorithm::{
     Barrier, Bome, Decay, Direction, DoubleLoop, End, Hoag, HoagState, HoagStep, Isgd,
     IsgdSettings, Maid, MaidSettings, MaidState, MaidStep, Oracle, Pair, Rule, Run, RunState,
     Sampled, Samples, Sampling, ScheduleFree, ScheduleFreeAdam, ScheduleFreeSgd, ScheduleFreeState,
-    Spent, State, Step, Stop, Stopped, Task, Whole, evaluation_point,
+    Soba, Spent, State, Step, Stop, Stopped, Task, Whole, evaluation_point,
 };
 pub use audit::{Audit, Finding, Settings as AuditSettings, audit};
 pub use bilevel_backend::Tape;

@@ -6,7 +6,7 @@
 //! | [`Maid`] | adaptive, certified | adaptive, certified | nothing shall be tuned; all data fit in a step |
 //! | [`Isgd`] | on a schedule | on a schedule, with any optimizer | there are many tasks |
 //! | [`Hoag`] | on a schedule | adaptive, heuristic | as a baseline |
-//! | [update rules](rule) such as [`Bome`] | none is solved: both levels move at once | fixed | steps have to be cheap |
+//! | [update rules](rule) such as [`Bome`] and [`Soba`] | none is solved: both levels move at once | fixed | steps have to be cheap |
 //!
 //! Every step takes the state and the tasks and gives them back with a [`Report`](crate::Report); every
 //! `run` ends by a [`Stop`], which can be a budget ([`Spent`]) that all of them count in the same way.
@@ -29,7 +29,7 @@ pub use double_loop::DoubleLoop;
 pub use hoag::{Hoag, HoagState, HoagStep};
 pub use isgd::{Isgd, IsgdSettings};
 pub use maid::{Direction, Maid, MaidSettings, MaidState, MaidStep};
-pub use rule::{Barrier, Bome, Oracle, Pair, Rule, Run, RunState, Sampled, Samples, Whole};
+pub use rule::{Barrier, Bome, Oracle, Pair, Rule, Run, RunState, Sampled, Samples, Soba, Whole};
 pub use sampling::Sampling;
 pub use schedule_free::{
     ScheduleFree, ScheduleFreeAdam, ScheduleFreeSgd, ScheduleFreeState, evaluation_point,

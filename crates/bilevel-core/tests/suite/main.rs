@@ -21,6 +21,7 @@ mod meta_learning;
 mod parameters;
 mod problems;
 mod schedule_free;
+mod soba;
 mod unrolled;
 mod upper_problems;
 

@@ -35,7 +35,7 @@ use crate::{Error, ErrorKind, LossGradients, Vector, positive};
 /// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
 /// let bome = Bome::new(Barrier::GradientNorm(0.5), 10, 0.3, 0.3, 0.3)?;
 /// let run = Run::new(bome, &oracle, 0);
-/// let (state, failure) = run.run(run.start(oracle.first()), 200, &mut |_, _| ());
+/// let (state, failure) = run.run(run.start(oracle.first()), 200, &mut |_| ());
 /// assert!(failure.is_none());
 /// assert!((state.at.x.into_scalar() - 0.4).abs() < 1e-3);
 /// assert_eq!(oracle.calls().hessian_products, 0);

@@ -7,6 +7,7 @@
 //! | rule | second derivatives | use it when |
 //! |---|---|---|
 //! | [`Bome`] | none | `g` has no unique minimiser, or cannot be differentiated twice |
+//! | [`Soba`] | two products | `g` is strongly convex, steps have to be cheap |
 
 mod bome;
 mod draws;
@@ -14,14 +15,16 @@ mod oracle;
 mod pair;
 mod run;
 mod sampled;
+mod soba;
 
 pub use bome::{Barrier, Bome, BomeMemory};
 pub use draws::Draws;
 pub(super) use draws::below;
 pub use oracle::{Block, Blocks, Oracle};
 pub use pair::Pair;
-pub use run::{Progress, Run, RunState};
+pub use run::{Run, RunState, StateOf};
 pub use sampled::{Calls, Sampled, Samples, Whole};
+pub use soba::{Adjoint, Soba};
 
 use burn::record::Record;
 use burn::tensor::backend::Backend;

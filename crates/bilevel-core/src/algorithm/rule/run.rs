@@ -25,14 +25,8 @@ pub struct RunState<B: Backend, M: Record<B>> {
     pub step: usize,
 }
 
-/// A step that was made.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Progress {
-    /// The step, from 1.
-    pub step: usize,
-    /// Set if the numbers of the step are of no use; the state is then that before it.
-    pub failure: Option<Failure>,
-}
+/// The state of a run of the rule `R`.
+pub type StateOf<B, R> = RunState<B, <R as Rule<B>>::Memory>;
 
 impl<'a, B: Backend, R: Rule<B>> Run<'a, B, R> {
     /// `rule` on `oracle`; what it draws depends on `seed`.
@@ -41,7 +35,7 @@ impl<'a, B: Backend, R: Rule<B>> Run<'a, B, R> {
     }
 
     /// The state before the first step.
-    pub fn start(&self, at: Pair<B>) -> RunState<B, R::Memory> {
+    pub fn start(&self, at: Pair<B>) -> StateOf<B, R> {
         RunState {
             memory: self.rule.start(self.oracle, &at),
             at,
@@ -49,10 +43,10 @@ impl<'a, B: Backend, R: Rule<B>> Run<'a, B, R> {
         }
     }
 
-    /// One step. If its numbers are not finite the state comes back as it was.
+    /// One step. If its numbers are not finite the state comes back as it was, with what failed.
     ///
-    /// Reads one number from the device.
-    pub fn step(&self, state: RunState<B, R::Memory>) -> (RunState<B, R::Memory>, Progress) {
+    /// Reads two numbers from the device.
+    pub fn step(&self, state: StateOf<B, R>) -> (StateOf<B, R>, Option<Failure>) {
         let before = state.clone();
         let RunState { at, memory, step } = state;
         let mut draws = Draws::new(self.seed, step, self.oracle.blocks());
@@ -64,37 +58,39 @@ impl<'a, B: Backend, R: Rule<B>> Run<'a, B, R> {
         } else {
             None
         };
-        let progress = Progress {
-            step: step + 1,
-            failure: level.map(|level| Failure {
-                level,
-                cause: Cause::NonFinite,
-                iteration: None,
-                parameter: None,
-            }),
-        };
-        if progress.failure.is_some() {
-            return (before, progress);
-        }
-        let step = step + 1;
-        (RunState { at, memory, step }, progress)
-    }
-
-    /// Steps until `steps` are made in all or one fails, each seen by `observer` with the state after it.
-    pub fn run(
-        &self,
-        mut state: RunState<B, R::Memory>,
-        steps: usize,
-        observer: &mut dyn FnMut(&RunState<B, R::Memory>, &Progress),
-    ) -> (RunState<B, R::Memory>, Option<Failure>) {
-        while state.step < steps {
-            let progress;
-            (state, progress) = self.step(state);
-            observer(&state, &progress);
-            if progress.failure.is_some() {
-                return (state, progress.failure);
+        match level {
+            Some(level) => (before, Some(non_finite(level, step + 1))),
+            None => {
+                let step = step + 1;
+                (RunState { at, memory, step }, None)
             }
         }
+    }
+
+    /// Steps until `steps` are made in all or one fails; `observer` sees the state after each.
+    pub fn run(
+        &self,
+        mut state: StateOf<B, R>,
+        steps: usize,
+        observer: &mut dyn FnMut(&StateOf<B, R>),
+    ) -> (StateOf<B, R>, Option<Failure>) {
+        while state.step < steps {
+            let failure;
+            (state, failure) = self.step(state);
+            if failure.is_some() {
+                return (state, failure);
+            }
+            observer(&state);
+        }
         (state, None)
+    }
+}
+
+fn non_finite(level: Level, step: usize) -> Failure {
+    Failure {
+        level,
+        cause: Cause::NonFinite,
+        iteration: Some(step),
+        parameter: None,
     }
 }

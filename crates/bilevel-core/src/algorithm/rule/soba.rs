@@ -1,0 +1,98 @@
+//! The stochastic bilevel algorithm in a single loop.
+
+use burn::record::Record;
+use burn::tensor::backend::Backend;
+
+use super::{Draws, Oracle, Pair, Rule};
+use crate::{Decay, Error, Vector};
+
+/// SOBA: lower variable, adjoint and upper variable each take one stochastic gradient step at a time.
+///
+/// ```text
+/// D_y = ∇y g_I(x, y),   D_q = ∇²yy g_I(x, y) q − ∇y f_J(x, y),   D_x = ∇x f_J(x, y) − ∇²xy g_I(x, y) q
+/// y ← y − ρ_t D_y,      q ← q − ρ_t D_q,                         x ← Π(x − γ_t D_x)
+/// ```
+///
+/// `I` is a block of the samples of `g`, `J` of those of `f`, drawn anew in every step; all three directions are
+/// taken at the old point and see the same blocks. With steps that decay like `1/√t` it converges as SGD does
+/// on one level; at constant steps it stays at a distance of `O(ρ)`, unless the blocks are all there is. Costs
+/// one gradient of each loss, one Hessian product and one cross product on a block; memory: one adjoint.
+///
+/// # Example
+///
+/// ```
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
+/// # use example::*;
+/// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
+/// let At { x, y, batch } = scalar(1.0, 0.0);
+/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
+/// let run = Run::new(Soba::new(Decay::Constant(0.3), Decay::Constant(0.3))?, &oracle, 0);
+/// let (state, failure) = run.run(run.start(oracle.first()), 400, &mut |_| ());
+/// assert!(failure.is_none());
+/// assert!((state.at.x.into_scalar() - 0.4).abs() < 1e-9);
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// # References
+/// Dagréou, Ablin, Vaiter, Moreau (2022), "A framework for bilevel optimization that enables stochastic and
+/// global variance reduction algorithms", NeurIPS, arXiv:2201.13409.
+///
+/// # Differences from the paper
+/// The adjoint has the opposite sign: q here is −v there.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Soba {
+    lower_step: Decay,
+    upper_step: Decay,
+}
+
+/// The adjoint that a rule moves along with its iterate.
+#[derive(Record, Clone, Debug)]
+pub struct Adjoint<B: Backend> {
+    /// q: `[systems, dim y]`.
+    pub q: Vector<B>,
+}
+
+impl Soba {
+    /// With steps `ρ` of y and q, `γ` of x.
+    ///
+    /// # Errors
+    /// If a schedule does not consist of positive numbers.
+    pub fn new(lower_step: Decay, upper_step: Decay) -> Result<Self, Error> {
+        Ok(Self {
+            lower_step: lower_step.checked("lower_step")?,
+            upper_step: upper_step.checked("upper_step")?,
+        })
+    }
+}
+
+impl<B: Backend> Rule<B> for Soba {
+    type Memory = Adjoint<B>;
+
+    fn start(&self, _: &dyn Oracle<B>, at: &Pair<B>) -> Adjoint<B> {
+        Adjoint {
+            q: at.y.zeros_like(),
+        }
+    }
+
+    fn step(
+        &self,
+        oracle: &dyn Oracle<B>,
+        t: usize,
+        draws: &mut Draws,
+        at: Pair<B>,
+        Adjoint { q }: Adjoint<B>,
+    ) -> (Pair<B>, Adjoint<B>) {
+        let (i, j) = (draws.lower(), draws.upper());
+        let (rho, gamma) = (self.lower_step.at(t), self.upper_step.at(t));
+        let (hq, cq) = oracle.second(i, &at, &q);
+        let f = oracle.upper_gradients(j, &at);
+        let dy = oracle.lower_gradient(i, &at);
+        let dq = hq - f.y;
+        let dx = f.x - cq;
+        let next = Pair {
+            x: at.x - dx * gamma,
+            y: at.y - dy * rho,
+        };
+        (oracle.project(next), Adjoint { q: q - dq * rho })
+    }
+}
