@@ -291,13 +291,14 @@ fn two_levels_that_oppose_each_other() {
     }
 }
 
-/// B6: where there is a hypergradient, BOME ends where it vanishes, the nearer the smaller its step.
+/// B6: where there is a hypergradient, BOME ends where it vanishes, the nearer the smaller its step (T large
+/// enough that (1 − αμ)ᵀ does not matter).
 #[test]
 fn it_agrees_with_the_closed_form() {
     let error = |step: f64, steps: usize| {
         let problem = Coupled::random(4.0, 5);
         let at = problem.setup::<B>(&[0.0; 4], &[0.0; 5]);
-        let bome = Bome::new(Barrier::GradientNorm(0.5), 10, 0.2, step, step).expect("valid");
+        let bome = Bome::new(Barrier::GradientNorm(0.5), 25, 0.2, step, step).expect("valid");
         let oracle =
             Sampled::<B, _, _, _>::new(at.problem, DoubleBackward, Whole(at.batch), at.x, at.y);
         let run = Run::new(bome, &oracle, 0);
