@@ -12,7 +12,7 @@ use burn::tensor::backend::Backend;
 
 use crate::closed_forms::Coupled;
 use crate::problems::Shift;
-use crate::{B, generator, length, minus, normal, row, rows};
+use crate::{B, generator, length, minus, normal, row, rows, saved_and_loaded};
 
 /// No data.
 #[derive(Module, Debug)]
@@ -40,7 +40,7 @@ fn entries(at: &Pair<B>) -> (Vec<f64>, Vec<f64>) {
 /// The last iterate of `steps` steps on all samples.
 fn after<P>(bome: Bome, problem: P, x: &[f64], y: &[f64], steps: usize) -> (Vec<f64>, Vec<f64>)
 where
-    P: for<'a> BilevelProblem<
+    P: BilevelProblem<
             Upper<Tape<B>> = Shift<Tape<B>>,
             Lower<Tape<B>> = Shift<Tape<B>>,
             Batch<B> = Nothing<B>,
@@ -121,6 +121,12 @@ problem!(
     |_: Tensor<B, 1>, y: Tensor<B, 1>| (distance(&y, 0, 3.0) + distance(&y, 1, -2.0)) * 0.1,
     |x: Tensor<B, 1>, y: Tensor<B, 1>| (mixture(x) - y).square().sum()
 );
+
+/// From the mean of all points.
+fn coreset(start: &[f64]) -> Sampled<B, Coreset, DoubleBackward, Whole<Nothing<B>>> {
+    let x = shift(&[0.0; 4]);
+    Sampled::new(Coreset, DoubleBackward, nothing(), x, shift(start))
+}
 
 /// B1: of all `d` with `⟨d, ∇q⟩ ≥ φ` it is the nearest to `∇f`.
 #[test]
@@ -250,13 +256,7 @@ fn a_lower_problem_with_many_solutions() {
 fn the_coreset() {
     let end = |step: f64, start: &[f64], steps: usize| {
         let bome = Bome::new(Barrier::GradientNorm(0.5), 10, 0.05, step, step).expect("valid");
-        let oracle = Sampled::<B, _, _, _>::new(
-            Coreset,
-            DoubleBackward,
-            nothing(),
-            shift(&[0.0; 4]),
-            shift(start),
-        );
+        let oracle = coreset(start);
         let run = Run::new(bome, &oracle, 0);
         let (state, failure) = run.run(run.start(oracle.first()), steps, &mut |_| ());
         assert_eq!(failure, None);
@@ -313,13 +313,7 @@ fn it_agrees_with_the_closed_form() {
 /// B7, and bits: gradients only, T + 2 of g and one of f; a run that goes on from a saved state is the same.
 #[test]
 fn it_counts_and_resumes() {
-    let oracle = Sampled::<B, _, _, _>::new(
-        Coreset,
-        DoubleBackward,
-        nothing(),
-        shift(&[0.0; 4]),
-        shift(&[0.0, 3.0]),
-    );
+    let oracle = coreset(&[0.0, 3.0]);
     let bome = Bome::new(Barrier::Gap(0.1), 7, 0.05, 0.02, 0.03).expect("valid");
     let run = Run::new(bome.with_momentum(0.9).expect("valid"), &oracle, 0);
     let (half, _) = run.run(run.start(oracle.first()), 5, &mut |_| ());
@@ -327,7 +321,7 @@ fn it_counts_and_resumes() {
     assert_eq!(calls.lower_gradients, 5 * (7 + 2));
     assert_eq!(calls.upper_gradients, 5);
     assert_eq!((calls.hessian_products, calls.cross_products), (0, 0));
-    let (end, _) = run.run(half, 10, &mut |_| ());
+    let (end, _) = run.run(saved_and_loaded(half), 10, &mut |_| ());
     let (whole, _) = run.run(run.start(oracle.first()), 10, &mut |_| ());
     assert_eq!(entries(&end.at), entries(&whole.at));
     assert_eq!(end.step, 10);
@@ -336,13 +330,7 @@ fn it_counts_and_resumes() {
 /// A step that is far too long ends with the last good state, not with NaN.
 #[test]
 fn a_run_that_diverges_keeps_its_last_good_state() {
-    let oracle = Sampled::<B, _, _, _>::new(
-        Coreset,
-        DoubleBackward,
-        nothing(),
-        shift(&[0.0; 4]),
-        shift(&[0.0, 3.0]),
-    );
+    let oracle = coreset(&[0.0, 3.0]);
     let bome = Bome::new(Barrier::GradientNorm(0.5), 2, 1e3, 1e3, 1e3).expect("valid");
     let run = Run::new(bome, &oracle, 0);
     let (state, failure) = run.run(run.start(oracle.first()), 10_000, &mut |_| ());

@@ -27,6 +27,7 @@ mod upper_problems;
 
 use bilevel_backend::NdArray;
 use bilevel_core::Vector;
+use burn::record::{BinBytesRecorder, DoublePrecisionSettings, Record, Recorder};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Distribution, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
@@ -79,4 +80,11 @@ fn length(v: &[f64]) -> f64 {
 
 fn minus(a: &[f64], b: &[f64]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a - b).collect()
+}
+
+/// What a file would give back.
+fn saved_and_loaded<R: Record<B>>(record: R) -> R {
+    let recorder = BinBytesRecorder::<DoublePrecisionSettings>::default();
+    let bytes = Recorder::<B>::record(&recorder, record, ()).expect("saved");
+    recorder.load(bytes, &Default::default()).expect("loaded")
 }

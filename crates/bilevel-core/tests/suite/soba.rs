@@ -4,7 +4,7 @@ use bilevel_core::algorithm::rule::{Block, Blocks};
 use bilevel_core::{BilevelProblem, Decay, DoubleBackward, Run, Sampled, Samples, Soba, Whole};
 
 use crate::closed_forms::{Coupled, Matrices};
-use crate::{B, length, minus, rows};
+use crate::{B, length, minus, rows, saved_and_loaded};
 
 /// E6: on all samples its fixed point is the optimum.
 #[test]
@@ -95,7 +95,7 @@ fn it_resumes_with_the_same_bits() {
     let soba = Soba::new(Decay::Constant(0.2), Decay::Constant(0.01)).expect("valid");
     let run = Run::new(soba, &oracle, 3);
     let (half, _) = run.run(run.start(oracle.first()), 7, &mut |_| ());
-    let (end, _) = run.run(half, 20, &mut |_| ());
+    let (end, _) = run.run(saved_and_loaded(half), 20, &mut |_| ());
     let (whole, _) = run.run(run.start(oracle.first()), 20, &mut |_| ());
     assert_eq!(rows(&end.at.x), rows(&whole.at.x));
     assert_eq!(rows(&end.memory.q), rows(&whole.memory.q));

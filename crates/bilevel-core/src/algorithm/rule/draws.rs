@@ -1,9 +1,10 @@
 //! Random choices of a step.
 
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
 
 use super::{Block, Blocks};
+use crate::algorithm::sampling::below;
 
 /// What a step draws: it depends on the seed and the step's number alone, so that a run that goes on after a
 /// break draws what it would have drawn.
@@ -39,10 +40,4 @@ impl Draws {
         assert!(n > 0, "there is nothing to draw from");
         below(n, &mut self.rng)
     }
-}
-
-/// A number below `n`, each as likely as the others: the leading bits of a product with 64 random bits,
-/// which favour none by more than `n / 2⁶⁴`.
-pub(in crate::algorithm) fn below(n: usize, rng: &mut ChaCha8Rng) -> usize {
-    ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize
 }

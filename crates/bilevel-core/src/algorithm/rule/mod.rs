@@ -19,7 +19,6 @@ mod soba;
 
 pub use bome::{Barrier, Bome, BomeMemory};
 pub use draws::Draws;
-pub(super) use draws::below;
 pub use oracle::{Block, Blocks, Oracle};
 pub use pair::Pair;
 pub use run::{Run, RunState, StateOf};
