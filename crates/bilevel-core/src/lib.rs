@@ -42,10 +42,12 @@ mod solution;
 pub mod vector;
 
 pub use algorithm::{
-    Barrier, Bome, Decay, Direction, DoubleLoop, End, Hoag, HoagState, HoagStep, Isgd,
-    IsgdSettings, Maid, MaidSettings, MaidState, MaidStep, Oracle, Pair, Rule, Run, RunState,
+    Amigo, Barrier, Bome, Bsa, Bsg1, Bvfsm, BvfsmSettings, Decay, Direction, DoubleLoop, End, F2sa,
+    F3sa, Fsla, Hoag, HoagState, HoagStep, Isgd, IsgdSettings, MaSoba, Maid, MaidSettings,
+    MaidState, MaidStep, Mrbo, Oracle, Pair, Pbgd, Penalization, Pzobo, Rule, Run, RunState, Saba,
     Sampled, Samples, Sampling, ScheduleFree, ScheduleFreeAdam, ScheduleFreeSgd, ScheduleFreeState,
-    Soba, Spent, State, Step, Stop, Stopped, Task, Whole, evaluation_point,
+    Soba, Spent, Srba, State, Step, StocBio, Stop, Stopped, Sustain, Task, Ttsa, Vrbo, Whole,
+    evaluation_point,
 };
 pub use audit::{Audit, Finding, Settings as AuditSettings, audit};
 pub use bilevel_backend::Tape;

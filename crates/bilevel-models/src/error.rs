@@ -72,6 +72,24 @@ pub enum ErrorKind {
         /// Shape that the physics makes of the clean images.
         expected: [usize; 4],
     },
+    /// Samples cannot be put into blocks of this size.
+    #[error("blocks of {block} samples: take 1 to {samples}, as many as there are")]
+    BlockSize {
+        /// Samples a block.
+        block: usize,
+        /// Samples there are.
+        samples: usize,
+    },
+    /// A label is none of the classes.
+    #[error("sample {sample} has the label {label}: with {classes} classes they are 0 to {}", classes - 1)]
+    Label {
+        /// The sample, from 0.
+        sample: usize,
+        /// Its label.
+        label: usize,
+        /// Number of classes.
+        classes: usize,
+    },
     /// The upper loss looks at nothing.
     #[error(
         "a margin of {margin} leaves no pixel of {}x{} images: make it smaller than half of them",

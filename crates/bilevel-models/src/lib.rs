@@ -1,4 +1,4 @@
-//! Ready-made bilevel problems for images.
+//! Ready-made bilevel problems: learned image reconstruction, and cleaning of data.
 //!
 //! A **regularizer** `R` measures how unlike a natural image an image is; a **physics** says how the
 //! data `z` came about. Together they make a lower problem, and a set of clean images an upper one:
@@ -10,8 +10,10 @@
 //! | module | what |
 //! |---|---|
 //! | [`regularizer`] | what is learned: filters, splines, small networks; a table is there |
+//! | [`cleaning`] | labels that can be trusted, found by a weight for every training sample |
 //! | [`physics`] | [`Denoising`](physics::Denoising), and [`Reconstruction`](physics::Reconstruction) from blurred, masked or smaller images |
 
+pub mod cleaning;
 mod error;
 pub mod physics;
 pub mod regularizer;

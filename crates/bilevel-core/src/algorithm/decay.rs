@@ -2,7 +2,7 @@
 
 use std::f64::consts::E;
 
-use crate::{Error, positive};
+use crate::{Error, ErrorKind, positive};
 
 /// A sequence of positive numbers, for step sizes and accuracies; `t` counts steps (or batches) from 0.
 ///
@@ -73,5 +73,15 @@ impl Decay {
             }
         };
         Ok(self)
+    }
+}
+
+/// `value` if it is a share: in (0, 1].
+pub(super) fn fraction(name: &'static str, value: f64) -> Result<f64, Error> {
+    if value > 0.0 && value <= 1.0 {
+        Ok(value)
+    } else {
+        let range = "in (0, 1]";
+        Err(ErrorKind::OutOfRange { name, value, range }.into())
     }
 }

@@ -29,7 +29,11 @@ pub use double_loop::DoubleLoop;
 pub use hoag::{Hoag, HoagState, HoagStep};
 pub use isgd::{Isgd, IsgdSettings};
 pub use maid::{Direction, Maid, MaidSettings, MaidState, MaidStep};
-pub use rule::{Barrier, Bome, Oracle, Pair, Rule, Run, RunState, Sampled, Samples, Soba, Whole};
+pub use rule::{
+    Amigo, Barrier, Bome, Bsa, Bsg1, Bvfsm, BvfsmSettings, F2sa, F3sa, Fsla, MaSoba, Mrbo, Oracle,
+    Pair, Pbgd, Penalization, Pzobo, Rule, Run, RunState, Saba, Sampled, Samples, Soba, Srba,
+    StocBio, Sustain, Ttsa, Vrbo, Whole,
+};
 pub use sampling::Sampling;
 pub use schedule_free::{
     ScheduleFree, ScheduleFreeAdam, ScheduleFreeSgd, ScheduleFreeState, evaluation_point,

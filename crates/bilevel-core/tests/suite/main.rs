@@ -20,6 +20,7 @@ mod matrices;
 mod meta_learning;
 mod parameters;
 mod problems;
+mod rules;
 mod schedule_free;
 mod soba;
 mod unrolled;

@@ -1,9 +1,9 @@
 //! SOBA against closed forms.
 
-use bilevel_core::algorithm::rule::{Block, Blocks};
-use bilevel_core::{BilevelProblem, Decay, DoubleBackward, Run, Sampled, Samples, Soba, Whole};
+use bilevel_core::{Decay, DoubleBackward, Run, Sampled, Soba, Whole};
 
-use crate::closed_forms::{Coupled, Matrices};
+use crate::closed_forms::Coupled;
+use crate::rules::Halves;
 use crate::{B, length, minus, rows, saved_and_loaded};
 
 /// E6: on all samples its fixed point is the optimum.
@@ -24,32 +24,6 @@ fn it_ends_at_the_optimum() {
     let calls = oracle.calls();
     assert_eq!((calls.lower_gradients, calls.upper_gradients), (7000, 7000));
     assert_eq!((calls.hessian_products, calls.cross_products), (7000, 7000));
-}
-
-/// Two blocks that pull `b` and `c` apart by `±spread`; both losses are what they were in the mean.
-struct Halves {
-    batch: Matrices<B>,
-    spread: f64,
-}
-
-impl Samples<B, Coupled> for Halves {
-    fn blocks(&self) -> Blocks {
-        Blocks { lower: 2, upper: 2 }
-    }
-
-    fn batch(&self, lower: Block, upper: Block) -> <Coupled as BilevelProblem>::Batch<B> {
-        let sign = |block| match block {
-            Block::All => 0.0,
-            Block::One(i) => self.spread * (1.0 - 2.0 * i as f64),
-        };
-        let Matrices { a, m, b, c } = self.batch.clone();
-        Matrices {
-            a,
-            m,
-            b: b + sign(lower),
-            c: c + sign(upper),
-        }
-    }
 }
 
 /// With random blocks a constant step leaves noise, whose mean square falls in proportion to the step.

@@ -4,6 +4,7 @@ use burn::record::Record;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
+use super::gap::value_gap;
 use super::{Block, Draws, Oracle, Pair, Rule};
 use crate::{Error, ErrorKind, LossGradients, Vector, positive};
 
@@ -124,19 +125,7 @@ impl Bome {
 
     /// `q̂` and its gradient at `at`, y⁽ᵀ⁾ held fixed. T + 2 gradients of `g`.
     pub fn gap<B: Backend>(&self, oracle: &dyn Oracle<B>, at: &Pair<B>) -> LossGradients<B> {
-        let on = Block::All;
-        let mut solved = at.clone();
-        for _ in 0..self.inner_steps {
-            let slope = oracle.lower_gradient(on, &solved);
-            solved.y = solved.y - slope * self.inner_step;
-        }
-        let here = oracle.lower_gradients(on, at);
-        let there = oracle.lower_gradients(on, &solved);
-        LossGradients {
-            loss: here.loss - there.loss,
-            x: here.x - there.x,
-            y: here.y,
-        }
+        value_gap(oracle, at, self.inner_steps, self.inner_step)
     }
 
     /// `d` for the gradients `df` of f and `dq` of q̂, `gap` being q̂.

@@ -1,14 +1,17 @@
 //! Random choices of a step.
 
+use burn::tensor::backend::Backend;
+use burn::tensor::{Distribution, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::{Block, Blocks};
+use crate::Vector;
 use crate::algorithm::sampling::below;
 
 /// What a step draws: it depends on the seed and the step's number alone, so that a run that goes on after a
 /// break draws what it would have drawn.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Draws {
     rng: ChaCha8Rng,
     blocks: Blocks,
@@ -30,6 +33,13 @@ impl Draws {
     /// A block of the samples of `f`.
     pub fn upper(&mut self) -> Block {
         Block::One(self.below(self.blocks.upper))
+    }
+
+    /// Standard normal numbers in the shape of `like`.
+    pub fn normal<B: Backend>(&mut self, like: &Vector<B>) -> Vector<B> {
+        let normal = Distribution::Normal(0.0, 1.0);
+        let data = TensorData::random::<f64, _, _>(like.dims(), normal, &mut self.rng);
+        Tensor::from_data(data.convert::<B::FloatElem>(), &like.device())
     }
 
     /// A number below `n`.

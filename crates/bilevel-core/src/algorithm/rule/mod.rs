@@ -4,26 +4,88 @@
 //! samples and derivatives, never a module or a data set. [`Sampled`] makes such an [`Oracle`] of a problem
 //! and its samples and counts what is asked of it; [`Run`] makes steps and says how they ended.
 //!
-//! | rule | second derivatives | use it when |
-//! |---|---|---|
-//! | [`Bome`] | none | `g` has no unique minimiser, or cannot be differentiated twice |
-//! | [`Soba`] | two products | `g` is strongly convex, steps have to be cheap |
+//! | rule | second derivatives an iteration | samples | use it when |
+//! |---|---|---|---|
+//! | [`Bome`] | none | all | `g` has no unique minimiser, or cannot be differentiated twice |
+//! | [`Pbgd`] | none, or two products | all | as a baseline of [`Bome`]: its multiplier is fixed |
+//! | [`Bvfsm`] | none | all | `g` is not convex |
+//! | [`F2sa`], [`F3sa`] | none | blocks | `g` cannot be differentiated twice, data are many |
+//! | [`Pzobo`] | none | blocks | x has few entries |
+//! | [`Bsg1`] | none | blocks | as a baseline |
+//! | [`Soba`] | two products | blocks | `g` is strongly convex, steps have to be cheap |
+//! | [`MaSoba`] | two products | blocks | the same, with less noise in x |
+//! | [`Saba`] | two products | blocks, a memory of each | the same, and a table fits in memory |
+//! | [`Srba`] | four products | blocks, all now and then | the same, without a table |
+//! | [`Fsla`] | three products | blocks | as a baseline of [`Soba`] |
+//! | [`Amigo`] | n + 1 products | blocks | steps of y are cheap beside those of x |
+//! | [`StocBio`], [`Bsa`], [`Ttsa`] | a Neumann series | blocks | as baselines |
+//! | [`Sustain`], [`Mrbo`], [`Vrbo`] | two Neumann series | blocks | as baselines |
+//!
+//! What they share are values: the [`Directions`] of a [`Joint`] point, a [`Series`], SAGA's table, and
+//! [`Estimated`] for directions that are followed from step to step (STORM, SARAH).
 
+mod amigo;
 mod bome;
+mod bsa;
+mod bsg1;
+mod bvfsm;
+mod calls;
+mod directions;
 mod draws;
+mod f2sa;
+mod f3sa;
+mod fsla;
+mod gap;
+mod ma_soba;
+mod mrbo;
 mod oracle;
 mod pair;
+mod pbgd;
+mod pzobo;
+mod recursion;
+mod recursive_momentum;
 mod run;
+mod saba;
+mod saga;
 mod sampled;
+mod series;
 mod soba;
+mod srba;
+mod stocbio;
+mod sustain;
+mod ttsa;
+mod vrbo;
 
+pub use amigo::Amigo;
 pub use bome::{Barrier, Bome, BomeMemory};
+pub use bsa::Bsa;
+pub use bsg1::Bsg1;
+pub use bvfsm::{Bvfsm, BvfsmMemory, BvfsmSettings};
+pub use calls::{Calls, Counter};
+pub use directions::{Directions, Joint};
 pub use draws::Draws;
-pub use oracle::{Block, Blocks, Oracle};
+pub use f2sa::{F2sa, F2saMemory};
+pub use f3sa::{F3sa, F3saMemory};
+pub use fsla::{Fsla, FslaMemory};
+pub use ma_soba::{Averaged, MaSoba};
+pub use mrbo::Mrbo;
+pub use oracle::{Block, Blocks, Oracle, Second};
 pub use pair::Pair;
+pub use pbgd::{Pbgd, Penalization};
+pub use pzobo::Pzobo;
+pub use recursion::Estimated;
+pub use recursive_momentum::Followed;
 pub use run::{Run, RunState, StateOf};
-pub use sampled::{Calls, Sampled, Samples, Whole};
+pub use saba::{Saba, SabaMemory};
+pub use saga::Table;
+pub use sampled::{Sampled, Samples, Whole};
+pub use series::{Drawn, Series};
 pub use soba::{Adjoint, Soba};
+pub use srba::{Srba, SrbaMemory};
+pub use stocbio::StocBio;
+pub use sustain::Sustain;
+pub use ttsa::Ttsa;
+pub use vrbo::{Vrbo, VrboMemory};
 
 use burn::record::Record;
 use burn::tensor::backend::Backend;

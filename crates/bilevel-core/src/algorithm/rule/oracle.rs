@@ -23,6 +23,17 @@ pub struct Blocks {
     pub upper: usize,
 }
 
+/// The derivatives of `g` that one recording of `∇y g · v` gives.
+#[derive(Debug, Clone)]
+pub struct Second<B: Backend> {
+    /// `∇y g`: `[systems, dim y]`.
+    pub gradient: Vector<B>,
+    /// `∇²yy g · v`: `[systems, dim y]`.
+    pub hessian: Vector<B>,
+    /// `∇²xy g · v`: `[1, dim x]`.
+    pub cross: Vector<B>,
+}
+
 /// The derivatives of both losses on blocks of their samples, as functions of vectors.
 ///
 /// The mean of an answer over all blocks is the answer on [`Block::All`].
@@ -42,8 +53,11 @@ pub trait Oracle<B: Backend> {
     /// `∇²yy g(x, y) · v`: `[systems, dim y]`.
     fn hessian(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Vector<B>;
 
-    /// `(∇²yy g · v, ∇²xy g · v)`: `[systems, dim y]` and `[1, dim x]`.
-    fn second(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> (Vector<B>, Vector<B>);
+    /// `∇²xy g(x, y) · v`: `[1, dim x]`.
+    fn cross(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Vector<B>;
+
+    /// Both products and the gradient, which are cheaper together.
+    fn second(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Second<B>;
 
     /// The admissible point nearest to `at`.
     fn project(&self, at: Pair<B>) -> Pair<B>;

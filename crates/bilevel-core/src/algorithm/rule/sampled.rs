@@ -1,11 +1,9 @@
 //! The oracle of a problem and its samples.
 
-use std::cell::Cell;
-
 use bilevel_backend::Tape;
 use burn::tensor::backend::Backend;
 
-use super::{Block, Blocks, Oracle, Pair};
+use super::{Block, Blocks, Calls, Counter, Oracle, Pair, Second};
 use crate::algorithm::state::project;
 use crate::parameters::{pack, unpack};
 use crate::{Differentiable, LossGradients, LowerObjective, Point, SecondOrder, Vector};
@@ -39,19 +37,6 @@ impl<B: Backend, P: Differentiable<B>> Samples<B, P> for Whole<P::Batch<B>> {
     }
 }
 
-/// What an oracle was asked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Calls {
-    /// Gradients of `g`, in y or in both variables.
-    pub lower_gradients: u64,
-    /// Gradients of `f`.
-    pub upper_gradients: u64,
-    /// Products with `∇²yy g`.
-    pub hessian_products: u64,
-    /// Products with `∇²xy g`.
-    pub cross_products: u64,
-}
-
 /// The [`Oracle`] of a problem on samples, by recording; it counts what it is asked.
 ///
 /// Gradients of `g` in y are the problem's own where it states them, second derivatives those of
@@ -63,7 +48,7 @@ pub struct Sampled<B: Backend, P: Differentiable<B>, D, S> {
     /// Modules to put vectors into.
     x: P::Upper<Tape<B>>,
     y: P::Lower<Tape<B>>,
-    calls: Cell<Calls>,
+    counter: Counter,
 }
 
 impl<B, P, D, S> Sampled<B, P, D, S>
@@ -87,7 +72,7 @@ where
             samples,
             x,
             y,
-            calls: Cell::default(),
+            counter: Counter::default(),
         }
     }
 
@@ -109,13 +94,7 @@ where
 
     /// What it was asked so far.
     pub fn calls(&self) -> Calls {
-        self.calls.get()
-    }
-
-    fn count(&self, add: impl FnOnce(&mut Calls)) {
-        let mut calls = self.calls.get();
-        add(&mut calls);
-        self.calls.set(calls);
+        self.counter.calls()
     }
 
     /// `look` at the point with data of `lower` and `upper`.
@@ -151,36 +130,50 @@ where
     }
 
     fn lower_gradient(&self, on: Block, at: &Pair<B>) -> Vector<B> {
-        self.count(|calls| calls.lower_gradients += 1);
+        self.counter.count(|calls| calls.lower_gradients += 1);
         self.at(at, on, UNUSED, |point| {
             LowerObjective::new(point).gradient(at.y.clone())
         })
     }
 
     fn lower_gradients(&self, on: Block, at: &Pair<B>) -> LossGradients<B> {
-        self.count(|calls| calls.lower_gradients += 1);
+        self.counter.count(|calls| calls.lower_gradients += 1);
         self.at(at, on, UNUSED, |point| point.lower_gradients())
     }
 
     fn upper_gradients(&self, on: Block, at: &Pair<B>) -> LossGradients<B> {
-        self.count(|calls| calls.upper_gradients += 1);
+        self.counter.count(|calls| calls.upper_gradients += 1);
         self.at(at, UNUSED, on, |point| point.upper_gradients())
     }
 
     fn hessian(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Vector<B> {
-        self.count(|calls| calls.hessian_products += 1);
+        self.counter.count(|calls| calls.hessian_products += 1);
         self.at(at, on, UNUSED, |point| {
             self.second_order.at(point).apply(v.clone())
         })
     }
 
-    fn second(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> (Vector<B>, Vector<B>) {
-        self.count(|calls| {
+    fn cross(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Vector<B> {
+        self.counter.count(|calls| calls.cross_products += 1);
+        self.at(at, on, UNUSED, |point| {
+            self.second_order.at(point).cross(v.clone())
+        })
+    }
+
+    fn second(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Second<B> {
+        self.counter.count(|calls| {
+            calls.lower_gradients += 1;
             calls.hessian_products += 1;
             calls.cross_products += 1;
         });
         self.at(at, on, UNUSED, |point| {
-            self.second_order.at(point).both(v.clone())
+            let g = self.second_order.at(point);
+            let (hessian, cross) = g.both(v.clone());
+            Second {
+                gradient: g.gradient(),
+                hessian,
+                cross,
+            }
         })
     }
 

@@ -3,7 +3,7 @@
 use burn::record::Record;
 use burn::tensor::backend::Backend;
 
-use super::{Draws, Oracle, Pair, Rule};
+use super::{Draws, Joint, Oracle, Pair, Rule};
 use crate::{Decay, Error, Vector};
 
 /// SOBA: lower variable, adjoint and upper variable each take one stochastic gradient step at a time.
@@ -82,17 +82,9 @@ impl<B: Backend> Rule<B> for Soba {
         at: Pair<B>,
         Adjoint { q }: Adjoint<B>,
     ) -> (Pair<B>, Adjoint<B>) {
-        let (i, j) = (draws.lower(), draws.upper());
-        let (rho, gamma) = (self.lower_step.at(t), self.upper_step.at(t));
-        let (hq, cq) = oracle.second(i, &at, &q);
-        let f = oracle.upper_gradients(j, &at);
-        let dy = oracle.lower_gradient(i, &at);
-        let dq = hq - f.y;
-        let dx = f.x - cq;
-        let next = Pair {
-            x: at.x - dx * gamma,
-            y: at.y - dy * rho,
-        };
-        (oracle.project(next), Adjoint { q: q - dq * rho })
+        let here = Joint { at, q };
+        let d = here.directions(oracle, draws.lower(), draws.upper());
+        let Joint { at, q } = here.step(oracle, d, self.lower_step.at(t), self.upper_step.at(t));
+        (at, Adjoint { q })
     }
 }

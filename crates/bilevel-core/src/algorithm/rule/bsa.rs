@@ -1,0 +1,92 @@
+//! BSA: an inner loop, and a random product for the inverse Hessian.
+
+use burn::tensor::backend::Backend;
+
+use super::amigo::descend;
+use super::{Draws, Oracle, Pair, Rule, Series};
+use crate::hypergradient::NeumannForm;
+use crate::{Decay, Error, positive};
+
+/// BSA: stochastic gradient steps on y, then one on x along a randomly truncated Neumann series.
+///
+/// ```text
+/// n times:  y ← y − ρ_t ∇y g_I(x, y)
+/// x ← Π(x − γ_t D),   D by the random product of Series
+/// ```
+///
+/// The first of its family. Costs `n` gradients of `g`, one of `f`, a cross product and at most
+/// `terms − 1` Hessian products; memory: none.
+///
+/// # Example
+///
+/// ```
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
+/// # use example::*;
+/// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
+/// let At { x, y, batch } = scalar(1.0, 0.0);
+/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
+/// let run = Run::new(Bsa::new(10, Decay::Constant(0.3), Decay::Polynomial { initial: 1.0, power: 0.5 }, 10, 0.5)?, &oracle, 0);
+/// let (state, failure) = run.run(run.start(oracle.first()), 300, &mut |_| ());
+/// assert!(failure.is_none());
+/// assert!((state.at.x.into_scalar() - 0.4).abs() < 1e-6);
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// # References
+/// Ghadimi, Wang (2018), "Approximation Methods for Bilevel Programming", arXiv:1802.02246.
+///
+/// # Differences from the paper
+/// The number of inner steps is fixed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bsa {
+    inner_steps: usize,
+    lower_step: Decay,
+    upper_step: Decay,
+    series: Series,
+}
+
+impl Bsa {
+    /// With `inner_steps` steps `ρ` of y, `γ` of x, and a series of `terms` terms of step `series_step`.
+    ///
+    /// # Errors
+    /// If a number is not above zero.
+    pub fn new(
+        inner_steps: usize,
+        lower_step: Decay,
+        upper_step: Decay,
+        terms: usize,
+        series_step: f64,
+    ) -> Result<Self, Error> {
+        positive("inner_steps", inner_steps as f64)?;
+        Ok(Self {
+            inner_steps,
+            lower_step: lower_step.checked("lower_step")?,
+            upper_step: upper_step.checked("upper_step")?,
+            series: Series::new(NeumannForm::RandomProduct, terms, series_step)?,
+        })
+    }
+}
+
+impl<B: Backend> Rule<B> for Bsa {
+    type Memory = ();
+
+    fn start(&self, _: &dyn Oracle<B>, _: &Pair<B>) {}
+
+    fn step(
+        &self,
+        oracle: &dyn Oracle<B>,
+        t: usize,
+        draws: &mut Draws,
+        at: Pair<B>,
+        (): (),
+    ) -> (Pair<B>, ()) {
+        let at = descend(oracle, draws, at, self.inner_steps, self.lower_step.at(t));
+        let on = self.series.draw(draws);
+        let dx = self.series.hypergradient(oracle, &on, &at);
+        let at = Pair {
+            x: at.x - dx * self.upper_step.at(t),
+            y: at.y,
+        };
+        (oracle.project(at), ())
+    }
+}

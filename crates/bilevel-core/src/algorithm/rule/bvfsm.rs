@@ -1,0 +1,157 @@
+//! BVFSM: sequential minimization of the value function behind a barrier.
+
+use burn::record::Record;
+use burn::tensor::backend::Backend;
+
+use super::{Block, Draws, Oracle, Pair, Rule};
+use crate::vector::{dot, read};
+use crate::{Decay, Error, LossGradients, Vector, positive};
+
+/// BVFSM: the lower problem becomes a constraint on the value of `g`, kept by a logarithmic barrier.
+///
+/// ```text
+/// z ≈ argmin g(x, ·) + μ/2 ‖·‖²                              n gradient steps
+/// s(x, y) = g(x, z) + μ/2 ‖z‖² + μ − g(x, y)                 > 0 inside
+/// y ≈ argmin f(x, ·) − σ log s(x, ·) + θ/2 ‖·‖²              m gradient steps from z, inside
+/// x ← Π(x − γ_t (∇x f + σ/s (∇x g(x, y) − ∇x g(x, z))))
+/// ```
+///
+/// `μ`, `σ` and `θ` fall with the steps. The lower problem need not be convex nor have one solution. A step of y that would leave the inside is
+/// halved until it does not. Costs on all samples: `n + 1` gradients of `g` in z, and `m + 1` gradients of both
+/// losses in y, more where steps are halved; memory: z.
+///
+/// # Example
+///
+/// ```
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
+/// # use example::*;
+/// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
+/// let At { x, y, batch } = scalar(1.0, 0.0);
+/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
+/// let run = Run::new(Bvfsm::new(BvfsmSettings {
+///     lower_steps: [20, 20],
+///     lower_step: 0.2,
+///     upper_step: Decay::Constant(0.2),
+///     mu: Decay::Polynomial { initial: 0.01, power: 1.0 },
+///     sigma: Decay::Polynomial { initial: 0.01, power: 1.0 },
+///     theta: Decay::Polynomial { initial: 0.01, power: 1.0 },
+/// })?, &oracle, 0);
+/// let (state, failure) = run.run(run.start(oracle.first()), 1500, &mut |_| ());
+/// assert!(failure.is_none());
+/// assert!((state.at.x.into_scalar() - 0.4).abs() < 5e-2);
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// # References
+/// Liu, Liu, Zeng, Zhang, Zhang (2023), "Value-Function-based Sequential Minimization for Bi-level Optimization",
+/// TPAMI, arXiv:2110.04974.
+///
+/// # Differences from the paper
+/// Steps of y stay inside by halving instead of a truncated barrier; x moves by plain gradient steps.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bvfsm(BvfsmSettings);
+
+/// The numbers of [`Bvfsm`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BvfsmSettings {
+    /// n and m: steps of z and of y.
+    pub lower_steps: [usize; 2],
+    /// Their size.
+    pub lower_step: f64,
+    /// γ.
+    pub upper_step: Decay,
+    /// μ, by which the constraint is relaxed.
+    pub mu: Decay,
+    /// σ, the weight of the barrier.
+    pub sigma: Decay,
+    /// θ, the weight of `‖y‖²`.
+    pub theta: Decay,
+}
+
+/// What [`Bvfsm`] keeps.
+#[derive(Record, Clone, Debug)]
+pub struct BvfsmMemory<B: Backend> {
+    /// z: `[systems, dim y]`.
+    pub z: Vector<B>,
+}
+
+/// How often a step of y is halved at most; then y stays.
+const HALVINGS: i32 = 30;
+
+impl Bvfsm {
+    /// The method.
+    ///
+    /// # Errors
+    /// If a number is not above zero.
+    pub fn new(settings: BvfsmSettings) -> Result<Self, Error> {
+        let [n, m] = settings.lower_steps;
+        positive("lower_steps", n.min(m) as f64)?;
+        positive("lower_step", settings.lower_step)?;
+        settings.upper_step.checked("upper_step")?;
+        settings.mu.checked("mu")?;
+        settings.sigma.checked("sigma")?;
+        settings.theta.checked("theta")?;
+        Ok(Self(settings))
+    }
+}
+
+impl<B: Backend> Rule<B> for Bvfsm {
+    type Memory = BvfsmMemory<B>;
+
+    fn start(&self, _: &dyn Oracle<B>, at: &Pair<B>) -> BvfsmMemory<B> {
+        BvfsmMemory { z: at.y.clone() }
+    }
+
+    fn step(
+        &self,
+        oracle: &dyn Oracle<B>,
+        t: usize,
+        _: &mut Draws,
+        at: Pair<B>,
+        BvfsmMemory { z }: BvfsmMemory<B>,
+    ) -> (Pair<B>, BvfsmMemory<B>) {
+        let on = Block::All;
+        let BvfsmSettings {
+            lower_steps: [n, m],
+            lower_step: alpha,
+            ..
+        } = self.0;
+        let (mu, sigma, theta) = (self.0.mu.at(t), self.0.sigma.at(t), self.0.theta.at(t));
+        let x = at.x;
+
+        let mut relaxed = Pair { x: x.clone(), y: z };
+        for _ in 0..n {
+            let slope = oracle.lower_gradient(on, &relaxed) + relaxed.y.clone() * mu;
+            relaxed.y = relaxed.y.clone() - slope * alpha;
+        }
+        let best = oracle.lower_gradients(on, &relaxed);
+        let square = read(dot(relaxed.y.clone(), relaxed.y.clone()).sum_dim(0))[0];
+        let limit = best.loss + 0.5 * mu * square + mu;
+
+        // z is inside: there g = limit − μ/2 ‖z‖² − μ.
+        let mut inside = relaxed.clone();
+        let mut g: LossGradients<B> = best.clone();
+        for _ in 0..m {
+            let f = oracle.upper_gradients(on, &inside).y;
+            let barrier = g.y.clone() * (sigma / (limit - g.loss));
+            let slope = f + barrier + inside.y.clone() * theta;
+            let trials = (0..HALVINGS).map(|k| {
+                let y = inside.y.clone() - slope.clone() * (alpha * 0.5f64.powi(k));
+                let trial = Pair { x: x.clone(), y };
+                let g = oracle.lower_gradients(on, &trial);
+                (trial, g)
+            });
+            let Some(step) = { trials }.find(|(_, g)| g.loss < limit) else {
+                break;
+            };
+            (inside, g) = step;
+        }
+        let weight = sigma / (limit - g.loss);
+        let dx = oracle.upper_gradients(on, &inside).x + (g.x - best.x) * weight;
+        let next = Pair {
+            x: x - dx * self.0.upper_step.at(t),
+            y: inside.y,
+        };
+        (oracle.project(next), BvfsmMemory { z: relaxed.y })
+    }
+}

@@ -1,0 +1,146 @@
+//! F3SA: the penalty method with momentum.
+
+use burn::record::Record;
+use burn::tensor::backend::Backend;
+
+use super::{Draws, Estimated, Oracle, Pair, Rule};
+use crate::algorithm::decay::fraction;
+use crate::{Decay, Error, Vector, positive};
+
+/// F3SA: [`F2sa`](super::F2sa) in a single loop, each of its gradients followed by STORM.
+///
+/// ```text
+/// F = ∇f_J(x, y),   G = ∇g_I(x, y),   Z = ∇g_I(x, z)
+/// d ← D(x, y, z) + (1 − η_t) (d − D(x⁻, y⁻, z⁻))     for D = F, G, Z
+/// z ← z − ρ_t Z_y,   y ← y − ρ_t (F_y / λ + G_y)
+/// x ← Π(x − γ_t (F_x + λ (G_x − Z_x))),              λ ← λ + δ_t
+/// ```
+///
+/// Costs four gradients of `g` and two of `f` on a block; memory: z, the point before, three gradients.
+///
+/// # Example
+///
+/// ```
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
+/// # use example::*;
+/// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
+/// let At { x, y, batch } = scalar(1.0, 0.0);
+/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
+/// let run = Run::new(F3sa::new(Decay::Constant(0.3), Decay::Constant(0.1), Decay::Constant(0.5), 100.0, None)?, &oracle, 0);
+/// let (state, failure) = run.run(run.start(oracle.first()), 2000, &mut |_| ());
+/// assert!(failure.is_none());
+/// assert!((state.at.x.into_scalar() - 0.4).abs() < 4e-3);
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// # References
+/// Kwon, Kwon, Wright, Nowak (2023), "A Fully First-Order Method for Stochastic Bilevel Optimization", ICML,
+/// arXiv:2301.10945, algorithm 2.
+///
+/// # Differences from the paper
+/// All variables move from the old point at once; the step of y is on `g + f/λ`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct F3sa {
+    lower_step: Decay,
+    upper_step: Decay,
+    eta: Decay,
+    weight: f64,
+    growth: Option<Decay>,
+}
+
+/// What [`F3sa`] keeps.
+#[derive(Record, Clone, Debug)]
+pub struct F3saMemory<B: Backend> {
+    /// z: `[systems, dim y]`.
+    pub z: Vector<B>,
+    /// λ.
+    pub weight: f64,
+    /// The estimates of F, G and Z with the points `(x, y)` and `(x, z)` before; none at the start.
+    pub estimates: Option<([Pair<B>; 3], [Pair<B>; 2])>,
+}
+
+impl F3sa {
+    /// With steps `ρ` of y and z, `γ` of x, the share `η` of the newest gradient, and `λ`, which begins at
+    /// `weight` and grows by `growth` δ.
+    ///
+    /// # Errors
+    /// If a number is not above zero, or `η` begins above 1.
+    pub fn new(
+        lower_step: Decay,
+        upper_step: Decay,
+        eta: Decay,
+        weight: f64,
+        growth: Option<Decay>,
+    ) -> Result<Self, Error> {
+        fraction("eta", eta.at(0))?;
+        Ok(Self {
+            lower_step: lower_step.checked("lower_step")?,
+            upper_step: upper_step.checked("upper_step")?,
+            eta: eta.checked("eta")?,
+            weight: positive("weight", weight)?,
+            growth: growth.map(|decay| decay.checked("growth")).transpose()?,
+        })
+    }
+}
+
+impl<B: Backend> Rule<B> for F3sa {
+    type Memory = F3saMemory<B>;
+
+    fn start(&self, _: &dyn Oracle<B>, at: &Pair<B>) -> F3saMemory<B> {
+        F3saMemory {
+            z: at.y.clone(),
+            weight: self.weight,
+            estimates: None,
+        }
+    }
+
+    fn step(
+        &self,
+        oracle: &dyn Oracle<B>,
+        t: usize,
+        draws: &mut Draws,
+        at: Pair<B>,
+        memory: F3saMemory<B>,
+    ) -> (Pair<B>, F3saMemory<B>) {
+        let (lambda, z) = (memory.weight, memory.z);
+        let (rho, gamma, eta) = (self.lower_step.at(t), self.upper_step.at(t), self.eta.at(t));
+        let (i, j) = (draws.lower(), draws.upper());
+        let gradients = |[at, plain]: &[Pair<B>; 2]| -> [Pair<B>; 3] {
+            [
+                oracle.upper_gradients(j, at).into(),
+                oracle.lower_gradients(i, at).into(),
+                oracle.lower_gradients(i, plain).into(),
+            ]
+        };
+        let plain = Pair {
+            x: at.x.clone(),
+            y: z.clone(),
+        };
+        let here = [at, plain];
+        let fresh = gradients(&here);
+        let estimates = match memory.estimates {
+            None => fresh,
+            Some(([f, g, h], before)) => {
+                let [f0, g0, h0] = gradients(&before);
+                let [f1, g1, h1] = fresh;
+                [
+                    f1.followed(f, f0, eta),
+                    g1.followed(g, g0, eta),
+                    h1.followed(h, h0, eta),
+                ]
+            }
+        };
+        let [f, g, h] = estimates.clone();
+        let at = here[0].clone();
+        let next = Pair {
+            x: at.x - (f.x + (g.x - h.x) * lambda) * gamma,
+            y: at.y - (f.y / lambda + g.y) * rho,
+        };
+        let memory = F3saMemory {
+            z: z - h.y * rho,
+            weight: lambda + self.growth.map_or(0.0, |growth| growth.at(t)),
+            estimates: Some((estimates, here)),
+        };
+        (oracle.project(next), memory)
+    }
+}

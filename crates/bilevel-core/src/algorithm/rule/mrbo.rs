@@ -1,0 +1,85 @@
+//! MRBO: recursive momentum on both levels, with a sum.
+
+use burn::tensor::backend::Backend;
+
+use super::recursive_momentum::{Followed, RecursiveMomentum};
+use super::{Draws, Oracle, Pair, Rule, Series};
+use crate::hypergradient::NeumannForm;
+use crate::{Decay, Error};
+
+/// MRBO: one step on each level along directions that STORM follows.
+///
+/// ```text
+/// d ← D_ξ(x, y) + (1 − η_t) (d − D_ξ(x⁻, y⁻))       D = (sum of Series, ∇y g)
+/// x ← Π(x − γ_t d_x),   y ← y − ρ_t d_y
+/// ```
+///
+/// The paper's steps fall like `t^(−1/3)`, its `η` like `t^(−2/3)`. Costs two gradients of each loss, two cross
+/// products and `2 terms − 2` Hessian products; memory: the point before and a direction.
+///
+/// # Example
+///
+/// ```
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
+/// # use example::*;
+/// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
+/// let At { x, y, batch } = scalar(1.0, 0.0);
+/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
+/// let run = Run::new(Mrbo::new(Decay::Constant(0.3), Decay::Constant(0.3), Decay::Constant(0.5), 20, 0.4)?, &oracle, 0);
+/// let (state, failure) = run.run(run.start(oracle.first()), 500, &mut |_| ());
+/// assert!(failure.is_none());
+/// assert!((state.at.x.into_scalar() - 0.4).abs() < 1e-6);
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// # References
+/// Yang, Ji, Liang (2021), "Provably Faster Algorithms for Bilevel Optimization", NeurIPS, arXiv:2106.04692,
+/// algorithm 1.
+///
+/// # Differences from the paper
+/// The weights `η` of both levels are one schedule.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mrbo(RecursiveMomentum);
+
+impl Mrbo {
+    /// With steps `ρ` of y, `γ` of x, the share `η` of the newest direction, and a series of `terms` terms of step
+    /// `series_step`.
+    ///
+    /// # Errors
+    /// If a number is not above zero, or `η` begins above 1.
+    pub fn new(
+        lower_step: Decay,
+        upper_step: Decay,
+        eta: Decay,
+        terms: usize,
+        series_step: f64,
+    ) -> Result<Self, Error> {
+        let series = Series::new(NeumannForm::Sum, terms, series_step)?;
+        let rule = RecursiveMomentum {
+            lower_step,
+            upper_step,
+            eta,
+            series,
+        };
+        rule.checked().map(Self)
+    }
+}
+
+impl<B: Backend> Rule<B> for Mrbo {
+    type Memory = Option<Followed<B>>;
+
+    fn start(&self, oracle: &dyn Oracle<B>, at: &Pair<B>) -> Option<Followed<B>> {
+        self.0.start(oracle, at)
+    }
+
+    fn step(
+        &self,
+        oracle: &dyn Oracle<B>,
+        t: usize,
+        draws: &mut Draws,
+        at: Pair<B>,
+        memory: Option<Followed<B>>,
+    ) -> (Pair<B>, Option<Followed<B>>) {
+        self.0.step(oracle, t, draws, at, memory)
+    }
+}

@@ -1,0 +1,124 @@
+//! Penalty-based gradient descent.
+
+use burn::tensor::backend::Backend;
+
+use super::gap::value_gap;
+use super::{Block, Draws, Oracle, Pair, Rule};
+use crate::{Error, positive};
+
+/// PBGD: gradient descent on `f` plus a penalty on how far y is from a lower solution.
+///
+/// ```text
+/// (x, y) ← Π((x, y) − (ξₓ, ξ_y) (∇f + γ ∇p))
+/// V-PBGD:  p = g(x, y) − min g(x, ·),   the minimum by T gradient steps of size α from y
+/// G-PBGD:  p = ‖∇y g(x, y)‖²,           ∇p = 2 (∇²xy g ∇y g, ∇²yy g ∇y g)
+/// ```
+///
+/// For `g` that satisfies the Polyak-Łojasiewicz inequality a solution of the penalised problem solves the bilevel
+/// one up to `O(1/γ)`, V-PBGD, or `O(1/γ²)` in p, G-PBGD. V-PBGD is [`Bome`](super::Bome) with a fixed multiplier.
+/// Steps have to be of the order `1/γ`. Costs on all samples: a gradient of `f` and, V-PBGD, T + 2 gradients of
+/// `g`, or, G-PBGD, two of them and both products; memory: none.
+///
+/// # Example
+///
+/// ```
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
+/// # use example::*;
+/// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
+/// let At { x, y, batch } = scalar(1.0, 0.0);
+/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
+/// let run = Run::new(Pbgd::new(Penalization::Value { steps: 20, step: 0.3 }, 100.0, 3e-3, 3e-3)?, &oracle, 0);
+/// let (state, failure) = run.run(run.start(oracle.first()), 8000, &mut |_| ());
+/// assert!(failure.is_none());
+/// assert!((state.at.x.into_scalar() - 0.4).abs() < 2e-2);
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// # References
+/// Shen, Chen (2023), "On Penalty-based Bilevel Gradient Descent Method", ICML, arXiv:2302.05185.
+///
+/// # Differences from the paper
+/// A step size for each level.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pbgd {
+    penalty: Penalization,
+    weight: f64,
+    lower_step: f64,
+    upper_step: f64,
+}
+
+/// The penalty of [`Pbgd`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Penalization {
+    /// V-PBGD: the value of `g` above its minimum.
+    Value {
+        /// T.
+        steps: usize,
+        /// α.
+        step: f64,
+    },
+    /// G-PBGD: the squared norm of `∇y g`.
+    Gradient,
+}
+
+impl Pbgd {
+    /// With `weight` γ, steps `lower_step` ξ_y and `upper_step` ξₓ.
+    ///
+    /// # Errors
+    /// If a number is not above zero.
+    pub fn new(
+        penalty: Penalization,
+        weight: f64,
+        lower_step: f64,
+        upper_step: f64,
+    ) -> Result<Self, Error> {
+        if let Penalization::Value { steps, step } = penalty {
+            positive("steps", steps as f64)?;
+            positive("step", step)?;
+        }
+        Ok(Self {
+            penalty,
+            weight: positive("weight", weight)?,
+            lower_step: positive("lower_step", lower_step)?,
+            upper_step: positive("upper_step", upper_step)?,
+        })
+    }
+
+    /// `∇p`.
+    fn penalty<B: Backend>(&self, oracle: &dyn Oracle<B>, at: &Pair<B>) -> Pair<B> {
+        match self.penalty {
+            Penalization::Value { steps, step } => value_gap(oracle, at, steps, step).into(),
+            Penalization::Gradient => {
+                let slope = oracle.lower_gradient(Block::All, at);
+                let g = oracle.second(Block::All, at, &slope);
+                Pair {
+                    x: g.cross * 2.0,
+                    y: g.hessian * 2.0,
+                }
+            }
+        }
+    }
+}
+
+impl<B: Backend> Rule<B> for Pbgd {
+    type Memory = ();
+
+    fn start(&self, _: &dyn Oracle<B>, _: &Pair<B>) {}
+
+    fn step(
+        &self,
+        oracle: &dyn Oracle<B>,
+        _: usize,
+        _: &mut Draws,
+        at: Pair<B>,
+        (): (),
+    ) -> (Pair<B>, ()) {
+        let p = self.penalty(oracle, &at);
+        let f = oracle.upper_gradients(Block::All, &at);
+        let next = Pair {
+            x: at.x - (f.x + p.x * self.weight) * self.upper_step,
+            y: at.y - (f.y + p.y * self.weight) * self.lower_step,
+        };
+        (oracle.project(next), ())
+    }
+}

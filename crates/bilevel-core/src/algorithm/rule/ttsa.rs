@@ -1,0 +1,89 @@
+//! TTSA: two time scales.
+
+use burn::tensor::backend::Backend;
+
+use super::amigo::descend;
+use super::{Draws, Oracle, Pair, Rule, Series};
+use crate::hypergradient::NeumannForm;
+use crate::{Decay, Error};
+
+/// TTSA: one stochastic gradient step on y, one on x, the second with the smaller step.
+///
+/// ```text
+/// y ← y − ρ_t ∇y g_I(x, y)              ρ_t = ρ (t + 1)^(−2/5)
+/// x ← Π(x − γ_t D)                      γ_t = γ (t + 1)^(−3/5),   D by the random product of Series
+/// ```
+///
+/// The powers are the paper's for strongly convex `g`; any schedule can be given. Costs one gradient of each loss,
+/// a cross product and at most `terms − 1` Hessian products; memory: none.
+///
+/// # Example
+///
+/// ```
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
+/// # use example::*;
+/// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
+/// let At { x, y, batch } = scalar(1.0, 0.0);
+/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
+/// let run = Run::new(Ttsa::new(Decay::Constant(0.4), Decay::Constant(0.1), 10, 0.5)?, &oracle, 0);
+/// let (state, failure) = run.run(run.start(oracle.first()), 2000, &mut |_| ());
+/// assert!(failure.is_none());
+/// assert!((state.at.x.into_scalar() - 0.4).abs() < 1e-6);
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// # References
+/// Hong, Wai, Wang, Yang (2023), "A Two-Timescale Stochastic Algorithm Framework for Bilevel Optimization",
+/// SIOPT 33(1), arXiv:2007.05170.
+///
+/// # Differences from the paper
+/// None.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ttsa {
+    lower_step: Decay,
+    upper_step: Decay,
+    series: Series,
+}
+
+impl Ttsa {
+    /// With steps `ρ` of y, `γ` of x, and a series of `terms` terms of step `series_step`.
+    ///
+    /// # Errors
+    /// If a number is not above zero.
+    pub fn new(
+        lower_step: Decay,
+        upper_step: Decay,
+        terms: usize,
+        series_step: f64,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            lower_step: lower_step.checked("lower_step")?,
+            upper_step: upper_step.checked("upper_step")?,
+            series: Series::new(NeumannForm::RandomProduct, terms, series_step)?,
+        })
+    }
+}
+
+impl<B: Backend> Rule<B> for Ttsa {
+    type Memory = ();
+
+    fn start(&self, _: &dyn Oracle<B>, _: &Pair<B>) {}
+
+    fn step(
+        &self,
+        oracle: &dyn Oracle<B>,
+        t: usize,
+        draws: &mut Draws,
+        at: Pair<B>,
+        (): (),
+    ) -> (Pair<B>, ()) {
+        let at = descend(oracle, draws, at, 1, self.lower_step.at(t));
+        let on = self.series.draw(draws);
+        let dx = self.series.hypergradient(oracle, &on, &at);
+        let at = Pair {
+            x: at.x - dx * self.upper_step.at(t),
+            y: at.y,
+        };
+        (oracle.project(at), ())
+    }
+}

@@ -1,0 +1,133 @@
+//! VRBO: SPIDER on both levels.
+
+use burn::record::Record;
+use burn::tensor::backend::Backend;
+
+use super::series::Drawn;
+use super::{Block, Draws, Estimated, Oracle, Pair, Rule, Series};
+use crate::hypergradient::NeumannForm;
+use crate::{Decay, Error, positive};
+
+/// VRBO: an inner loop that follows the directions of both levels by differences.
+///
+/// ```text
+/// t a multiple of the period:  d = D(x, y) on all samples
+/// x ← Π(x − γ_t d_x)
+/// n times:  d ← D_ξ(x, y) + d − D_ξ(x⁻, y⁻),   y ← y − ρ_t d_y
+/// ```
+///
+/// `D` is the pair of a Neumann series' hypergradient and `∇y g`; `(x⁻, y⁻)` is the point that `d` belonged to.
+/// Costs `2n` gradients of each loss, `2n` cross products and `2n (terms − 1)` Hessian products on blocks, and
+/// `terms + 2` passes over all samples once a period; memory: a direction and a point.
+///
+/// # Example
+///
+/// ```
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
+/// # use example::*;
+/// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
+/// let At { x, y, batch } = scalar(1.0, 0.0);
+/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
+/// let run = Run::new(Vrbo::new(3, Decay::Constant(0.3), Decay::Constant(0.5), 5, 20, 0.4)?, &oracle, 0);
+/// let (state, failure) = run.run(run.start(oracle.first()), 300, &mut |_| ());
+/// assert!(failure.is_none());
+/// assert!((state.at.x.into_scalar() - 0.4).abs() < 1e-6);
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// # References
+/// Yang, Ji, Liang (2021), "Provably Faster Algorithms for Bilevel Optimization", NeurIPS, arXiv:2106.04692,
+/// algorithm 2.
+///
+/// # Differences from the paper
+/// The large batch is all samples.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Vrbo {
+    inner_steps: usize,
+    lower_step: Decay,
+    upper_step: Decay,
+    period: usize,
+    series: Series,
+}
+
+/// What [`Vrbo`] keeps.
+#[derive(Record, Clone, Debug)]
+pub struct VrboMemory<B: Backend> {
+    /// d; none at the start.
+    pub direction: Option<Pair<B>>,
+}
+
+impl Vrbo {
+    /// With `n` inner steps `ρ` of y, steps `γ` of x, all samples every `period` steps, and a series of `terms`
+    /// terms of step `series_step`.
+    ///
+    /// # Errors
+    /// If a number is not above zero.
+    pub fn new(
+        inner_steps: usize,
+        lower_step: Decay,
+        upper_step: Decay,
+        period: usize,
+        terms: usize,
+        series_step: f64,
+    ) -> Result<Self, Error> {
+        positive("inner_steps", inner_steps as f64)?;
+        positive("period", period as f64)?;
+        Ok(Self {
+            inner_steps,
+            lower_step: lower_step.checked("lower_step")?,
+            upper_step: upper_step.checked("upper_step")?,
+            period,
+            series: Series::new(NeumannForm::Sum, terms, series_step)?,
+        })
+    }
+
+    fn directions<B: Backend>(
+        &self,
+        oracle: &dyn Oracle<B>,
+        i: Block,
+        on: &Drawn,
+        at: &Pair<B>,
+    ) -> Pair<B> {
+        Pair {
+            x: self.series.hypergradient(oracle, on, at),
+            y: oracle.lower_gradient(i, at),
+        }
+    }
+}
+
+impl<B: Backend> Rule<B> for Vrbo {
+    type Memory = VrboMemory<B>;
+
+    fn start(&self, _: &dyn Oracle<B>, _: &Pair<B>) -> VrboMemory<B> {
+        VrboMemory { direction: None }
+    }
+
+    fn step(
+        &self,
+        oracle: &dyn Oracle<B>,
+        t: usize,
+        draws: &mut Draws,
+        at: Pair<B>,
+        memory: VrboMemory<B>,
+    ) -> (Pair<B>, VrboMemory<B>) {
+        let (rho, gamma) = (self.lower_step.at(t), self.upper_step.at(t));
+        let mut d = match memory.direction {
+            Some(d) if !t.is_multiple_of(self.period) => d,
+            _ => self.directions(oracle, Block::All, &self.series.all(), &at),
+        };
+        let mut before = at.clone();
+        let mut at = oracle.project(Pair {
+            x: at.x - d.x.clone() * gamma,
+            y: at.y,
+        });
+        for _ in 0..self.inner_steps {
+            let (i, on) = (draws.lower(), self.series.draw(draws));
+            let old = self.directions(oracle, i, &on, &before);
+            d = self.directions(oracle, i, &on, &at).followed(d, old, 0.0);
+            before = at.clone();
+            at.y = at.y - d.y.clone() * rho;
+        }
+        (at, VrboMemory { direction: Some(d) })
+    }
+}

@@ -1,0 +1,116 @@
+//! Classifiers.
+
+use burn::module::{Module, ModuleDisplay, Param};
+use burn::tensor::backend::Backend;
+use burn::tensor::{Distribution, Tensor, TensorData};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+/// A classifier: its architecture is the value, its weights are a module.
+pub trait Classifier: Clone {
+    /// The weights.
+    type Parameters<B: Backend>: Module<B> + ModuleDisplay;
+
+    /// Weights to begin with; what is random in them depends on `seed`.
+    fn init<B: Backend>(&self, seed: u64, device: &B::Device) -> Self::Parameters<B>;
+
+    /// One number a class: `[samples, features]` to `[samples, classes]`.
+    fn logits<B: Backend>(&self, y: &Self::Parameters<B>, features: Tensor<B, 2>) -> Tensor<B, 2>;
+
+    /// The sum of the squares of the weights that are kept small: biases are not.
+    fn squares<B: Backend>(&self, y: &Self::Parameters<B>) -> Tensor<B, 1>;
+}
+
+/// Softmax regression: `z = a W + b`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Linear {
+    /// Numbers a sample.
+    pub features: usize,
+    /// Classes.
+    pub classes: usize,
+}
+
+/// What [`Linear`] learns.
+#[derive(Module, Debug)]
+pub struct LinearParameters<B: Backend> {
+    /// `W`: `[features, classes]`.
+    pub weight: Param<Tensor<B, 2>>,
+    /// `b`: `[classes]`.
+    pub bias: Param<Tensor<B, 1>>,
+}
+
+impl Classifier for Linear {
+    type Parameters<B: Backend> = LinearParameters<B>;
+
+    /// Zeros: the loss is convex.
+    fn init<B: Backend>(&self, _: u64, device: &B::Device) -> LinearParameters<B> {
+        LinearParameters {
+            weight: Param::from_tensor(Tensor::zeros([self.features, self.classes], device)),
+            bias: Param::from_tensor(Tensor::zeros([self.classes], device)),
+        }
+    }
+
+    fn logits<B: Backend>(&self, y: &LinearParameters<B>, features: Tensor<B, 2>) -> Tensor<B, 2> {
+        features.matmul(y.weight.val()) + y.bias.val().unsqueeze()
+    }
+
+    fn squares<B: Backend>(&self, y: &LinearParameters<B>) -> Tensor<B, 1> {
+        square_sum(y.weight.val())
+    }
+}
+
+/// One hidden layer: `z = relu(a W₁ + b₁) W₂ + b₂`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mlp {
+    /// Numbers a sample.
+    pub features: usize,
+    /// Hidden units.
+    pub hidden: usize,
+    /// Classes.
+    pub classes: usize,
+}
+
+/// What [`Mlp`] learns.
+#[derive(Module, Debug)]
+pub struct MlpParameters<B: Backend> {
+    /// `(W₁, b₁)`.
+    pub first: LinearParameters<B>,
+    /// `(W₂, b₂)`.
+    pub second: LinearParameters<B>,
+}
+
+impl Classifier for Mlp {
+    type Parameters<B: Backend> = MlpParameters<B>;
+
+    /// Normal weights of variance `2 / inputs`, biases zero.
+    fn init<B: Backend>(&self, seed: u64, device: &B::Device) -> MlpParameters<B> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut layer = |inputs: usize, outputs: usize| {
+            let normal = Distribution::Normal(0.0, (2.0 / inputs as f64).sqrt());
+            let weight = TensorData::random::<f32, _, _>([inputs, outputs], normal, &mut rng);
+            LinearParameters {
+                weight: Param::from_tensor(Tensor::from_data(weight, device)),
+                bias: Param::from_tensor(Tensor::zeros([outputs], device)),
+            }
+        };
+        MlpParameters {
+            first: layer(self.features, self.hidden),
+            second: layer(self.hidden, self.classes),
+        }
+    }
+
+    fn logits<B: Backend>(&self, y: &MlpParameters<B>, features: Tensor<B, 2>) -> Tensor<B, 2> {
+        let affine = |y: &LinearParameters<B>, a: Tensor<B, 2>| {
+            a.matmul(y.weight.val()) + y.bias.val().unsqueeze()
+        };
+        affine(&y.second, affine(&y.first, features).clamp_min(0.0))
+    }
+
+    fn squares<B: Backend>(&self, y: &MlpParameters<B>) -> Tensor<B, 1> {
+        square_sum(y.first.weight.val()) + square_sum(y.second.weight.val())
+    }
+}
+
+fn square_sum<B: Backend>(w: Tensor<B, 2>) -> Tensor<B, 1> {
+    (w.clone() * w).sum()
+}

@@ -1,0 +1,181 @@
+//! Samples in blocks.
+
+use burn::module::Module;
+use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, TensorData};
+
+use bilevel_core::Samples;
+use bilevel_core::algorithm::rule::{Block, Blocks};
+
+use super::{Classifier, Cleaning};
+use crate::{Error, ErrorKind};
+
+/// Samples with their labels, some of a set or all.
+#[derive(Module, Debug)]
+pub struct Part<B: Backend> {
+    /// `[samples, features]`.
+    pub features: Tensor<B, 2>,
+    /// One in the column of the label, zero else: `[samples, classes]`.
+    pub targets: Tensor<B, 2>,
+    /// The number of the first of them in the set; the others follow it.
+    pub first: usize,
+    /// What sums over these samples are divided by to be means: the number of samples of the set over the
+    /// number of blocks. So the mean over the blocks is the mean over the samples, though blocks may differ by a
+    /// sample.
+    pub share: f64,
+}
+
+/// What both losses of [`Cleaning`] see.
+#[derive(Module, Debug)]
+pub struct Batch<B: Backend> {
+    /// To be cleaned.
+    pub training: Part<B>,
+    /// Trusted.
+    pub trusted: Part<B>,
+}
+
+/// A set of samples, whole and in blocks of nearly equal size.
+#[derive(Debug, Clone)]
+pub struct Set<B: Backend> {
+    whole: Part<B>,
+    blocks: Vec<Part<B>>,
+}
+
+impl<B: Backend> Part<B> {
+    /// How many samples they are.
+    pub fn count(&self) -> usize {
+        self.features.dims()[0]
+    }
+}
+
+impl<B: Backend> Set<B> {
+    /// `rows` (`width` numbers a sample, one sample after the other) with their labels, in blocks of about
+    /// `block` samples.
+    ///
+    /// # Errors
+    /// If there is no sample, a label is not below `classes`, or `block` is 0 or more than there are samples.
+    ///
+    /// # Panics
+    /// If the numbers do not fill the rows.
+    pub fn new(
+        rows: &[f32],
+        width: usize,
+        labels: &[usize],
+        classes: usize,
+        block: usize,
+        device: &B::Device,
+    ) -> Result<Self, Error> {
+        let n = labels.len();
+        assert_eq!(
+            rows.len(),
+            n * width,
+            "{n} samples of {width} numbers need {} of them, got {}",
+            n * width,
+            rows.len()
+        );
+        if block == 0 || block > n {
+            return Err(ErrorKind::BlockSize { block, samples: n }.into());
+        }
+        if let Some((sample, &label)) = labels.iter().enumerate().find(|(_, l)| **l >= classes) {
+            return Err(ErrorKind::Label {
+                sample,
+                label,
+                classes,
+            }
+            .into());
+        }
+        let part = |first: usize, last: usize, share: f64| {
+            let (count, labels) = (last - first, &labels[first..last]);
+            let features =
+                TensorData::new(rows[first * width..last * width].to_vec(), [count, width]);
+            let mut targets = vec![0f32; count * classes];
+            for (i, label) in labels.iter().enumerate() {
+                targets[i * classes + label] = 1.0;
+            }
+            Part {
+                features: Tensor::from_data(features.convert::<B::FloatElem>(), device),
+                targets: Tensor::from_data(
+                    TensorData::new(targets, [count, classes]).convert::<B::FloatElem>(),
+                    device,
+                ),
+                first,
+                share,
+            }
+        };
+        let count = n / block;
+        let share = n as f64 / count as f64;
+        let blocks = (0..count).map(|b| part(b * n / count, (b + 1) * n / count, share));
+        Ok(Self {
+            whole: part(0, n, n as f64),
+            blocks: blocks.collect(),
+        })
+    }
+
+    /// All samples.
+    pub fn whole(&self) -> &Part<B> {
+        &self.whole
+    }
+
+    /// How many samples there are.
+    pub fn len(&self) -> usize {
+        self.whole.count()
+    }
+
+    /// Never: a set has samples.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.blocks.len()
+    }
+
+    pub(super) fn part(&self, on: Block) -> &Part<B> {
+        match on {
+            Block::One(i) => &self.blocks[i],
+            Block::All => &self.whole,
+        }
+    }
+}
+
+/// The samples of a cleaning problem: those to be cleaned are the lower loss's, those trusted the upper's.
+#[derive(Debug, Clone)]
+pub struct CleaningData<B: Backend> {
+    /// To be cleaned.
+    pub training: Set<B>,
+    /// Trusted.
+    pub trusted: Set<B>,
+}
+
+impl<B: Backend> CleaningData<B> {
+    pub(super) fn count(&self) -> Blocks {
+        Blocks {
+            lower: self.training.count(),
+            upper: self.trusted.count(),
+        }
+    }
+
+    /// All samples of both.
+    pub fn whole(&self) -> Batch<B> {
+        Batch {
+            training: self.training.whole.clone(),
+            trusted: self.trusted.whole.clone(),
+        }
+    }
+}
+
+impl<B: Backend, C: Classifier> Samples<B, Cleaning<C>> for CleaningData<B>
+where
+    Cleaning<C>: bilevel_core::Differentiable<B, Batch<B> = Batch<B>>,
+{
+    fn blocks(&self) -> Blocks {
+        self.count()
+    }
+
+    fn batch(&self, lower: Block, upper: Block) -> Batch<B> {
+        Batch {
+            training: self.training.part(lower).clone(),
+            trusted: self.trusted.part(upper).clone(),
+        }
+    }
+}
