@@ -66,8 +66,15 @@ pub fn image_paths(folder: impl AsRef<Path>) -> Result<Vec<PathBuf>, Error> {
 
 /// The files that are named like images, sorted by name.
 fn image_files(folder: &Path) -> Result<Vec<PathBuf>, ErrorKind> {
+    let mut files = entries(folder)?;
+    files.retain(|file| is_named_like_an_image(file) && !file.is_dir());
+    Ok(files)
+}
+
+/// The paths of all files and folders directly in a folder, sorted by name.
+pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, ErrorKind> {
     let path = || folder.to_path_buf();
-    let entries = folder.read_dir().map_err(|error| match error.kind() {
+    let listing = folder.read_dir().map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => ErrorKind::FolderMissing { path: path() },
         io::ErrorKind::NotADirectory => ErrorKind::NotAFolder { path: path() },
         _ => ErrorKind::FolderUnreadable {
@@ -75,16 +82,15 @@ fn image_files(folder: &Path) -> Result<Vec<PathBuf>, ErrorKind> {
             reason: error.to_string(),
         },
     })?;
-    let mut files = entries
+    let mut paths = listing
         .map(|entry| Ok(entry?.path()))
         .collect::<io::Result<Vec<_>>>()
         .map_err(|error| ErrorKind::FolderUnreadable {
             path: path(),
             reason: error.to_string(),
         })?;
-    files.retain(|file| is_named_like_an_image(file) && !file.is_dir());
-    files.sort();
-    Ok(files)
+    paths.sort();
+    Ok(paths)
 }
 
 fn is_named_like_an_image(file: &Path) -> bool {
@@ -102,7 +108,8 @@ fn stem(file: &Path) -> String {
         .into_owned()
 }
 
-fn file_name(file: &Path) -> String {
+/// The last part of a path.
+pub(crate) fn file_name(file: &Path) -> String {
     file.file_name()
         .unwrap_or_default()
         .to_string_lossy()

@@ -1,9 +1,12 @@
-//! Images, noise and image quality for bilevel problems.
+//! Images, labelled samples, noise and image quality for bilevel problems.
 //!
 //! A learned regularizer needs little data, but needs it to be the same data every time. This crate
 //! loads grey images, cuts augmented training crops, adds Gaussian noise, moves images into and out
 //! of Burn tensors, and measures the result. Images are grey, row-major and in [0, 1]; noise levels
 //! are in the same unit (the "sigma 25" of the denoising literature is `25.0 / 255.0` here).
+//!
+//! For classification it loads samples with a class each, pictures or rows of a table, and corrupts
+//! a chosen fraction of the labels, which data hyper-cleaning then has to find.
 //!
 //! | To | use |
 //! | --- | --- |
@@ -14,6 +17,9 @@
 //! | compute with Burn | [`to_tensor`], [`from_tensor`] |
 //! | keep a result | [`GrayImage::save_png`] |
 //! | keep the colours of a photograph | [`load_channels`], [`save_channels`] |
+//! | read samples with a class each | [`load_labelled`], or [`load_mnist_like`], [`load_idx`], [`load_csv`], [`load_class_folders`] |
+//! | hold and cut such a set | [`Labelled`], [`LabelledSets`] |
+//! | put in wrong labels | [`corrupt_labels`] |
 //!
 //! Everything random is a pure function of a seed and a counter (the step, or the number of the
 //! image), so there is no generator to save: a resumed run draws what the first run would have
@@ -43,23 +49,37 @@
 //! one line that says what to do. What only a program can get wrong (images of different sizes
 //! where equal sizes are promised) is a panic that names both sizes.
 
+mod class_folders;
 mod colour;
+mod corruption;
 mod crops;
+mod csv_file;
 mod error;
 mod folder;
 mod gray_image;
+mod idx;
 mod image_file;
+mod labelled;
+mod labelled_sets;
+mod mnist;
 mod noise;
+mod plain_or_gzip;
 mod quality;
 mod random;
 mod tensor;
 
+pub use class_folders::load_class_folders;
 pub use colour::LumaChroma;
+pub use corruption::corrupt_labels;
 pub use crops::RandomCrops;
+pub use csv_file::load_csv;
 pub use error::{Error, ErrorKind};
 pub use folder::{NamedImage, image_paths, load_folder};
 pub use gray_image::GrayImage;
 pub use image_file::{load_channels, save_channels};
+pub use labelled::Labelled;
+pub use labelled_sets::{LabelledSets, load_labelled};
+pub use mnist::{load_idx, load_mnist_like};
 pub use noise::add_gaussian_noise;
 pub use quality::{psnr, ssim};
 pub use tensor::{from_tensor, to_tensor};

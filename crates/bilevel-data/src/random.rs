@@ -7,18 +7,20 @@ use rand_chacha::ChaCha8Rng;
 #[derive(Clone, Copy)]
 pub(crate) enum Purpose {
     Crops,
+    Corruption,
     Noise,
 }
 
 /// The generator for one `(seed, stream)`, the same on every machine and in every run.
 ///
 /// ChaCha8 keyed by `seed` has 2⁶⁴ streams of 2⁶⁸ words each. Crops read a stream from word 0,
-/// noise from word 2⁶⁷, half a stream further on: no draw is long enough to get from one to the
-/// other, so crops and noise share no random number even where they are given the same seed and
-/// stream.
+/// corrupted labels from word 2⁶⁶, a quarter of a stream further on, noise from word 2⁶⁷, half a
+/// stream further on: no draw is long enough to get from one to the next, so no two purposes share
+/// a random number even where they are given the same seed and stream.
 pub(crate) fn generator(purpose: Purpose, seed: u64, stream: u64) -> ChaCha8Rng {
     let first_word = match purpose {
         Purpose::Crops => 0,
+        Purpose::Corruption => 1 << 66,
         Purpose::Noise => 1 << 67,
     };
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
@@ -39,7 +41,7 @@ mod tests {
     #[test]
     fn purposes_seeds_and_streams_share_no_numbers() {
         let mut seen = HashSet::new();
-        for purpose in [Purpose::Crops, Purpose::Noise] {
+        for purpose in [Purpose::Crops, Purpose::Corruption, Purpose::Noise] {
             for (seed, stream) in [(0, 0), (0, 1), (1, 0), (1, 1), (0, u64::MAX), (u64::MAX, 0)] {
                 let mut generator = generator(purpose, seed, stream);
                 for _ in 0..5000 {
@@ -50,9 +52,10 @@ mod tests {
     }
 
     #[test]
-    fn noise_starts_half_a_stream_after_crops() {
+    fn purposes_start_at_least_a_quarter_of_a_stream_apart() {
         let position = |purpose| generator(purpose, 3, 4).get_word_pos();
         assert_eq!(position(Purpose::Crops), 0);
+        assert_eq!(position(Purpose::Corruption), 1 << 66);
         assert_eq!(position(Purpose::Noise), 1 << 67);
     }
 }
