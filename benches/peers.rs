@@ -13,19 +13,21 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+use bilevel::algorithm::rule::Adjoint;
 use bilevel::backend::{Cpu, Tape};
 use bilevel::burn::tensor::activation::log_softmax;
 use bilevel::burn::tensor::backend::Backend;
 use bilevel::burn::tensor::module::conv2d;
 use bilevel::burn::tensor::ops::ConvOptions;
 use bilevel::burn::tensor::{Distribution, Int, Tensor};
+use bilevel::models::cleaning::{Cleaning, CleaningData, Linear, Set, SoftmaxOracle, Weighting};
 use bilevel::models::physics::{ClosedForm, Denoising, Image, ImagePairs};
 use bilevel::models::regularizer::{
     FieldsOfExperts, FieldsOfExpertsParameters, Potential, Regularizer,
 };
 use bilevel::{
-    ConjugateGradient, DoubleBackward, GradientDescent, Hypergradient, ImplicitDifferentiation,
-    LowerSolver, Point, SecondOrder,
+    ConjugateGradient, Decay, DoubleBackward, GradientDescent, Hypergradient,
+    ImplicitDifferentiation, LowerSolver, Pair, Point, Run, RunState, SecondOrder, Soba,
 };
 use clap::Parser;
 
@@ -337,6 +339,9 @@ fn works() -> Vec<Work> {
         })
     }));
 
+    works.push(soba_step("SOBA step of cleaning, block of 64", 64));
+    works.push(soba_step("SOBA step of cleaning, block of 5000", 5000));
+
     let maps = normal([25, 64, 14, 14], 1.0);
     let (k, along) = (normal([64, 64, 3, 3], 0.05), normal([64, 64, 3, 3], 0.05));
     let (m1, k1) = (maps.clone(), k.clone());
@@ -347,6 +352,44 @@ fn works() -> Vec<Work> {
         hessian_product(&k, &along, |k| layer(lift(&maps), k))
     }));
     works
+}
+
+/// SOBA steps of cleaning 5000 samples of 784 numbers, 10 classes, in blocks of `block`; time a step.
+fn soba_step(name: &'static str, block: usize) -> Work {
+    const SAMPLES: usize = 5000;
+    let device = Default::default();
+    let classifier = Linear {
+        features: 784,
+        classes: 10,
+    };
+    let set = |seed: usize| {
+        let rows: Vec<f32> = normal([SAMPLES, 784], 1.0).into_data().iter().collect();
+        let labels: Vec<usize> = (0..SAMPLES).map(|i| (i * 7 + i / 10 + seed) % 10).collect();
+        Set::<Cpu>::new(&rows, 784, &labels, 10, block, &device).expect("blocks fit")
+    };
+    let data = CleaningData {
+        training: set(0),
+        trusted: set(3),
+    };
+    let problem = Cleaning::new(classifier, Weighting::Sigmoid, 1e-3).expect("positive");
+    let oracle = SoftmaxOracle::new(problem, data);
+    let rule = Soba::new(Decay::Constant(0.1), Decay::Constant(0.1)).expect("positive");
+    let mut state = Some(RunState {
+        at: Pair {
+            x: Tensor::zeros([1, SAMPLES], &device),
+            y: Tensor::zeros([1, 7850], &device),
+        },
+        memory: Adjoint {
+            q: Tensor::zeros([1, 7850], &device),
+        },
+        step: 0,
+    });
+    Work::new(name, 100, move || {
+        let run = Run::new(rule, &oracle, 0);
+        let (next, failure) = run.step(state.take().expect("there between steps"));
+        assert!(failure.is_none());
+        state = Some(next);
+    })
 }
 
 /// Denoising 8 images with Fields of Experts.

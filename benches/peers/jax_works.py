@@ -96,6 +96,44 @@ def cross_entropy(z):
 measure("softmax gradient", jax.grad(cross_entropy), weights)
 measure("softmax Hessian product", product(cross_entropy), weights, direction)
 
+
+
+def soba(block):
+    """A SOBA step of cleaning 5000 samples, and its state; the block is drawn by its number."""
+    features, trusted = normal(13, (5000, 784)), normal(14, (5000, 784))
+    labels = jax.random.randint(jax.random.PRNGKey(15), (5000,), 0, 10)
+    known = jax.random.randint(jax.random.PRNGKey(16), (5000,), 0, 10)
+
+    def losses(y, rows, classes):
+        z = jax.nn.log_softmax(rows @ y[0] + y[1])
+        return -jnp.take_along_axis(z, classes[:, None], 1)[:, 0]
+
+    def part(of, first):
+        return jax.lax.dynamic_slice_in_dim(of, first, block)
+
+    def step(x, y, q, first):
+        rows, classes = part(features, first), part(labels, first)
+
+        def g(y, x):
+            mean = (jax.nn.sigmoid(x) * losses(y, rows, classes)).mean()
+            return mean + 1e-3 * (y[0] ** 2).sum()
+
+        gy, pull = jax.vjp(lambda y, x: jax.grad(g)(y, x), y, part(x, first))
+        hy, cross = pull(q)
+        fy = jax.grad(lambda y: losses(y, part(trusted, first), part(known, first)).mean())(y)
+        new = jax.tree.map(lambda a, b: a - 0.1 * b, y, gy)
+        adjoint = jax.tree.map(lambda a, h, f: a - 0.1 * (h - f), q, hy, fy)
+        x = jax.lax.dynamic_update_slice_in_dim(x, part(x, first) + 0.1 * cross, first, 0)
+        return x, new, adjoint
+
+    zeros = (jnp.zeros((784, 10)), jnp.zeros(10))
+    return step, (jnp.zeros(5000), zeros, zeros, 128 if block < 5000 else 0)
+
+
+for block in (64, 5000):
+    step, start = soba(block)
+    measure(f"SOBA step of cleaning, block of {block}", step, *start, samples=100)
+
 maps = normal(10, (25, 64, 14, 14))
 kernel, along = normal(11, (64, 64, 3, 3), 0.05), normal(12, (64, 64, 3, 3), 0.05)
 

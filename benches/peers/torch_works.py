@@ -114,6 +114,47 @@ def softmax_product():
 measure("softmax gradient", softmax_gradient, 15)
 measure("softmax Hessian product", softmax_product, 15)
 
+# SOBA steps of cleaning 5000 samples in blocks: one weight a sample, a linear classifier with bias.
+
+
+def soba(block):
+    features, labels = torch.randn(5000, 784), torch.randint(0, 10, (5000,))
+    trusted, known = torch.randn(5000, 784), torch.randint(0, 10, (5000,))
+    count = 5000 // block
+    bounds = [(b * 5000 // count, (b + 1) * 5000 // count) for b in range(count)]
+    state = {
+        "w": torch.zeros(784, 10), "b": torch.zeros(10), "x": torch.zeros(5000),
+        "qw": torch.zeros(784, 10), "qb": torch.zeros(10), "t": 0,
+    }
+
+    def step():
+        s = state
+        first, last = bounds[s["t"] % count]
+        share = 5000 / count
+        w, b = (s[n].clone().requires_grad_() for n in "wb")
+        x = s["x"][first:last].clone().requires_grad_()
+        losses = F.cross_entropy(features[first:last] @ w + b, labels[first:last], reduction="none")
+        g = (x.sigmoid() * losses).sum() / share + 1e-3 * (w * w).sum()
+        gw, gb = grad(g, (w, b), create_graph=True)
+        along = (gw * s["qw"]).sum() + (gb * s["qb"]).sum()
+        hw, hb, cross = grad(along, (w, b, x))
+        v, c = (s[n].clone().requires_grad_() for n in "wb")
+        f = F.cross_entropy(trusted[first:last] @ v + c, known[first:last], reduction="sum") / share
+        fw, fb = grad(f, (v, c))
+        with torch.no_grad():
+            s["w"] = s["w"] - 0.1 * gw
+            s["b"] = s["b"] - 0.1 * gb
+            s["qw"] = s["qw"] - 0.1 * (hw - fw)
+            s["qb"] = s["qb"] - 0.1 * (hb - fb)
+            s["x"][first:last] += 0.1 * cross
+        s["t"] += 1
+
+    return step
+
+
+measure("SOBA step of cleaning, block of 64", soba(64), 100)
+measure("SOBA step of cleaning, block of 5000", soba(5000), 100)
+
 # One convolution 64 -> 64, 3x3, on 25 maps 14x14, in its weights.
 maps = torch.randn(25, 64, 14, 14)
 kernel, along = torch.randn(64, 64, 3, 3) * 0.05, torch.randn(64, 64, 3, 3) * 0.05

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cleaning::ClassifierName;
 use crate::estimator::EstimatorName;
+use crate::method::MethodName;
 
-/// Learn image regularizers by bilevel optimization, and use them.
+/// Learn image regularizers by bilevel optimization and use them, clean data.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 pub(crate) struct Arguments {
-    /// Where to compute; `audit` and `compare estimators` compute in f64 on ndarray, whatever is said
+    /// Where to compute; `audit`, `bench` and `compare estimators` compute in f64 on ndarray, whatever is said
     /// here.
     #[arg(long, value_enum, default_value = "cpu", global = true)]
     pub backend: BackendName,
@@ -37,6 +39,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         task: AuditTask,
     },
+    /// How fast are methods on a problem whose answer is known?
+    Bench {
+        #[command(subcommand)]
+        task: BenchTask,
+    },
     /// What do estimators of the hypergradient, or whole algorithms, cost, and how good are they?
     Compare {
         #[command(subcommand)]
@@ -52,6 +59,8 @@ pub(crate) enum SingleCommand {
         #[command(subcommand)]
         task: TrainTask,
     },
+    /// Find the labels of a data set that are wrong, with the help of a few that are known to be right.
+    Clean(CleanArguments),
     /// Degrade clean images as a model was trained to undo, reconstruct them, report PSNR and SSIM.
     Evaluate(EvaluateArguments),
     /// Denoise a photograph, or every photograph of a folder.
@@ -64,6 +73,13 @@ pub(crate) enum SingleCommand {
 pub(crate) enum AuditTask {
     /// On learning to remove Gaussian noise. Always in f64 on ndarray, whatever --backend says.
     Denoise(AuditArguments),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchTask {
+    /// All update rules on random quadratics: 1024 samples of each loss, 100 entries of x and of y. Always in f64 on
+    /// ndarray, whatever --backend says.
+    Stochastic(BenchStochasticArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -150,6 +166,65 @@ pub(crate) enum Preset {
     Default,
     /// More and larger filters, up to half an hour.
     Long,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CleanArguments {
+    /// The samples: a folder with IDX files as MNIST's, a folder with a sub-folder of pictures for each class, a
+    /// CSV file with the class in its last column (all may be gzipped), or an IDX file of pictures.
+    #[arg(long, value_name = "PATH", default_value = "assets/mnist")]
+    pub data: PathBuf,
+    /// Samples that are known to be right; without it those of --data behind the first --training.
+    #[arg(long, value_name = "PATH", conflicts_with = "training")]
+    pub trusted: Option<PathBuf>,
+    /// How many samples of --data are to be cleaned, the others being trusted [default: half].
+    #[arg(long, value_name = "SAMPLES")]
+    pub training: Option<usize>,
+    /// The method.
+    #[arg(long, short, value_enum, default_value = "soba")]
+    pub method: MethodName,
+    /// What is trained on the samples.
+    #[arg(long, value_enum, default_value = "linear")]
+    pub classifier: ClassifierName,
+    /// Share of the labels to be cleaned that are redrawn at random first, to see whether they are found.
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
+    pub corruption: f64,
+    /// Seed of all that is random.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Weight of the squares of the classifier's weights.
+    #[arg(long, default_value_t = 1e-3, allow_negative_numbers = true)]
+    pub regularization: f64,
+    /// Steps, in place of the method's own number.
+    #[arg(long)]
+    pub steps: Option<usize>,
+    /// Samples a block, for methods that see blocks, in place of the method's own number.
+    #[arg(long)]
+    pub batch: Option<usize>,
+    /// Step of the classifier, in place of the method's own.
+    #[arg(long, allow_negative_numbers = true)]
+    pub lower_step: Option<f64>,
+    /// Step of the weights in units of the number of samples, in place of the method's own.
+    #[arg(long, allow_negative_numbers = true)]
+    pub upper_step: Option<f64>,
+    /// Multiplier of a penalty, eta of BOME or radius of PZOBO, in place of the method's own.
+    #[arg(long, allow_negative_numbers = true)]
+    pub weight: Option<f64>,
+    /// Weight of every sample at the start, in (0, 1).
+    #[arg(long, default_value_t = 0.5, allow_negative_numbers = true)]
+    pub first_weight: f64,
+    /// How often the weights are judged on the way.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    pub snapshots: u32,
+    /// The folder for weights and pictures.
+    #[arg(long, short, value_name = "DIR", default_value = "runs/clean")]
+    pub output: PathBuf,
+    /// Replace the run in the output folder.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Print one JSON object and nothing else.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -333,6 +408,45 @@ pub(crate) struct CompareAlgorithmsArguments {
     #[arg(long)]
     pub overwrite: bool,
     /// Print one JSON object and nothing else.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchStochasticArguments {
+    /// Only these methods; may be given several times.
+    #[arg(long, short, value_enum)]
+    pub method: Vec<MethodName>,
+    /// What every method may ask: derivatives on a block of samples; one on all samples counts as all blocks.
+    #[arg(long, default_value_t = 200_000)]
+    pub calls: u64,
+    /// Seed of the problem and of the blocks.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Step of y, in place of the method's own.
+    #[arg(long, allow_negative_numbers = true)]
+    pub lower_step: Option<f64>,
+    /// Step of x, in place of the method's own.
+    #[arg(long, allow_negative_numbers = true)]
+    pub upper_step: Option<f64>,
+    /// Power with which steps fall, in place of the method's own.
+    #[arg(long, allow_negative_numbers = true)]
+    pub power: Option<f64>,
+    /// Multiplier of a penalty, eta of BOME or radius of PZOBO, in place of the method's own.
+    #[arg(long, allow_negative_numbers = true)]
+    pub weight: Option<f64>,
+    /// The folder for the numbers and the picture.
+    #[arg(
+        long,
+        short,
+        value_name = "DIR",
+        default_value = "runs/bench-stochastic"
+    )]
+    pub output: PathBuf,
+    /// Replace the comparison in the output folder.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Print one JSON array and nothing else.
     #[arg(long)]
     pub json: bool,
 }

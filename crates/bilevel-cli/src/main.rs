@@ -3,6 +3,8 @@
 mod arguments;
 mod audit_report;
 mod baseline;
+mod cleaning;
+mod cleaning_preset;
 mod command;
 mod comparison;
 mod contender;
@@ -12,8 +14,10 @@ mod degradation;
 mod draw;
 mod estimator;
 mod interrupt;
+mod method;
 mod metrics;
 mod model_file;
+mod quadratic_preset;
 mod recipe;
 mod reconstruct;
 mod run_folder;
@@ -33,7 +37,7 @@ use clap::error::{ContextKind, ContextValue};
 use task::TaskName;
 
 use arguments::{
-    Arguments, AuditTask, BackendName, Command, CompareTask, SingleCommand, TrainTask,
+    Arguments, AuditTask, BackendName, BenchTask, Command, CompareTask, SingleCommand, TrainTask,
 };
 
 /// Tensors come and go by the megabyte; the system's allocator hands each back to the kernel.
@@ -71,10 +75,14 @@ fn in_one_line(error: clap::Error) -> anyhow::Error {
 
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match (arguments.command, arguments.backend) {
-        // These two compute in f64 on `NdArray`, which must not meet `NdArray<f32>` in one process.
+        // These compute in f64 on `NdArray`, which must not meet `NdArray<f32>` in one process.
         (Command::Audit { task }, _) => {
             let AuditTask::Denoise(arguments) = task;
             command::audit(&arguments)
+        }
+        (Command::Bench { task }, _) => {
+            let BenchTask::Stochastic(arguments) = task;
+            command::bench_stochastic(&arguments)
         }
         (
             Command::Compare {
@@ -110,6 +118,7 @@ fn run_on<B: Backend>(command: SingleCommand) -> anyhow::Result<ExitCode> {
             };
             command::train::<B>(task, &arguments, &device)
         }
+        SingleCommand::Clean(arguments) => command::clean::<B>(&arguments, &device),
         SingleCommand::Evaluate(arguments) => command::evaluate::<B>(&arguments, &device),
         SingleCommand::Denoise(arguments) => command::reconstruct::<B>(&arguments.into(), &device),
         SingleCommand::Reconstruct(arguments) => command::reconstruct::<B>(&arguments, &device),

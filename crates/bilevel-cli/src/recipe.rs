@@ -52,6 +52,10 @@ pub(crate) struct Stage {
     pub steps: usize,
     /// Learning rate of Adam at the start; it falls to a hundredth along a cosine.
     pub learning_rate: f64,
+    /// Largest norm of the gradient in one parameter (a bank of filters, a layer): longer ones are shortened. A crop
+    /// on which unrolled steps are unstable can spoil a deep regularizer in one step without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<f64>,
     /// How the hypergradient is made.
     pub estimator: Estimator,
 }
@@ -134,6 +138,7 @@ impl Recipe {
         for stage in &self.stages {
             positive("--learning-rate", stage.learning_rate)?;
             ensure!(stage.steps > 0, "--steps must be at least 1");
+            stage.clip.map(|clip| positive("clip", clip)).transpose()?;
             if let Estimator::Unrolled(steps) = stage.estimator {
                 steps.check()?;
             }

@@ -14,6 +14,7 @@ use bilevel_models::physics::{
     Reconstruction,
 };
 use bilevel_models::regularizer::{Architecture, ArchitectureParameters};
+use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
 use burn::optim::adaptor::OptimizerAdaptor;
 use burn::optim::{Adam, AdamConfig, Optimizer};
@@ -148,8 +149,15 @@ fn parts<B: Backend>(recipe: &Recipe, stage: &Stage) -> Parts<B> {
     }
 }
 
-fn adam<B: Backend>() -> AdamFor<B> {
-    AdamConfig::new().with_beta_2(BETA_2).init()
+fn adam<B: Backend>(stage: &Stage) -> AdamFor<B> {
+    AdamConfig::new()
+        .with_beta_2(BETA_2)
+        .with_grad_clipping(
+            stage
+                .clip
+                .map(|clip| GradientClippingConfig::Norm(clip as f32)),
+        )
+        .init()
 }
 
 impl<B: Backend> Training<B> {
@@ -188,13 +196,14 @@ impl<B: Backend> Training<B> {
         )?;
         let sigma = recipe.sigma_of_pixels();
         let parameters = start.unwrap_or_else(|| recipe.regularizer.init_for(sigma, device));
-        let parts = parts(&recipe, recipe.stage_at(0).0);
+        let first = recipe.stage_at(0).0;
+        let (parts, optimizer) = (parts(&recipe, first), adam(first));
         Ok(Self {
             crops,
             validation,
             truth,
             parts,
-            state: State::new(Learned::new(parameters, believed), adam()),
+            state: State::new(Learned::new(parameters, believed), optimizer),
             recipe,
             device: device.clone(),
         })
@@ -212,20 +221,16 @@ impl<B: Backend> Training<B> {
         x: Vec<u8>,
         optimizer: Vec<u8>,
     ) -> Result<Self> {
-        let State {
-            x: fresh,
-            optimizer: adam,
-            ..
-        } = self.state;
+        let last = self.recipe.steps() - 1;
+        let (stage, _) = self.recipe.stage_at(step.min(last));
+        let fresh = self.state.x;
         self.state = State {
             x: fresh.load_record(restore::<Tape<B>, _>(x, &self.device)?),
-            optimizer: adam.load_record(restore::<Tape<B>, _>(optimizer, &self.device)?),
+            optimizer: adam(stage).load_record(restore::<Tape<B>, _>(optimizer, &self.device)?),
             step,
             spent,
         };
-        if !self.is_done() {
-            self.parts = parts(&self.recipe, self.recipe.stage_at(step).0);
-        }
+        self.parts = parts(&self.recipe, stage);
         Ok(self)
     }
 
@@ -264,7 +269,7 @@ impl<B: Backend> Training<B> {
         let learning_rate = stage.learning_rate_at(in_stage);
         if in_stage == 0 && step > 0 {
             self.parts = parts(&self.recipe, stage);
-            self.state.optimizer = adam();
+            self.state.optimizer = adam(stage);
         }
         let tasks = self.tasks(step as u64)?;
         let (state, _, report) = self.parts.step(self.state, tasks, learning_rate);

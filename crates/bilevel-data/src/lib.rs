@@ -66,6 +66,7 @@ mod noise;
 mod plain_or_gzip;
 mod quality;
 mod random;
+mod standardization;
 mod tensor;
 
 pub use class_folders::load_class_folders;
@@ -82,4 +83,5 @@ pub use labelled_sets::{LabelledSets, load_labelled};
 pub use mnist::{load_idx, load_mnist_like};
 pub use noise::add_gaussian_noise;
 pub use quality::{psnr, ssim};
+pub use standardization::Standardization;
 pub use tensor::{from_tensor, to_tensor};

@@ -11,11 +11,13 @@
 //! |---|---|
 //! | [`regularizer`] | what is learned: filters, splines, small networks; a table is there |
 //! | [`cleaning`] | labels that can be trusted, found by a weight for every training sample |
+//! | [`quadratic`] | a benchmark of update rules whose hypergradient is a formula |
 //! | [`physics`] | [`Denoising`](physics::Denoising), and [`Reconstruction`](physics::Reconstruction) from blurred, masked or smaller images |
 
 pub mod cleaning;
 mod error;
 pub mod physics;
+pub mod quadratic;
 pub mod regularizer;
 
 pub use error::{Error, ErrorKind};

@@ -10,7 +10,7 @@ use super::bar;
 use super::comparison_files::Files;
 use crate::arguments::CompareEstimatorsArguments;
 use crate::comparison::{Reference, Row, csv, jsonl, table};
-use crate::draw::{TradeoffFamily, TradeoffSeries, save, tradeoff_curves};
+use crate::draw::{TradeoffAxes, TradeoffFamily, TradeoffSeries, save, tradeoff_curves};
 use crate::estimator::{EstimatorName, Family};
 use crate::small_problem::SmallProblem;
 
@@ -32,6 +32,20 @@ struct ReferenceFacts {
     lower_steps: usize,
     adjoint_residual: f64,
 }
+
+/// What the picture shows.
+const AXES: TradeoffAxes = TradeoffAxes {
+    error: "relative error of the hypergradient",
+    panels: &[
+        (
+            "Error against work",
+            "gradients + 2.2 (Hessian products + cross terms)",
+            |p| p.cost,
+        ),
+        ("Error against time", "seconds", |p| p.seconds),
+        ("Error against memory", "bytes of vectors kept", |p| p.bytes),
+    ],
+};
 
 /// Runs the command.
 pub(crate) fn compare_estimators(arguments: &CompareEstimatorsArguments) -> Result<ExitCode> {
@@ -55,7 +69,7 @@ pub(crate) fn compare_estimators(arguments: &CompareEstimatorsArguments) -> Resu
 
     save(&files.csv, csv(&rows).as_bytes())?;
     save(&files.jsonl, jsonl(&rows)?.as_bytes())?;
-    tradeoff_curves(&families(&rows), &files.picture)?;
+    tradeoff_curves(AXES, &families(&rows), &files.picture)?;
     if arguments.json {
         let comparison = Comparison {
             output: arguments.output.display().to_string(),

@@ -1,6 +1,8 @@
 //! What the tool does: one file a command.
 
 mod audit;
+mod bench_stochastic;
+mod clean;
 mod compare_algorithms;
 mod compare_estimators;
 mod comparison_files;
@@ -9,6 +11,8 @@ mod reconstruct;
 mod train;
 
 pub(crate) use audit::audit;
+pub(crate) use bench_stochastic::bench_stochastic;
+pub(crate) use clean::clean;
 pub(crate) use compare_algorithms::compare_algorithms;
 pub(crate) use compare_estimators::compare_estimators;
 pub(crate) use evaluate::evaluate;

@@ -5,14 +5,16 @@
 //! | [`comparison_sheet`] | images side by side, a caption under each | PNG |
 //! | [`filter_picture`] | learned filters, the most influential first | PNG |
 //! | [`training_curves`] | loss and validation PSNR over the upper steps | SVG and PNG |
-//! | [`tradeoff_curves`] | error against work, time and memory | SVG and PNG |
+//! | [`tradeoff_curves`] | error against work, time or memory | SVG and PNG |
 //! | [`progress_curves`] | PSNR against cost | SVG and PNG |
+//! | [`cleaning_curves`] | accuracies and F1 over time | SVG and PNG |
 //!
 //! Each takes plain values, knows nothing of Burn or of the commands, and writes each file whole or
 //! not at all.
 
 mod axis;
 mod canvas;
+mod cleaning;
 mod curves;
 mod filters;
 mod font;
@@ -27,9 +29,12 @@ mod text;
 mod tradeoff;
 mod trend;
 
+pub(crate) use cleaning::{CleaningPoint, cleaning_curves};
 pub(crate) use curves::{CurvePoint, training_curves};
 pub(crate) use filters::{Filter, filter_picture};
 pub(crate) use progress::{ProgressPoint, ProgressSeries, progress_curves};
 pub(crate) use save::save;
 pub(crate) use sheet::{SheetCell, SheetRow, comparison_sheet};
-pub(crate) use tradeoff::{TradeoffFamily, TradeoffPoint, TradeoffSeries, tradeoff_curves};
+pub(crate) use tradeoff::{
+    TradeoffAxes, TradeoffFamily, TradeoffPoint, TradeoffSeries, tradeoff_curves,
+};

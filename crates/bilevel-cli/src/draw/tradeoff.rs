@@ -39,11 +39,10 @@ const COLOURS: [RGBColor; 8] = [
 /// One measurement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TradeoffPoint {
-    /// Work, in gradients.
+    /// Work.
     pub(crate) cost: f64,
     pub(crate) seconds: f64,
     pub(crate) bytes: f64,
-    /// Relative.
     pub(crate) error: f64,
 }
 
@@ -61,39 +60,40 @@ pub(crate) struct TradeoffFamily {
     pub(crate) series: Vec<TradeoffSeries>,
 }
 
-/// Writes the families, at most three of at most eight methods, as `stem.svg` and `stem.png`.
-///
-/// Points whose error is zero or not finite are left out.
-pub(crate) fn tradeoff_curves(families: &[TradeoffFamily], stem: &Path) -> Result<()> {
-    save_plot(&Curves { families }, stem)
-}
-
-struct Curves<'a> {
-    families: &'a [TradeoffFamily],
+/// What the error is, and the quantities it is drawn against, a panel each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TradeoffAxes {
+    pub(crate) error: &'static str,
+    pub(crate) panels: &'static [TradeoffPanel],
 }
 
 /// A panel's title, the name of its x axis, and what is on it.
-type Quantity = (&'static str, &'static str, fn(&TradeoffPoint) -> f64);
+pub(crate) type TradeoffPanel = (&'static str, &'static str, fn(&TradeoffPoint) -> f64);
 
-const QUANTITIES: [Quantity; 3] = [
-    (
-        "Error against work",
-        "gradients + 2.2 (Hessian products + cross terms)",
-        |p| p.cost,
-    ),
-    ("Error against time", "seconds", |p| p.seconds),
-    ("Error against memory", "bytes of vectors kept", |p| p.bytes),
-];
+/// Writes the families, at most three of at most eight methods, as `stem.svg` and `stem.png`.
+///
+/// Points whose error is zero or not finite are left out.
+pub(crate) fn tradeoff_curves(
+    axes: TradeoffAxes,
+    families: &[TradeoffFamily],
+    stem: &Path,
+) -> Result<()> {
+    save_plot(&Curves { axes, families }, stem)
+}
+
+struct Curves<'a> {
+    axes: TradeoffAxes,
+    families: &'a [TradeoffFamily],
+}
 
 impl Plot for Curves<'_> {
     const SIZE: (u32, u32) = (1400, (PANELS + 3 * ROW + 22) as u32);
 
     fn draw<DB: DrawingBackend>(&self, area: &Area<DB>, medium: Medium) -> Result<()> {
         let (above, below) = area.split_vertically(medium.pixels(PANELS));
-        let (left, rest) = above.split_horizontally(medium.pixels(Self::SIZE.0 as i32 / 3));
-        let (middle, right) = rest.split_horizontally(medium.pixels(Self::SIZE.0 as i32 / 3));
-        for (area, quantity) in [left, middle, right].iter().zip(QUANTITIES) {
-            self.panel(quantity, area, medium)?;
+        let panels = self.axes.panels;
+        for (area, panel) in above.split_evenly((1, panels.len())).iter().zip(panels) {
+            self.panel(*panel, area, medium)?;
         }
         self.legend(&below, medium)
     }
@@ -102,7 +102,7 @@ impl Plot for Curves<'_> {
 impl Curves<'_> {
     fn panel<DB: DrawingBackend>(
         &self,
-        (title, x_label, quantity): Quantity,
+        (title, x_label, quantity): TradeoffPanel,
         area: &Area<DB>,
         medium: Medium,
     ) -> Result<()> {
@@ -127,7 +127,7 @@ impl Curves<'_> {
             .unzip();
         let panel = Panel {
             title,
-            y_label: "relative error of the hypergradient",
+            y_label: self.axes.error,
             y: Axis::fitting(&ys),
             x_label: Some(x_label),
             lines,
@@ -194,10 +194,19 @@ mod tests {
         }
     }
 
+    const AXES: TradeoffAxes = TradeoffAxes {
+        error: "error",
+        panels: &[
+            ("Error against work", "gradients", |p| p.cost),
+            ("Error against time", "seconds", |p| p.seconds),
+            ("Error against memory", "bytes of vectors kept", |p| p.bytes),
+        ],
+    };
+
     fn drawn(families: &[TradeoffFamily]) -> String {
         let directory = tempfile::tempdir().expect("a directory");
         let stem = directory.path().join("compare");
-        tradeoff_curves(families, &stem).expect("written");
+        tradeoff_curves(AXES, families, &stem).expect("written");
         image::open(directory.path().join("compare.png")).expect("readable to its end");
         std::fs::read_to_string(directory.path().join("compare.svg")).expect("text")
     }

@@ -571,6 +571,7 @@ fn calls_add_up() {
         upper_gradients: 2,
         hessian_products: 3,
         cross_products: 4,
+        blocks: 40,
     };
     assert_eq!(calls.total(), 10);
 }

@@ -1,6 +1,6 @@
 //! SOBA against closed forms.
 
-use bilevel_core::{Decay, DoubleBackward, Run, Sampled, Soba, Whole};
+use bilevel_core::{Decay, DoubleBackward, Oracle, Run, Sampled, Soba, Whole};
 
 use crate::closed_forms::Coupled;
 use crate::rules::Halves;

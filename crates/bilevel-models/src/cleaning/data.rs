@@ -1,10 +1,10 @@
 //! Samples in blocks.
 
-use burn::module::Module;
+use bilevel_core::{Samples, Tape};
+use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 
-use bilevel_core::Samples;
 use bilevel_core::algorithm::rule::{Block, Blocks};
 
 use super::{Classifier, Cleaning};
@@ -166,7 +166,7 @@ impl<B: Backend> CleaningData<B> {
 
 impl<B: Backend, C: Classifier> Samples<B, Cleaning<C>> for CleaningData<B>
 where
-    Cleaning<C>: bilevel_core::Differentiable<B, Batch<B> = Batch<B>>,
+    C::Parameters<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = C::Parameters<B>>,
 {
     fn blocks(&self) -> Blocks {
         self.count()

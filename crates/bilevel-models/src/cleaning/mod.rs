@@ -17,12 +17,14 @@
 //! | how a number becomes a weight | [`Weighting`] |
 //! | samples in blocks, for stochastic methods | [`CleaningData`] |
 //! | derivatives by formula for the linear classifier | [`SoftmaxOracle`] |
+//! | the classifier of given weights | [`train`] |
 //! | what came out | [`Verdict`], [`accuracy`] |
 
 mod classifier;
 mod data;
 mod problem;
 mod softmax_oracle;
+mod training;
 mod verdict;
 mod weighting;
 
@@ -30,5 +32,6 @@ pub use classifier::{Classifier, Linear, LinearParameters, Mlp, MlpParameters};
 pub use data::{Batch, CleaningData, Part, Set};
 pub use problem::{Cleaning, SampleWeights};
 pub use softmax_oracle::SoftmaxOracle;
+pub use training::train;
 pub use verdict::{Verdict, accuracy};
 pub use weighting::Weighting;

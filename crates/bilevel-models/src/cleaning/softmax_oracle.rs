@@ -37,11 +37,6 @@ impl<B: Backend> SoftmaxOracle<B> {
         }
     }
 
-    /// What it was asked so far.
-    pub fn calls(&self) -> Calls {
-        self.counter.calls()
-    }
-
     /// `W`: `[features, classes]`, and `b`: `[1, classes]`.
     fn split(&self, y: &Vector<B>) -> [Tensor<B, 2>; 2] {
         let Linear { features, classes } = self.problem.classifier;
@@ -111,7 +106,9 @@ impl<B: Backend> Oracle<B> for SoftmaxOracle<B> {
     }
 
     fn lower_gradient(&self, on: Block, at: &Pair<B>) -> Vector<B> {
-        self.counter.count(|calls| calls.lower_gradients += 1);
+        self.counter.count(on, self.data.count().lower, |calls| {
+            calls.lower_gradients += 1
+        });
         let part = self.data.training.part(on);
         let [w, _] = self.weights(&at.x, part);
         let p = softmax(Self::logits(part, self.split(&at.y)), 1);
@@ -120,7 +117,9 @@ impl<B: Backend> Oracle<B> for SoftmaxOracle<B> {
     }
 
     fn lower_gradients(&self, on: Block, at: &Pair<B>) -> LossGradients<B> {
-        self.counter.count(|calls| calls.lower_gradients += 1);
+        self.counter.count(on, self.data.count().lower, |calls| {
+            calls.lower_gradients += 1
+        });
         let part = self.data.training.part(on);
         let [w, slope] = self.weights(&at.x, part);
         let parameters = self.split(&at.y);
@@ -135,7 +134,9 @@ impl<B: Backend> Oracle<B> for SoftmaxOracle<B> {
     }
 
     fn upper_gradients(&self, on: Block, at: &Pair<B>) -> LossGradients<B> {
-        self.counter.count(|calls| calls.upper_gradients += 1);
+        self.counter.count(on, self.data.count().upper, |calls| {
+            calls.upper_gradients += 1
+        });
         let part = self.data.trusted.part(on);
         let z = Self::logits(part, self.split(&at.y));
         let [error, losses] = Self::errors_and_losses(part, z);
@@ -148,7 +149,9 @@ impl<B: Backend> Oracle<B> for SoftmaxOracle<B> {
     }
 
     fn hessian(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Vector<B> {
-        self.counter.count(|calls| calls.hessian_products += 1);
+        self.counter.count(on, self.data.count().lower, |calls| {
+            calls.hessian_products += 1
+        });
         let part = self.data.training.part(on);
         let [w, _] = self.weights(&at.x, part);
         let p = softmax(Self::logits(part, self.split(&at.y)), 1);
@@ -158,7 +161,9 @@ impl<B: Backend> Oracle<B> for SoftmaxOracle<B> {
     }
 
     fn cross(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Vector<B> {
-        self.counter.count(|calls| calls.cross_products += 1);
+        self.counter.count(on, self.data.count().lower, |calls| {
+            calls.cross_products += 1
+        });
         let part = self.data.training.part(on);
         let [_, slope] = self.weights(&at.x, part);
         let p = softmax(Self::logits(part, self.split(&at.y)), 1);
@@ -168,7 +173,7 @@ impl<B: Backend> Oracle<B> for SoftmaxOracle<B> {
     }
 
     fn second(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Second<B> {
-        self.counter.count(|calls| {
+        self.counter.count(on, self.data.count().lower, |calls| {
             calls.lower_gradients += 1;
             calls.hessian_products += 1;
             calls.cross_products += 1;
@@ -202,6 +207,10 @@ impl<B: Backend> Oracle<B> for SoftmaxOracle<B> {
             hessian: self.regularized([h, hb], v),
             cross: self.spread(&at.x, part, along * (slope / part.share)),
         }
+    }
+
+    fn calls(&self) -> Calls {
+        self.counter.calls()
     }
 
     fn project(&self, at: Pair<B>) -> Pair<B> {

@@ -38,11 +38,11 @@ impl Weighting {
         }
     }
 
-    /// `x` of weight one half, where learning starts.
-    pub fn undecided(self) -> f64 {
+    /// The `x` of a weight in (0, 1).
+    pub fn value_of(self, weight: f64) -> f64 {
         match self {
-            Weighting::Sigmoid => 0.0,
-            Weighting::Clipped => 0.5,
+            Weighting::Sigmoid => (weight / (1.0 - weight)).ln(),
+            Weighting::Clipped => weight,
         }
     }
 }

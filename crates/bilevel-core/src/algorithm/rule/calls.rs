@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use super::Block;
+
 /// What an oracle was asked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Calls {
@@ -13,10 +15,12 @@ pub struct Calls {
     pub hessian_products: u64,
     /// Products with `∇²xy g`.
     pub cross_products: u64,
+    /// Blocks that all of them looked at; a call on all samples looks at every block.
+    pub blocks: u64,
 }
 
 impl Calls {
-    /// All of them.
+    /// All of them, whatever they looked at.
     pub fn total(self) -> u64 {
         self.lower_gradients + self.upper_gradients + self.hessian_products + self.cross_products
     }
@@ -27,10 +31,16 @@ impl Calls {
 pub struct Counter(Cell<Calls>);
 
 impl Counter {
-    /// `add`s to the calls.
-    pub fn count(&self, add: impl FnOnce(&mut Calls)) {
+    /// Counts what `add` adds to the calls, all of it `on` a block out of `blocks`, or on all.
+    pub fn count(&self, on: Block, blocks: usize, add: impl FnOnce(&mut Calls)) {
         let mut calls = self.0.get();
+        let before = calls.total();
         add(&mut calls);
+        let seen = match on {
+            Block::One(_) => 1,
+            Block::All => blocks as u64,
+        };
+        calls.blocks += (calls.total() - before) * seen;
         self.0.set(calls);
     }
 

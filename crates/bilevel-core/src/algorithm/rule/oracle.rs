@@ -2,7 +2,7 @@
 
 use burn::tensor::backend::Backend;
 
-use super::Pair;
+use super::{Calls, Pair};
 use crate::{LossGradients, Vector};
 
 /// Samples of a loss: a block of them, or all.
@@ -58,6 +58,9 @@ pub trait Oracle<B: Backend> {
 
     /// Both products and the gradient, which are cheaper together.
     fn second(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Second<B>;
+
+    /// What it was asked so far.
+    fn calls(&self) -> Calls;
 
     /// The admissible point nearest to `at`.
     fn project(&self, at: Pair<B>) -> Pair<B>;

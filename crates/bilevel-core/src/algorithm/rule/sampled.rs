@@ -92,11 +92,6 @@ where
         )
     }
 
-    /// What it was asked so far.
-    pub fn calls(&self) -> Calls {
-        self.counter.calls()
-    }
-
     /// `look` at the point with data of `lower` and `upper`.
     fn at<T>(
         &self,
@@ -130,42 +125,58 @@ where
     }
 
     fn lower_gradient(&self, on: Block, at: &Pair<B>) -> Vector<B> {
-        self.counter.count(|calls| calls.lower_gradients += 1);
+        self.counter
+            .count(on, self.samples.blocks().lower, |calls| {
+                calls.lower_gradients += 1
+            });
         self.at(at, on, UNUSED, |point| {
             LowerObjective::new(point).gradient(at.y.clone())
         })
     }
 
     fn lower_gradients(&self, on: Block, at: &Pair<B>) -> LossGradients<B> {
-        self.counter.count(|calls| calls.lower_gradients += 1);
+        self.counter
+            .count(on, self.samples.blocks().lower, |calls| {
+                calls.lower_gradients += 1
+            });
         self.at(at, on, UNUSED, |point| point.lower_gradients())
     }
 
     fn upper_gradients(&self, on: Block, at: &Pair<B>) -> LossGradients<B> {
-        self.counter.count(|calls| calls.upper_gradients += 1);
+        self.counter
+            .count(on, self.samples.blocks().upper, |calls| {
+                calls.upper_gradients += 1
+            });
         self.at(at, UNUSED, on, |point| point.upper_gradients())
     }
 
     fn hessian(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Vector<B> {
-        self.counter.count(|calls| calls.hessian_products += 1);
+        self.counter
+            .count(on, self.samples.blocks().lower, |calls| {
+                calls.hessian_products += 1
+            });
         self.at(at, on, UNUSED, |point| {
             self.second_order.at(point).apply(v.clone())
         })
     }
 
     fn cross(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Vector<B> {
-        self.counter.count(|calls| calls.cross_products += 1);
+        self.counter
+            .count(on, self.samples.blocks().lower, |calls| {
+                calls.cross_products += 1
+            });
         self.at(at, on, UNUSED, |point| {
             self.second_order.at(point).cross(v.clone())
         })
     }
 
     fn second(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Second<B> {
-        self.counter.count(|calls| {
-            calls.lower_gradients += 1;
-            calls.hessian_products += 1;
-            calls.cross_products += 1;
-        });
+        self.counter
+            .count(on, self.samples.blocks().lower, |calls| {
+                calls.lower_gradients += 1;
+                calls.hessian_products += 1;
+                calls.cross_products += 1;
+            });
         self.at(at, on, UNUSED, |point| {
             let g = self.second_order.at(point);
             let (hessian, cross) = g.both(v.clone());
@@ -175,6 +186,10 @@ where
                 cross,
             }
         })
+    }
+
+    fn calls(&self) -> Calls {
+        self.counter.calls()
     }
 
     fn project(&self, at: Pair<B>) -> Pair<B> {

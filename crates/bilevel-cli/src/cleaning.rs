@@ -1,0 +1,322 @@
+//! A cleaning problem on a data set, and how weights are judged.
+
+use anyhow::{Context, Result};
+use bilevel_backend::Tape;
+use bilevel_core::parameters::{pack, unpack};
+use bilevel_core::vector::read;
+use bilevel_core::{DoubleBackward, Oracle, Pair, Sampled};
+use bilevel_data::Labelled;
+use bilevel_models::cleaning::{
+    Batch, Classifier, Cleaning, CleaningData, Linear, Mlp, Part, SampleWeights, Set,
+    SoftmaxOracle, Verdict, Weighting, accuracy, train,
+};
+use burn::module::AutodiffModule;
+use burn::tensor::backend::Backend;
+use serde::Serialize;
+
+/// Where solves stop: `‖∇y g‖`, and steps at most.
+const TOLERANCE: f64 = 3e-4;
+const MAX_STEPS: usize = 2000;
+/// Weight above which a sample is kept.
+const KEPT: f64 = 0.5;
+
+/// The samples of a cleaning problem.
+pub(crate) struct Sets {
+    /// To be cleaned.
+    pub training: Labelled,
+    /// Known to be right.
+    pub trusted: Labelled,
+    /// To judge by.
+    pub test: Option<Labelled>,
+    /// Which labels to be cleaned are right, where that is known.
+    pub right: Option<Vec<bool>>,
+}
+
+/// What weights are worth.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Judgement {
+    /// Accuracy on the test set of the method's own y, which may have learned from the trusted samples.
+    pub own_accuracy: Option<f64>,
+    /// Of `y*(x)`: the classifier trained with these weights and nothing else.
+    pub test_accuracy: Option<f64>,
+    /// Of the samples kept, where it is known which are right.
+    pub precision: Option<f64>,
+    pub recall: Option<f64>,
+    pub f1: Option<f64>,
+}
+
+/// A cleaning problem, whatever the classifier.
+pub(crate) trait Workshop<B: Backend> {
+    /// Its derivatives.
+    fn oracle(&self) -> Box<dyn Oracle<B> + '_>;
+
+    /// The same weight for every sample, and the classifier before it has learned.
+    fn start(&self, weight: f64) -> Pair<B>;
+
+    /// The weights of the samples, in [0, 1].
+    fn weights(&self, at: &Pair<B>) -> Vec<f64>;
+
+    /// What an iterate is worth. `solved` is a y to solve from, and the solution after.
+    ///
+    /// # Errors
+    /// If a solve ends in numbers that are not finite.
+    fn judge(&self, at: &Pair<B>, solved: &mut Option<Pair<B>>) -> Result<Judgement>;
+
+    /// Accuracy on the test set after training on the samples kept and those trusted.
+    ///
+    /// # Errors
+    /// If the solve ends in numbers that are not finite.
+    fn retrained(&self, weights: &[f64]) -> Result<Option<f64>>;
+}
+
+/// Which samples are kept.
+pub(crate) fn kept(weights: &[f64]) -> Vec<bool> {
+    weights.iter().map(|weight| *weight > KEPT).collect()
+}
+
+/// The workshop for a classifier.
+struct Bench<'a, B: Backend, C: Classifier> {
+    sets: &'a Sets,
+    problem: Cleaning<C>,
+    data: CleaningData<B>,
+    test: Option<Part<B>>,
+    first: C::Parameters<Tape<B>>,
+    device: B::Device,
+}
+
+/// The classifier of a problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ClassifierName {
+    /// Softmax regression.
+    Linear,
+    /// A layer of 300 hidden units.
+    Mlp,
+}
+
+/// Hidden units of the MLP.
+const HIDDEN: usize = 300;
+
+/// The problem of cleaning `sets` in blocks of `block` samples.
+///
+/// # Errors
+/// If the blocks are larger than a set, or `regularization` is not above zero.
+pub(crate) fn workshop<'a, B: Backend>(
+    classifier: ClassifierName,
+    sets: &'a Sets,
+    regularization: f64,
+    block: Option<usize>,
+    seed: u64,
+    device: &B::Device,
+) -> Result<Box<dyn Workshop<B> + 'a>> {
+    let (features, classes) = (sets.training.width(), sets.training.class_count());
+    Ok(match classifier {
+        ClassifierName::Linear => {
+            let classifier = Linear { features, classes };
+            Box::new(Bench::new(
+                classifier,
+                sets,
+                regularization,
+                block,
+                seed,
+                device,
+            )?)
+        }
+        ClassifierName::Mlp => {
+            let classifier = Mlp {
+                features,
+                hidden: HIDDEN,
+                classes,
+            };
+            Box::new(Bench::new(
+                classifier,
+                sets,
+                regularization,
+                block,
+                seed,
+                device,
+            )?)
+        }
+    })
+}
+
+impl<'a, B: Backend, C: Classifier> Bench<'a, B, C>
+where
+    C::Parameters<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = C::Parameters<B>>,
+{
+    fn new(
+        classifier: C,
+        sets: &'a Sets,
+        regularization: f64,
+        block: Option<usize>,
+        seed: u64,
+        device: &B::Device,
+    ) -> Result<Self> {
+        let set = |samples: &Labelled| {
+            let all = samples.len();
+            let block = block.unwrap_or(all);
+            let classes = samples.class_count();
+            Set::<B>::new(
+                samples.features(),
+                samples.width(),
+                samples.labels(),
+                classes,
+                block,
+                device,
+            )
+        };
+        let whole = |samples: &Labelled| -> Result<Part<B>> {
+            let (width, classes) = (samples.width(), samples.class_count());
+            let (features, labels) = (samples.features(), samples.labels());
+            let set = Set::new(features, width, labels, classes, labels.len(), device)?;
+            Ok(set.whole().clone())
+        };
+        Ok(Self {
+            first: classifier.init(seed, device),
+            problem: Cleaning::new(classifier, Weighting::Sigmoid, regularization)?,
+            data: CleaningData {
+                training: set(&sets.training).context("--batch: samples to be cleaned")?,
+                trusted: set(&sets.trusted).context("--batch: samples that are trusted")?,
+            },
+            test: sets.test.as_ref().map(whole).transpose()?,
+            sets,
+            device: device.clone(),
+        })
+    }
+
+    /// The classifier trained on `batch` with weights `x`, from `start`.
+    fn solve(
+        &self,
+        x: &SampleWeights<Tape<B>>,
+        start: &C::Parameters<Tape<B>>,
+        batch: &Batch<B>,
+    ) -> Result<C::Parameters<Tape<B>>> {
+        let solution = train(&self.problem, x, start, batch, TOLERANCE, MAX_STEPS);
+        anyhow::ensure!(
+            !solution.status.is_failure(),
+            "training the classifier with the weights found: {}",
+            solution.status.advice()
+        );
+        Ok(solution.value)
+    }
+
+    fn tested(&self, y: &C::Parameters<Tape<B>>) -> Option<f64> {
+        let test = self.test.as_ref()?;
+        Some(accuracy(&self.problem.classifier, &y.valid(), test))
+    }
+
+    fn modules(&self, at: &Pair<B>) -> (SampleWeights<Tape<B>>, C::Parameters<Tape<B>>) {
+        let count = self.sets.training.len();
+        let x = SampleWeights::<Tape<B>>::constant(count, 0.0, &self.device);
+        (
+            unpack::<Tape<B>, _>(x, at.x.clone()),
+            unpack::<Tape<B>, _>(self.first.clone(), at.y.clone()),
+        )
+    }
+}
+
+/// Derivatives by the means that suit a classifier.
+trait HasOracle<B: Backend> {
+    fn oracle(&self) -> Box<dyn Oracle<B> + '_>;
+}
+
+impl<B: Backend> HasOracle<B> for Bench<'_, B, Linear> {
+    fn oracle(&self) -> Box<dyn Oracle<B> + '_> {
+        Box::new(SoftmaxOracle::new(self.problem.clone(), self.data.clone()))
+    }
+}
+
+impl<B: Backend> HasOracle<B> for Bench<'_, B, Mlp> {
+    fn oracle(&self) -> Box<dyn Oracle<B> + '_> {
+        let (x, y) = self.modules(&self.start(KEPT));
+        Box::new(Sampled::new(
+            self.problem.clone(),
+            DoubleBackward,
+            self.data.clone(),
+            x,
+            y,
+        ))
+    }
+}
+
+impl<B: Backend, C: Classifier> Workshop<B> for Bench<'_, B, C>
+where
+    Self: HasOracle<B>,
+    C::Parameters<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = C::Parameters<B>>,
+{
+    fn oracle(&self) -> Box<dyn Oracle<B> + '_> {
+        HasOracle::oracle(self)
+    }
+
+    fn start(&self, weight: f64) -> Pair<B> {
+        let count = self.sets.training.len();
+        let value = self.problem.weighting.value_of(weight);
+        let x = SampleWeights::<Tape<B>>::constant(count, value, &self.device);
+        Pair {
+            x: pack::<Tape<B>, _>(&x, 1),
+            y: pack::<Tape<B>, _>(&self.first, 1),
+        }
+    }
+
+    fn weights(&self, at: &Pair<B>) -> Vec<f64> {
+        read(self.problem.weighting.weight(at.x.clone()))
+    }
+
+    fn judge(&self, at: &Pair<B>, solved: &mut Option<Pair<B>>) -> Result<Judgement> {
+        let (x, own) = self.modules(at);
+        let start = match solved {
+            Some(pair) => self.modules(pair).1,
+            None => self.first.clone(),
+        };
+        let y = self.solve(&x, &start, &self.data.whole())?;
+        *solved = Some(Pair {
+            x: at.x.clone(),
+            y: pack::<Tape<B>, _>(&y, 1),
+        });
+        let kept = kept(&self.weights(at));
+        let verdict = self.sets.right.as_ref();
+        let verdict = verdict.map(|right| Verdict::new(&kept, right));
+        Ok(Judgement {
+            own_accuracy: self.tested(&own),
+            test_accuracy: self.tested(&y),
+            precision: verdict.map(|v| v.precision),
+            recall: verdict.map(|v| v.recall),
+            f1: verdict.map(|v| v.f1()),
+        })
+    }
+
+    fn retrained(&self, weights: &[f64]) -> Result<Option<f64>> {
+        if self.test.is_none() {
+            return Ok(None);
+        }
+        let Sets {
+            training, trusted, ..
+        } = self.sets;
+        let kept: Vec<usize> = kept(weights)
+            .iter()
+            .enumerate()
+            .filter_map(|(i, kept)| kept.then_some(i))
+            .collect();
+        let mut features = trusted.features().to_vec();
+        let mut labels = trusted.labels().to_vec();
+        for &i in &kept {
+            features.extend(training.row(i));
+            labels.push(training.label(i));
+        }
+        let classes = training.class_count();
+        let (width, n) = (training.width(), labels.len());
+        let set = Set::<B>::new(&features, width, &labels, classes, n, &self.device)?;
+        let batch = Batch {
+            training: set.whole().clone(),
+            trusted: set.whole().clone(),
+        };
+        // All weights are one.
+        let all = Cleaning::new(
+            self.problem.classifier.clone(),
+            Weighting::Clipped,
+            self.problem.regularization(),
+        )?;
+        let x = SampleWeights::constant(n, 1.0, &self.device);
+        let solution = train(&all, &x, &self.first, &batch, TOLERANCE, MAX_STEPS);
+        Ok(self.tested(&solution.value))
+    }
+}

@@ -1,0 +1,227 @@
+//! The update rules by name: the one place where a word becomes a type.
+
+use anyhow::Result;
+use bilevel_core::algorithm::rule::StateOf;
+use bilevel_core::{
+    Amigo, Barrier, Bome, Bsa, Bsg1, Bvfsm, BvfsmSettings, Decay, F2sa, F3sa, Failure, Fsla,
+    MaSoba, Mrbo, Oracle, Pair, Pbgd, Penalization, Pzobo, Rule, Run, Saba, Soba, Srba, StocBio,
+    Sustain, Ttsa, Vrbo,
+};
+use burn::tensor::backend::Backend;
+use clap::ValueEnum;
+
+/// An update rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MethodName {
+    /// Dynamic barrier on the gradient of the value gap; first derivatives, all samples.
+    Bome,
+    /// Value-function penalty; first derivatives, all samples.
+    VPbgd,
+    /// Penalty on the gradient of the lower loss; all samples.
+    GPbgd,
+    /// Logarithmic barrier on the value gap; first derivatives, all samples.
+    Bvfsm,
+    /// Penalty with two lower variables; first derivatives.
+    F2sa,
+    /// F2SA in a single loop, with momentum.
+    F3sa,
+    /// Second derivatives by products of first ones.
+    Bsg1,
+    /// Differences of inner loops.
+    Pzobo,
+    /// Single loop on y, adjoint and x.
+    Soba,
+    /// SOBA with a moving average.
+    MaSoba,
+    /// SOBA with a memory of every block.
+    Saba,
+    /// SOBA with recursive directions.
+    Srba,
+    /// Single loop with momentum on the hypergradient.
+    Fsla,
+    /// Warm-started inner loops.
+    Amigo,
+    /// Inner loop and the sum of a Neumann series.
+    Stocbio,
+    /// Inner loop and a random product.
+    Bsa,
+    /// Two time scales and a random product.
+    Ttsa,
+    /// Recursive momentum and a random product.
+    Sustain,
+    /// Recursive momentum and a sum.
+    Mrbo,
+    /// Inner loop with recursive directions.
+    Vrbo,
+}
+
+impl MethodName {
+    /// The method's name in its paper.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Bome => "BOME",
+            Self::VPbgd => "V-PBGD",
+            Self::GPbgd => "G-PBGD",
+            Self::Bvfsm => "BVFSM",
+            Self::F2sa => "F2SA",
+            Self::F3sa => "F3SA",
+            Self::Bsg1 => "BSG-1",
+            Self::Pzobo => "PZOBO",
+            Self::Soba => "SOBA",
+            Self::MaSoba => "MA-SOBA",
+            Self::Saba => "SABA",
+            Self::Srba => "SRBA",
+            Self::Fsla => "FSLA",
+            Self::Amigo => "AmIGO",
+            Self::Stocbio => "stocBiO",
+            Self::Bsa => "BSA",
+            Self::Ttsa => "TTSA",
+            Self::Sustain => "SUSTAIN",
+            Self::Mrbo => "MRBO",
+            Self::Vrbo => "VRBO",
+        }
+    }
+
+    /// Whether the adjoint moves along with the iterate.
+    pub fn has_adjoint(self) -> bool {
+        use MethodName as M;
+        matches!(
+            self,
+            M::Soba | M::MaSoba | M::Saba | M::Srba | M::Fsla | M::Amigo
+        )
+    }
+
+    /// Whether the hypergradient is a Neumann series.
+    pub fn has_series(self) -> bool {
+        use MethodName as M;
+        matches!(
+            self,
+            M::Stocbio | M::Bsa | M::Ttsa | M::Sustain | M::Mrbo | M::Vrbo
+        )
+    }
+
+    /// Whether each step sees all samples.
+    pub fn sees_all(self) -> bool {
+        matches!(self, Self::Bome | Self::VPbgd | Self::GPbgd | Self::Bvfsm)
+    }
+}
+
+/// The numbers that a problem asks for; what is not among them each method sets as its paper does.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Tuning {
+    /// Step of y (and of what moves with it).
+    pub lower_step: f64,
+    /// Step of x.
+    pub upper_step: f64,
+    /// Power with which both fall, for methods that need it.
+    pub power: f64,
+    /// Inner steps, where there is an inner loop.
+    pub inner_steps: usize,
+    /// Terms of a Neumann series.
+    pub terms: usize,
+    /// Multiplier of a penalty; η of BOME's barrier.
+    pub weight: f64,
+    /// Steps from one look at all samples to the next.
+    pub period: usize,
+    /// Share of the newest direction, where there is momentum.
+    pub eta: f64,
+}
+
+/// A run of some rule.
+pub(crate) trait Runner<B: Backend> {
+    /// One step.
+    fn step(&mut self) -> Option<Failure>;
+
+    /// The iterate.
+    fn at(&self) -> &Pair<B>;
+}
+
+struct Driver<'a, B: Backend, R: Rule<B>> {
+    run: Run<'a, B, R>,
+    /// Always there between steps.
+    state: Option<StateOf<B, R>>,
+}
+
+impl<B: Backend, R: Rule<B>> Runner<B> for Driver<'_, B, R> {
+    fn step(&mut self) -> Option<Failure> {
+        let state = self.state.take().expect("there between steps");
+        let (state, failure) = self.run.step(state);
+        self.state = Some(state);
+        failure
+    }
+
+    fn at(&self) -> &Pair<B> {
+        &self.state.as_ref().expect("there between steps").at
+    }
+}
+
+/// A run of `method` from `start`.
+///
+/// # Errors
+/// If a number of `tuning` is out of its range.
+pub(crate) fn runner<'a, B: Backend>(
+    method: MethodName,
+    tuning: &Tuning,
+    oracle: &'a dyn Oracle<B>,
+    start: Pair<B>,
+    seed: u64,
+) -> Result<Box<dyn Runner<B> + 'a>> {
+    let Tuning {
+        inner_steps: n,
+        terms,
+        weight,
+        period,
+        ..
+    } = *tuning;
+    let (alpha, xi) = (tuning.lower_step, tuning.upper_step);
+    let falling = |initial| match tuning.power {
+        power if power > 0.0 => Decay::Polynomial { initial, power },
+        _ => Decay::Constant(initial),
+    };
+    let (rho, gamma) = (falling(alpha), falling(xi));
+    let eta = Decay::Constant(tuning.eta);
+    let value = Penalization::Value {
+        steps: n,
+        step: alpha,
+    };
+    macro_rules! run {
+        ($rule:expr) => {{
+            let run = Run::new($rule?, oracle, seed);
+            let state = Some(run.start(start));
+            Box::new(Driver { run, state })
+        }};
+    }
+    Ok(match method {
+        MethodName::Bome => {
+            let barrier = Barrier::GradientNorm(weight);
+            run!(Bome::new(barrier, n, alpha, alpha, xi))
+        }
+        // The penalised loss bends `weight` times as much as g does.
+        MethodName::VPbgd => run!(Pbgd::new(value, weight, alpha / weight, xi)),
+        MethodName::GPbgd => run!(Pbgd::new(Penalization::Gradient, weight, alpha, xi)),
+        MethodName::Bvfsm => run!(Bvfsm::new(BvfsmSettings {
+            lower_steps: [n, n],
+            lower_step: alpha,
+            upper_step: Decay::Constant(xi),
+            mu: falling(weight),
+            sigma: falling(weight),
+            theta: falling(weight),
+        })),
+        MethodName::F2sa => run!(F2sa::new(n, rho, gamma, weight, None)),
+        MethodName::F3sa => run!(F3sa::new(rho, gamma, eta, weight, None)),
+        MethodName::Bsg1 => run!(Bsg1::new(n, rho, gamma)),
+        MethodName::Pzobo => run!(Pzobo::new(n, rho, gamma, 1, weight)),
+        MethodName::Soba => run!(Soba::new(rho, gamma)),
+        MethodName::MaSoba => run!(MaSoba::new(rho, gamma, tuning.eta)),
+        MethodName::Saba => run!(Saba::new(rho, gamma)),
+        MethodName::Srba => run!(Srba::new(rho, gamma, period)),
+        MethodName::Fsla => run!(Fsla::new(rho, gamma, eta)),
+        MethodName::Amigo => run!(Amigo::new(n, rho, gamma)),
+        MethodName::Stocbio => run!(StocBio::new(n, rho, gamma, terms, alpha)),
+        MethodName::Bsa => run!(Bsa::new(n, rho, gamma, terms, alpha)),
+        MethodName::Ttsa => run!(Ttsa::new(rho, gamma, terms, alpha)),
+        MethodName::Sustain => run!(Sustain::new(rho, gamma, eta, terms, alpha)),
+        MethodName::Mrbo => run!(Mrbo::new(rho, gamma, eta, terms, alpha)),
+        MethodName::Vrbo => run!(Vrbo::new(n, rho, gamma, period, terms, alpha)),
+    })
+}
