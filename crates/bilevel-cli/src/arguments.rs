@@ -210,6 +210,9 @@ pub(crate) struct CleanArguments {
     /// Multiplier of a penalty, eta of BOME or radius of PZOBO, in place of the method's own.
     #[arg(long, allow_negative_numbers = true)]
     pub weight: Option<f64>,
+    /// Steps of an inner loop, where there is one, in place of the method's own.
+    #[arg(long)]
+    pub inner_steps: Option<usize>,
     /// Weight of every sample at the start, in (0, 1).
     #[arg(long, default_value_t = 0.5, allow_negative_numbers = true)]
     pub first_weight: f64,
@@ -435,6 +438,9 @@ pub(crate) struct BenchStochasticArguments {
     /// Multiplier of a penalty, eta of BOME or radius of PZOBO, in place of the method's own.
     #[arg(long, allow_negative_numbers = true)]
     pub weight: Option<f64>,
+    /// Steps of an inner loop, where there is one, in place of the method's own.
+    #[arg(long)]
+    pub inner_steps: Option<usize>,
     /// The folder for the numbers and the picture.
     #[arg(
         long,

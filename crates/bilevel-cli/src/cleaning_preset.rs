@@ -17,18 +17,117 @@ pub(crate) struct Preset {
 /// in units of the number of samples.
 pub(crate) fn preset(arguments: &CleanArguments, samples: usize) -> Preset {
     let base = Tuning {
-        lower_step: 0.1,
-        upper_step: 1.0,
+        lower_step: 0.5,
+        upper_step: 0.01,
         power: 0.0,
         inner_steps: 10,
-        terms: 10,
+        terms: 20,
         weight: 0.5,
-        period: 100,
+        period: 20,
         eta: 0.5,
     };
     let (tuning, steps, batch) = match arguments.method {
-        MethodName::Bome => (base, 1000, samples),
-        _ => (base, 2000, 64),
+        MethodName::Soba | MethodName::MaSoba => (base, 3000, 1000),
+        MethodName::Fsla => (base, 2400, 1000),
+        MethodName::Saba | MethodName::Srba => (
+            Tuning {
+                lower_step: 0.3,
+                ..base
+            },
+            3000,
+            250,
+        ),
+        MethodName::Amigo => (
+            Tuning {
+                upper_step: 0.03,
+                ..base
+            },
+            700,
+            250,
+        ),
+        MethodName::Stocbio | MethodName::Bsa => (
+            Tuning {
+                lower_step: 0.3,
+                upper_step: 0.03,
+                ..base
+            },
+            600,
+            250,
+        ),
+        MethodName::Ttsa | MethodName::Sustain | MethodName::Mrbo => (
+            Tuning {
+                lower_step: 0.3,
+                ..base
+            },
+            1000,
+            250,
+        ),
+        MethodName::Vrbo => (
+            Tuning {
+                lower_step: 0.3,
+                upper_step: 0.03,
+                ..base
+            },
+            60,
+            250,
+        ),
+        MethodName::Bome => (
+            Tuning {
+                upper_step: 0.1,
+                inner_steps: 3,
+                ..base
+            },
+            500,
+            samples,
+        ),
+        MethodName::VPbgd => (
+            Tuning {
+                upper_step: 0.01,
+                inner_steps: 3,
+                weight: 10.0,
+                ..base
+            },
+            500,
+            samples,
+        ),
+        MethodName::GPbgd => (
+            Tuning {
+                lower_step: 0.01,
+                weight: 10.0,
+                ..base
+            },
+            500,
+            samples,
+        ),
+        MethodName::Bvfsm => (
+            Tuning {
+                inner_steps: 5,
+                weight: 0.1,
+                ..base
+            },
+            200,
+            samples,
+        ),
+        MethodName::F2sa => (
+            Tuning {
+                upper_step: 0.01,
+                weight: 10.0,
+                ..base
+            },
+            600,
+            250,
+        ),
+        MethodName::F3sa => (
+            Tuning {
+                lower_step: 0.3,
+                upper_step: 0.001,
+                weight: 10.0,
+                ..base
+            },
+            4000,
+            250,
+        ),
+        MethodName::Bsg1 | MethodName::Pzobo => (base, 600, 250),
     };
     let lower_step = arguments.lower_step.unwrap_or(tuning.lower_step);
     let upper_step = arguments.upper_step.unwrap_or(tuning.upper_step);
@@ -38,6 +137,7 @@ pub(crate) fn preset(arguments: &CleanArguments, samples: usize) -> Preset {
             weight,
             lower_step,
             upper_step: upper_step * samples as f64,
+            inner_steps: arguments.inner_steps.unwrap_or(tuning.inner_steps),
             ..tuning
         },
         steps: arguments.steps.unwrap_or(steps),

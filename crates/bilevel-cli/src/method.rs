@@ -179,7 +179,14 @@ pub(crate) fn runner<'a, B: Backend>(
         _ => Decay::Constant(initial),
     };
     let (rho, gamma) = (falling(alpha), falling(xi));
-    let eta = Decay::Constant(tuning.eta);
+    // Twice the power of the steps, as in the papers of the methods that follow their directions.
+    let eta = match tuning.power {
+        power if power > 0.0 => Decay::Polynomial {
+            initial: tuning.eta,
+            power: 2.0 * power,
+        },
+        _ => Decay::Constant(tuning.eta),
+    };
     let value = Penalization::Value {
         steps: n,
         step: alpha,
@@ -215,7 +222,7 @@ pub(crate) fn runner<'a, B: Backend>(
         MethodName::MaSoba => run!(MaSoba::new(rho, gamma, tuning.eta)),
         MethodName::Saba => run!(Saba::new(rho, gamma)),
         MethodName::Srba => run!(Srba::new(rho, gamma, period)),
-        MethodName::Fsla => run!(Fsla::new(rho, gamma, eta)),
+        MethodName::Fsla => run!(Fsla::new(rho, gamma, Decay::Constant(tuning.eta))),
         MethodName::Amigo => run!(Amigo::new(n, rho, gamma)),
         MethodName::Stocbio => run!(StocBio::new(n, rho, gamma, terms, alpha)),
         MethodName::Bsa => run!(Bsa::new(n, rho, gamma, terms, alpha)),
