@@ -73,11 +73,11 @@ pub(crate) fn preset(arguments: &CleanArguments, samples: usize) -> Preset {
         ),
         MethodName::Bome => (
             Tuning {
-                upper_step: 0.1,
+                upper_step: 1.5,
                 inner_steps: 3,
                 ..base
             },
-            500,
+            800,
             samples,
         ),
         MethodName::VPbgd => (

@@ -106,6 +106,19 @@ impl KernelShape {
 }
 
 impl Degradation {
+    /// Whether it is a blur that a reflected image passes as its reflection: known, even in both directions, and
+    /// itself reflecting at the edges.
+    pub fn is_symmetric_blur(&self) -> bool {
+        matches!(
+            self,
+            Self::Blur {
+                kernel: KernelShape::Gaussian { .. },
+                boundary: Boundary::Reflect,
+                guess: None,
+            }
+        )
+    }
+
     /// The task of undoing it.
     pub fn task(&self) -> TaskName {
         match self {

@@ -61,8 +61,9 @@ impl Steps {
     }
 }
 
-/// Pixels by which an image is mirrored at its edges before denoising, and which are cut off after: the
-/// filters of a regularizer see zeros beyond an edge, and better beyond a mirrored margin.
+/// Pixels by which data are mirrored at their edges before reconstruction where that makes them the data of
+/// a larger image, and which are cut off after: the filters of a regularizer see zeros beyond an edge, and better beyond
+/// a mirrored margin.
 const MIRROR: usize = 8;
 
 /// The lower solver of training and use alike, for images of `pixels` pixels.
@@ -92,16 +93,23 @@ pub(crate) fn reconstruct<B: Backend>(
     done: impl Fn() + Sync,
 ) -> Result<Vec<(GrayImage, Outcome)>> {
     let physics = model.degradation.measurement();
-    let mirror = |data: &GrayImage| match physics {
-        Measurement::Identity(_) => MIRROR.min(data.width()).min(data.height()),
-        _ => 0,
+    let symmetric = model.degradation.is_symmetric_blur();
+    let mirrored = |data: &GrayImage| {
+        let side = data.width().min(data.height());
+        match physics {
+            Measurement::Identity(_) => (data.mirrored(MIRROR.min(side)), MIRROR.min(side)),
+            _ if symmetric => {
+                let margin = MIRROR.min(side - 1);
+                (data.reflected(margin), margin)
+            }
+            _ => (data.clone(), 0),
+        }
     };
     let problem = Reconstruction::of(physics, model.regularizer.clone(), 0);
     let work = data
         .iter()
         .map(|data| {
-            let mirror = mirror(data);
-            let data = data.mirrored(mirror);
+            let (data, mirror) = mirrored(data);
             let size @ [height, width] =
                 model.degradation.image_size([data.height(), data.width()]);
             let batch = ImagePairs {

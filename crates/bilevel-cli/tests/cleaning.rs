@@ -32,14 +32,25 @@ fn write_table(folder: &Path) -> PathBuf {
     path
 }
 
-fn clean(folder: &TempDir) -> Command {
+/// The command on the table, with `arguments` and what they do not say.
+fn clean(folder: &TempDir, arguments: &[&str]) -> Command {
     let mut clean = bilevel();
-    clean
-        .args(["clean", "--corruption", "0.4", "--data"])
-        .arg(write_table(folder.path()))
-        .arg("--output")
-        .arg(folder.path().join("out"))
-        .args(["--batch", "20", "--steps", "400", "--snapshots", "2"]);
+    clean.arg("clean").args(arguments);
+    let table = write_table(folder.path());
+    let output = folder.path().join("out");
+    let usual = [
+        ("--data", table.to_str()),
+        ("--output", output.to_str()),
+        ("--corruption", Some("0.4")),
+        ("--batch", Some("20")),
+        ("--steps", Some("400")),
+        ("--snapshots", Some("2")),
+    ];
+    for (name, value) in usual {
+        if !arguments.contains(&name) {
+            clean.args([name, value.expect("utf-8")]);
+        }
+    }
     clean
 }
 
@@ -47,8 +58,7 @@ fn clean(folder: &TempDir) -> Command {
 #[test]
 fn wrong_labels_are_found() {
     let folder = folder();
-    let output = clean(&folder)
-        .args(["--method", "saba", "--seed", "3", "--json"])
+    let output = clean(&folder, &["--method", "saba", "--seed", "3", "--json"])
         .output()
         .expect("it runs");
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -73,7 +83,7 @@ fn wrong_labels_are_found() {
     for name in ["curves.png", "curves.svg", "course.jsonl", "report.json"] {
         assert!(!read(out.join(name)).is_empty());
     }
-    refuses(&mut clean(&folder), &["out", "--overwrite"]);
+    refuses(&mut clean(&folder, &[]), &["out", "--overwrite"]);
 }
 
 /// Every method runs, and the same seed gives the same weights.
@@ -86,10 +96,12 @@ fn every_method_cleans_and_repeats() {
     for method in methods {
         let folder = folder();
         let weights = || {
-            let output = clean(&folder)
-                .args(["--method", method, "--steps", "5", "--overwrite", "--json"])
-                .output()
-                .expect("it runs");
+            let output = clean(
+                &folder,
+                &["--method", method, "--steps", "5", "--overwrite", "--json"],
+            )
+            .output()
+            .expect("it runs");
             let errors = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{method}: {errors}");
             read(folder.path().join("out/weights.csv"))
@@ -102,8 +114,9 @@ fn every_method_cleans_and_repeats() {
 #[test]
 fn other_classifiers_clean_too() {
     let folder = folder();
-    let output = clean(&folder)
-        .args([
+    let output = clean(
+        &folder,
+        &[
             "--classifier",
             "mlp",
             "--method",
@@ -111,9 +124,10 @@ fn other_classifiers_clean_too() {
             "--steps",
             "30",
             "--json",
-        ])
-        .output()
-        .expect("it runs");
+        ],
+    )
+    .output()
+    .expect("it runs");
     assert!(
         output.status.success(),
         "{}",
@@ -125,10 +139,12 @@ fn other_classifiers_clean_too() {
 #[test]
 fn divergence_leaves_good_weights() {
     let folder = folder();
-    let output = clean(&folder)
-        .args(["--method", "soba", "--lower-step", "1e30", "--json"])
-        .output()
-        .expect("it runs");
+    let output = clean(
+        &folder,
+        &["--method", "soba", "--lower-step", "1e30", "--json"],
+    )
+    .output()
+    .expect("it runs");
     assert_eq!(output.status.code(), Some(1));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(
@@ -145,11 +161,7 @@ fn divergence_leaves_good_weights() {
 #[test]
 fn bad_calls_are_refused_in_one_line() {
     let folder = folder();
-    let with = |arguments: &[&str]| {
-        let mut command = clean(&folder);
-        command.args(arguments);
-        command
-    };
+    let with = |arguments: &[&str]| clean(&folder, arguments);
     refuses(
         &mut with(&["--corruption", "1.5"]),
         &["--corruption", "1.5"],

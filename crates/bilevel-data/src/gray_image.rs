@@ -103,20 +103,45 @@ impl GrayImage {
     ///
     /// If `margin` is larger than the image.
     pub fn mirrored(&self, margin: usize) -> Self {
+        self.extended(margin, 0)
+    }
+
+    /// The image with `margin` pixels more at each edge, reflected there: the pixel at the edge comes once.
+    ///
+    /// What a symmetric blur that reflects at its edges makes of a reflected image is the reflection of what it
+    /// makes of the image.
+    ///
+    /// ```
+    /// use bilevel_data::GrayImage;
+    ///
+    /// let image = GrayImage::new(3, 2, vec![0.1, 0.2, 0.3, 0.4, 0.5, 0.6]);
+    /// assert_eq!(image.reflected(1).pixels()[5..10], [0.2, 0.1, 0.2, 0.3, 0.2]);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `margin` is not smaller than the image.
+    pub fn reflected(&self, margin: usize) -> Self {
+        self.extended(margin, 1)
+    }
+
+    /// `margin` pixels more at each edge, from the other side of it; `left_out` pixels at the edge do not
+    /// come again.
+    fn extended(&self, margin: usize, left_out: usize) -> Self {
         assert!(
-            margin <= self.width.min(self.height),
-            "a margin of {margin} pixels is larger than the image, {}x{}",
+            margin + left_out <= self.width.min(self.height),
+            "a margin of {margin} pixels is too large for an image of {}x{}",
             self.width,
             self.height
         );
-        // Where a coordinate of the larger image comes from: −1 is 0, `side` is `side − 1`.
+        // Where a coordinate of the larger image comes from; mirrored, −1 is 0 and `side` is `side − 1`.
         let from = |i: usize, side: usize| {
             if i < margin {
-                margin - 1 - i
+                margin - 1 - i + left_out
             } else if i < margin + side {
                 i - margin
             } else {
-                2 * side + margin - 1 - i
+                2 * side + margin - 1 - i - left_out
             }
         };
         Self::from_fn(self.width + 2 * margin, self.height + 2 * margin, |x, y| {

@@ -12,13 +12,14 @@ use crate::{Decay, Error, LossGradients, Vector, positive};
 /// ```text
 /// z ≈ argmin g(x, ·) + μ/2 ‖·‖²                              n gradient steps
 /// s(x, y) = g(x, z) + μ/2 ‖z‖² + μ − g(x, y)                 > 0 inside
-/// y ≈ argmin f(x, ·) − σ log s(x, ·) + θ/2 ‖·‖²              m gradient steps from z, inside
+/// y ≈ argmin f(x, ·) − σ log s(x, ·) + θ/2 ‖·‖²              m gradient steps, inside
 /// x ← Π(x − γ_t (∇x f + σ/s (∇x g(x, y) − ∇x g(x, z))))
 /// ```
 ///
-/// `μ`, `σ` and `θ` fall with the steps. The lower problem need not be convex nor have one solution. A step of y that would leave the inside is
-/// halved until it does not. Costs on all samples: `n + 1` gradients of `g` in z, and `m + 1` gradients of both
-/// losses in y, more where steps are halved; memory: z.
+/// `μ`, `σ` and `θ` fall with the steps. The lower problem need not be convex nor have one solution. Steps of y begin
+/// at the last y, or at z if that is no longer inside, and are halved until they stay inside and the barrier's
+/// function does not grow: its curvature is about `‖∇y f‖² / σ`. Costs on all samples: `n + 2 + m` gradients of
+/// `g` and `m + 1` of `f`, one more of each where y has to begin at z and for each halving; memory: z.
 ///
 /// # Example
 ///
@@ -47,7 +48,8 @@ use crate::{Decay, Error, LossGradients, Vector, positive};
 /// TPAMI, arXiv:2110.04974.
 ///
 /// # Differences from the paper
-/// Steps of y stay inside by halving instead of a truncated barrier; x moves by plain gradient steps.
+/// Steps of y stay inside by halving instead of a truncated barrier; x moves by plain gradient steps; y starts
+/// warm.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bvfsm(BvfsmSettings);
 
@@ -73,6 +75,13 @@ pub struct BvfsmSettings {
 pub struct BvfsmMemory<B: Backend> {
     /// z: `[systems, dim y]`.
     pub z: Vector<B>,
+}
+
+/// A y where g is below its limit, and both losses there.
+struct Inside<B: Backend> {
+    y: Vector<B>,
+    f: LossGradients<B>,
+    g: LossGradients<B>,
 }
 
 /// How often a step of y is halved at most; then y stays.
@@ -128,29 +137,39 @@ impl<B: Backend> Rule<B> for Bvfsm {
         let square = read(dot(relaxed.y.clone(), relaxed.y.clone()).sum_dim(0))[0];
         let limit = best.loss + 0.5 * mu * square + mu;
 
-        // z is inside: there g = limit − μ/2 ‖z‖² − μ.
-        let mut inside = relaxed.clone();
-        let mut g: LossGradients<B> = best.clone();
+        let look = |y: Vector<B>| {
+            let at = Pair { x: x.clone(), y };
+            Inside {
+                f: oracle.upper_gradients(on, &at),
+                g: oracle.lower_gradients(on, &at),
+                y: at.y,
+            }
+        };
+        // z is inside; the last y may no longer be, now that x and the barrier have moved.
+        let mut here = look(at.y);
+        if here.g.loss >= limit || !here.g.loss.is_finite() {
+            here = look(relaxed.y.clone());
+        }
+        let barrier = |inside: &Inside<B>| {
+            let square = read(dot(inside.y.clone(), inside.y.clone()).sum_dim(0))[0];
+            inside.f.loss - sigma * (limit - inside.g.loss).ln() + 0.5 * theta * square
+        };
         for _ in 0..m {
-            let f = oracle.upper_gradients(on, &inside).y;
-            let barrier = g.y.clone() * (sigma / (limit - g.loss));
-            let slope = f + barrier + inside.y.clone() * theta;
-            let trials = (0..HALVINGS).map(|k| {
-                let y = inside.y.clone() - slope.clone() * (alpha * 0.5f64.powi(k));
-                let trial = Pair { x: x.clone(), y };
-                let g = oracle.lower_gradients(on, &trial);
-                (trial, g)
-            });
-            let Some(step) = { trials }.find(|(_, g)| g.loss < limit) else {
+            let push = here.g.y.clone() * (sigma / (limit - here.g.loss));
+            let slope = here.f.y.clone() + push + here.y.clone() * theta;
+            let value = barrier(&here);
+            let mut trials = (0..HALVINGS)
+                .map(|k| look(here.y.clone() - slope.clone() * (alpha * 0.5f64.powi(k))));
+            let Some(step) = trials.find(|t| t.g.loss < limit && barrier(t) <= value) else {
                 break;
             };
-            (inside, g) = step;
+            here = step;
         }
-        let weight = sigma / (limit - g.loss);
-        let dx = oracle.upper_gradients(on, &inside).x + (g.x - best.x) * weight;
+        let weight = sigma / (limit - here.g.loss);
+        let dx = here.f.x + (here.g.x - best.x) * weight;
         let next = Pair {
             x: x - dx * self.0.upper_step.at(t),
-            y: inside.y,
+            y: here.y,
         };
         (oracle.project(next), BvfsmMemory { z: relaxed.y })
     }
