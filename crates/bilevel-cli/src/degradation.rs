@@ -106,17 +106,17 @@ impl KernelShape {
 }
 
 impl Degradation {
-    /// Whether it is a blur that a reflected image passes as its reflection: known, even in both directions, and
-    /// itself reflecting at the edges.
-    pub fn is_symmetric_blur(&self) -> bool {
-        matches!(
-            self,
+    /// The side of the kernel, if this is a blur that makes of a reflected image the reflection of what it makes of the
+    /// image: known, even in both directions, and itself reflecting at the edges.
+    pub fn symmetric_blur(&self) -> Option<usize> {
+        match *self {
             Self::Blur {
-                kernel: KernelShape::Gaussian { .. },
+                kernel: KernelShape::Gaussian { size, .. },
                 boundary: Boundary::Reflect,
                 guess: None,
-            }
-        )
+            } => Some(size),
+            _ => None,
+        }
     }
 
     /// The task of undoing it.

@@ -93,12 +93,13 @@ pub(crate) fn reconstruct<B: Backend>(
     done: impl Fn() + Sync,
 ) -> Result<Vec<(GrayImage, Outcome)>> {
     let physics = model.degradation.measurement();
-    let symmetric = model.degradation.is_symmetric_blur();
+    let kernel = model.degradation.symmetric_blur();
     let mirrored = |data: &GrayImage| {
         let side = data.width().min(data.height());
         match physics {
             Measurement::Identity(_) => (data.mirrored(MIRROR.min(side)), MIRROR.min(side)),
-            _ if symmetric => {
+            // A kernel larger than the image stays a mistake.
+            _ if kernel.is_some_and(|size| size <= side) => {
                 let margin = MIRROR.min(side - 1);
                 (data.reflected(margin), margin)
             }
