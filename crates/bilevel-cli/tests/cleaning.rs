@@ -212,8 +212,8 @@ fn the_benchmark_shows_who_converges() {
     );
     let rows: Value = serde_json::from_slice(&output.stdout).expect("one JSON array");
     let last = |method: &str| {
-        let rows = rows.as_array().expect("a list").iter();
-        let row = rows.filter(|row| row["method"] == method).next_back();
+        let mut rows = rows.as_array().expect("a list").iter();
+        let row = rows.rfind(|row| row["method"] == method);
         row.and_then(|row| row["gradient"].as_f64())
             .expect("a number")
     };

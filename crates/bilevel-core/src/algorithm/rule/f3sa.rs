@@ -55,8 +55,17 @@ pub struct F3saMemory<B: Backend> {
     pub z: Vector<B>,
     /// λ.
     pub weight: f64,
-    /// The estimates of F, G and Z with the points `(x, y)` and `(x, z)` before; none at the start.
-    pub estimates: Option<([Pair<B>; 3], [Pair<B>; 2])>,
+    /// What STORM follows; nothing at the start.
+    pub estimates: Option<F3saEstimates<B>>,
+}
+
+/// The estimates that [`F3sa`] follows and where they belong to.
+#[derive(Record, Clone, Debug)]
+pub struct F3saEstimates<B: Backend> {
+    /// Of F, G and Z.
+    pub gradients: [Pair<B>; 3],
+    /// `(x, y)` and `(x, z)`.
+    pub points: [Pair<B>; 2],
 }
 
 impl F3sa {
@@ -120,8 +129,11 @@ impl<B: Backend> Rule<B> for F3sa {
         let fresh = gradients(&here);
         let estimates = match memory.estimates {
             None => fresh,
-            Some(([f, g, h], before)) => {
-                let [f0, g0, h0] = gradients(&before);
+            Some(F3saEstimates {
+                gradients: [f, g, h],
+                points,
+            }) => {
+                let [f0, g0, h0] = gradients(&points);
                 let [f1, g1, h1] = fresh;
                 [
                     f1.followed(f, f0, eta),
@@ -139,7 +151,10 @@ impl<B: Backend> Rule<B> for F3sa {
         let memory = F3saMemory {
             z: z - h.y * rho,
             weight: lambda + self.growth.map_or(0.0, |growth| growth.at(t)),
-            estimates: Some((estimates, here)),
+            estimates: Some(F3saEstimates {
+                gradients: estimates,
+                points: here,
+            }),
         };
         (oracle.project(next), memory)
     }

@@ -65,7 +65,7 @@ pub use calls::{Calls, Counter};
 pub use directions::{Directions, Joint};
 pub use draws::Draws;
 pub use f2sa::{F2sa, F2saMemory};
-pub use f3sa::{F3sa, F3saMemory};
+pub use f3sa::{F3sa, F3saEstimates, F3saMemory};
 pub use fsla::{Fsla, FslaMemory};
 pub use ma_soba::{Averaged, MaSoba};
 pub use mrbo::Mrbo;
