@@ -14,8 +14,8 @@ pub(crate) struct Preset {
 }
 
 /// The method's own numbers, but for what the call changes. Weights have gradients of `1/samples`, so their steps are
-/// in units of the number of samples.
-pub(crate) fn preset(arguments: &CleanArguments, samples: usize) -> Preset {
+/// in units of the number of `samples`; blocks are no larger than either set unless the call asks for that.
+pub(crate) fn preset(arguments: &CleanArguments, samples: usize, trusted: usize) -> Preset {
     let base = Tuning {
         lower_step: 0.5,
         upper_step: 0.01,
@@ -141,6 +141,6 @@ pub(crate) fn preset(arguments: &CleanArguments, samples: usize) -> Preset {
             ..tuning
         },
         steps: arguments.steps.unwrap_or(steps),
-        batch: arguments.batch.unwrap_or(batch),
+        batch: arguments.batch.unwrap_or(batch.min(samples).min(trusted)),
     }
 }

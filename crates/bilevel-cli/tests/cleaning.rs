@@ -110,6 +110,27 @@ fn every_method_cleans_and_repeats() {
     }
 }
 
+/// Nothing but the data has to be said, however few they are.
+#[test]
+fn a_small_table_needs_no_settings() {
+    let folder = folder();
+    let output = bilevel()
+        .args(["clean", "--json", "--data"])
+        .arg(write_table(folder.path()))
+        .arg("--output")
+        .arg(folder.path().join("out"))
+        .output()
+        .expect("it runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "{errors}");
+    let json: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    // Nobody said which labels are right.
+    assert!(
+        json["f1"].is_null() && json["kept"].as_u64().expect("a number") > 100,
+        "{json}"
+    );
+}
+
 /// A hidden layer is trained by recording.
 #[test]
 fn other_classifiers_clean_too() {

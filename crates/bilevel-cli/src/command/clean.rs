@@ -102,7 +102,7 @@ pub(crate) fn clean<B: Backend>(
         tuning,
         steps,
         batch,
-    } = preset(arguments, sets.training.len());
+    } = preset(arguments, sets.training.len(), sets.trusted.len());
     let block = (!arguments.method.sees_all()).then_some(batch);
     let workshop = workshop::<B>(
         arguments.classifier,
