@@ -185,15 +185,15 @@ where
 
     /// The classifier trained on `batch` with weights `x`, from `start`.
     fn solve(
-        &self,
+        problem: &Cleaning<C>,
         x: &SampleWeights<Tape<B>>,
         start: &C::Parameters<Tape<B>>,
         batch: &Batch<B>,
     ) -> Result<C::Parameters<Tape<B>>> {
-        let solution = train(&self.problem, x, start, batch, TOLERANCE, MAX_STEPS);
+        let solution = train(problem, x, start, batch, TOLERANCE, MAX_STEPS);
         anyhow::ensure!(
             !solution.status.is_failure(),
-            "training the classifier with the weights found: {}",
+            "training a classifier on the samples: {}",
             solution.status.advice()
         );
         Ok(solution.value)
@@ -267,7 +267,7 @@ where
             Some(pair) => self.modules(pair).1,
             None => self.first.clone(),
         };
-        let y = self.solve(&x, &start, &self.data.whole())?;
+        let y = Self::solve(&self.problem, &x, &start, &self.data.whole())?;
         *solved = Some(Pair {
             x: at.x.clone(),
             y: pack::<Tape<B>, _>(&y, 1),
@@ -316,7 +316,7 @@ where
             self.problem.regularization(),
         )?;
         let x = SampleWeights::constant(n, 1.0, &self.device);
-        let solution = train(&all, &x, &self.first, &batch, TOLERANCE, MAX_STEPS);
-        Ok(self.tested(&solution.value))
+        let y = Self::solve(&all, &x, &self.first, &batch)?;
+        Ok(self.tested(&y))
     }
 }

@@ -1,4 +1,5 @@
-//! How each method cleans: numbers found on digits of MNIST, half of whose labels are wrong.
+//! How each method cleans. The numbers of SOBA, SABA, AmIGO and BOME were scanned on digits of MNIST, half of whose labels
+//! are wrong; those of the others are near to them and were not.
 
 use crate::arguments::CleanArguments;
 use crate::method::{MethodName, Tuning};

@@ -9,7 +9,7 @@ use burn::tensor::backend::Backend;
 
 use super::{Cleaning, CleaningData, Linear, Part};
 
-/// The [`Oracle`] of [`Cleaning`] a [`Linear`] classifier's data, without recording.
+/// The [`Oracle`] of [`Cleaning`] with a [`Linear`] classifier, without recording.
 ///
 /// ```text
 /// P = softmax(A W + b),   E = P − T,   U = A V + v_b,   dP = P ∘ (U − rowsum(P ∘ U))
