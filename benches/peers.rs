@@ -20,7 +20,8 @@ use bilevel::burn::tensor::backend::Backend;
 use bilevel::burn::tensor::module::conv2d;
 use bilevel::burn::tensor::ops::ConvOptions;
 use bilevel::burn::tensor::{Distribution, Int, Tensor};
-use bilevel::models::cleaning::{Cleaning, CleaningData, Linear, Set, SoftmaxOracle, Weighting};
+use bilevel::models::classification::{Linear, Set, TwoSets};
+use bilevel::models::cleaning::{Cleaning, SoftmaxOracle, Weighting};
 use bilevel::models::physics::{ClosedForm, Denoising, Image, ImagePairs};
 use bilevel::models::regularizer::{
     FieldsOfExperts, FieldsOfExpertsParameters, Potential, Regularizer,
@@ -367,9 +368,9 @@ fn soba_step(name: &'static str, block: usize) -> Work {
         let labels: Vec<usize> = (0..SAMPLES).map(|i| (i * 7 + i / 10 + seed) % 10).collect();
         Set::<Cpu>::new(&rows, 784, &labels, 10, block, &device).expect("blocks fit")
     };
-    let data = CleaningData {
+    let data = TwoSets {
         training: set(0),
-        trusted: set(3),
+        validation: set(3),
     };
     let problem = Cleaning::new(classifier, Weighting::Sigmoid, 1e-3).expect("positive");
     let oracle = SoftmaxOracle::new(problem, data);

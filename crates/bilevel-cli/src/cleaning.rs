@@ -6,9 +6,11 @@ use bilevel_core::parameters::{pack, unpack};
 use bilevel_core::vector::read;
 use bilevel_core::{DoubleBackward, Oracle, Pair, Sampled};
 use bilevel_data::Labelled;
+use bilevel_models::classification::{
+    Batch, Classifier, Linear, Mlp, Part, Set, TwoSets, accuracy,
+};
 use bilevel_models::cleaning::{
-    Batch, Classifier, Cleaning, CleaningData, Linear, Mlp, Part, SampleWeights, Set,
-    SoftmaxOracle, Verdict, Weighting, accuracy, train,
+    Cleaning, Mixture, SampleWeights, SoftmaxOracle, Verdict, Weighting, train,
 };
 use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
@@ -17,8 +19,12 @@ use serde::Serialize;
 /// Where solves stop: `‖∇y g‖`, and steps at most.
 const TOLERANCE: f64 = 3e-4;
 const MAX_STEPS: usize = 2000;
-/// Weight above which a sample is kept.
-const KEPT: f64 = 0.5;
+/// The weight that separates samples where the weights themselves do not, and the first classifier's.
+const HALF: f64 = 0.5;
+/// Ashman's D above which weights fall into two heaps; above 2 there are two, but where they part is not yet sharp.
+const SEPARATE: f64 = 3.0;
+/// Log odds are looked at up to those of this weight.
+const SMALLEST_WEIGHT: f64 = 1e-6;
 
 /// The samples of a cleaning problem.
 pub(crate) struct Sets {
@@ -43,6 +49,10 @@ pub(crate) struct Judgement {
     pub precision: Option<f64>,
     pub recall: Option<f64>,
     pub f1: Option<f64>,
+    /// The same if all samples with weights above a half were kept.
+    pub f1_at_half: Option<f64>,
+    /// The weight above which samples are kept.
+    pub threshold: f64,
 }
 
 /// A cleaning problem, whatever the classifier.
@@ -69,16 +79,37 @@ pub(crate) trait Workshop<B: Backend> {
     fn retrained(&self, weights: &[f64]) -> Result<Option<f64>>;
 }
 
+/// The weight above which a sample is kept: where the two heaps of log odds meet, if there are two, else a half.
+///
+/// Right and wrong labels part long before the weights of the wrong ones are zero, and those of the right ones go on
+/// growing: where they part moves, and is not at a half.
+pub(crate) fn threshold(weights: &[f64]) -> f64 {
+    let odds: Vec<f64> = weights
+        .iter()
+        .map(|weight| {
+            Weighting::Sigmoid.value_of(weight.clamp(SMALLEST_WEIGHT, 1.0 - SMALLEST_WEIGHT))
+        })
+        .collect();
+    match Mixture::fit(&odds) {
+        Some(heaps) if heaps.separation() > SEPARATE => 1.0 / (1.0 + (-heaps.threshold()).exp()),
+        _ => HALF,
+    }
+}
+
 /// Which samples are kept.
 pub(crate) fn kept(weights: &[f64]) -> Vec<bool> {
-    weights.iter().map(|weight| *weight > KEPT).collect()
+    above(weights, threshold(weights))
+}
+
+fn above(weights: &[f64], threshold: f64) -> Vec<bool> {
+    weights.iter().map(|weight| *weight > threshold).collect()
 }
 
 /// The workshop for a classifier.
 struct Bench<'a, B: Backend, C: Classifier> {
     sets: &'a Sets,
     problem: Cleaning<C>,
-    data: CleaningData<B>,
+    data: TwoSets<B>,
     test: Option<Part<B>>,
     first: C::Parameters<Tape<B>>,
     device: B::Device,
@@ -173,9 +204,9 @@ where
         Ok(Self {
             first: classifier.init(seed, device),
             problem: Cleaning::new(classifier, Weighting::Sigmoid, regularization)?,
-            data: CleaningData {
+            data: TwoSets {
                 training: set(&sets.training).context("--batch: samples to be cleaned")?,
-                trusted: set(&sets.trusted).context("--batch: samples that are trusted")?,
+                validation: set(&sets.trusted).context("--batch: samples that are trusted")?,
             },
             test: sets.test.as_ref().map(whole).transpose()?,
             sets,
@@ -227,7 +258,7 @@ impl<B: Backend> HasOracle<B> for Bench<'_, B, Linear> {
 
 impl<B: Backend> HasOracle<B> for Bench<'_, B, Mlp> {
     fn oracle(&self) -> Box<dyn Oracle<B> + '_> {
-        let (x, y) = self.modules(&self.start(KEPT));
+        let (x, y) = self.modules(&self.start(HALF));
         Box::new(Sampled::new(
             self.problem.clone(),
             DoubleBackward,
@@ -272,15 +303,21 @@ where
             x: at.x.clone(),
             y: pack::<Tape<B>, _>(&y, 1),
         });
-        let kept = kept(&self.weights(at));
-        let verdict = self.sets.right.as_ref();
-        let verdict = verdict.map(|right| Verdict::new(&kept, right));
+        let weights = self.weights(at);
+        let threshold = threshold(&weights);
+        let verdict = |threshold| {
+            let right = self.sets.right.as_ref()?;
+            Some(Verdict::new(&above(&weights, threshold), right))
+        };
+        let found = verdict(threshold);
         Ok(Judgement {
             own_accuracy: self.tested(&own),
             test_accuracy: self.tested(&y),
-            precision: verdict.map(|v| v.precision),
-            recall: verdict.map(|v| v.recall),
-            f1: verdict.map(|v| v.f1()),
+            precision: found.map(|v| v.precision),
+            recall: found.map(|v| v.recall),
+            f1: found.map(|v| v.f1()),
+            f1_at_half: verdict(HALF).map(|v| v.f1()),
+            threshold,
         })
     }
 
@@ -307,7 +344,7 @@ where
         let set = Set::<B>::new(&features, width, &labels, classes, n, &self.device)?;
         let batch = Batch {
             training: set.whole().clone(),
-            trusted: set.whole().clone(),
+            validation: set.whole().clone(),
         };
         // All weights are one.
         let all = Cleaning::new(

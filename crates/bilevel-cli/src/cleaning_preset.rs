@@ -130,15 +130,10 @@ pub(crate) fn preset(arguments: &CleanArguments, samples: usize, trusted: usize)
         ),
         MethodName::Bsg1 | MethodName::Pzobo => (base, 600, 250),
     };
-    let lower_step = arguments.lower_step.unwrap_or(tuning.lower_step);
-    let upper_step = arguments.upper_step.unwrap_or(tuning.upper_step);
-    let weight = arguments.weight.unwrap_or(tuning.weight);
+    let tuning = arguments.tuning.over(tuning);
     Preset {
         tuning: Tuning {
-            weight,
-            lower_step,
-            upper_step: upper_step * samples as f64,
-            inner_steps: arguments.inner_steps.unwrap_or(tuning.inner_steps),
+            upper_step: tuning.upper_step * samples as f64,
             ..tuning
         },
         steps: arguments.steps.unwrap_or(steps),

@@ -1,6 +1,6 @@
 //! The update rules by name: the one place where a word becomes a type.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use bilevel_core::algorithm::rule::StateOf;
 use bilevel_core::{
     Amigo, Barrier, Bome, Bsa, Bsg1, Bvfsm, BvfsmSettings, Decay, F2sa, F3sa, Failure, Fsla,
@@ -153,6 +153,30 @@ impl<B: Backend, R: Rule<B>> Runner<B> for Driver<'_, B, R> {
     fn at(&self) -> &Pair<B> {
         &self.state.as_ref().expect("there between steps").at
     }
+}
+
+/// Largest table that is made without asking: 4 GiB.
+const LARGEST_TABLE: usize = 4 << 30;
+
+/// Bytes of the table that `method` keeps, one entry a block and derivative: only SABA's grows with the blocks.
+///
+/// # Errors
+/// If they are more than 4 GiB.
+pub(crate) fn table_bytes<B: Backend>(
+    method: MethodName,
+    oracle: &dyn Oracle<B>,
+    at: &Pair<B>,
+) -> Result<usize> {
+    if method != MethodName::Saba {
+        return Ok(0);
+    }
+    let bytes = Saba::table_numbers(oracle, at) * size_of::<B::FloatElem>();
+    ensure!(
+        bytes <= LARGEST_TABLE,
+        "SABA's table would take {:.1} GiB, 4 at most: a larger --batch makes it smaller, --method srba has none",
+        bytes as f64 / f64::from(1 << 30)
+    );
+    Ok(bytes)
 }
 
 /// A run of `method` from `start`.

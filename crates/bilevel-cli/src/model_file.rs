@@ -243,8 +243,9 @@ fn is_possible(architecture: &Architecture) -> bool {
             channels,
             size,
             scales,
-        })
-        | Architecture::ResidualPrior(ResidualPrior {
+            stride,
+        }) => network(channels, size, scales) && (1..=size).contains(&stride),
+        Architecture::ResidualPrior(ResidualPrior {
             channels,
             size,
             scales,

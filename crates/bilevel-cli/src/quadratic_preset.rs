@@ -26,7 +26,7 @@ pub(crate) fn tuning(method: MethodName, arguments: &BenchStochasticArguments) -
         power: 0.6,
         ..constant
     };
-    let tuning = match method {
+    let own = match method {
         MethodName::Saba | MethodName::Srba => constant,
         MethodName::Vrbo => Tuning {
             inner_steps: 3,
@@ -83,12 +83,5 @@ pub(crate) fn tuning(method: MethodName, arguments: &BenchStochasticArguments) -
         },
         MethodName::Bsg1 => falling(0.3),
     };
-    Tuning {
-        lower_step: arguments.lower_step.unwrap_or(tuning.lower_step),
-        upper_step: arguments.upper_step.unwrap_or(tuning.upper_step),
-        power: arguments.power.unwrap_or(tuning.power),
-        weight: arguments.weight.unwrap_or(tuning.weight),
-        inner_steps: arguments.inner_steps.unwrap_or(tuning.inner_steps),
-        ..tuning
-    }
+    arguments.tuning.over(own)
 }

@@ -143,7 +143,7 @@ impl Recipe {
                 steps.check()?;
             }
         }
-        if let Reconstructor::Descent(steps) = self.reconstruction {
+        if let Some(steps) = self.reconstruction.steps() {
             steps.check()?;
         }
         ensure!(

@@ -67,6 +67,12 @@ fn wrong_labels_are_found() {
     assert!(json["f1"].as_f64().expect("known") > 0.9, "{json}");
     assert!(json["test_accuracy"].is_null() && json["failure"].is_null());
     assert_eq!(json["course"].as_array().expect("a list").len(), 2);
+    // Six blocks of each loss, 12 numbers of y, 120 of x: 6 (2 · 12 + 120) + 6 (12 + 120) numbers of four bytes.
+    assert_eq!(json["table_bytes"], 4 * (6 * 144 + 6 * 132));
+    // Two heaps of weights were found, or the half is what separates them.
+    let threshold = json["threshold"].as_f64().expect("a number");
+    assert!(threshold > 0.05 && threshold < 0.95, "{threshold}");
+    assert!(json["f1"].as_f64() >= json["f1_at_half"].as_f64().map(|f1| f1 - 0.02));
 
     let out = folder.path().join("out");
     let table = String::from_utf8(read(out.join("weights.csv"))).expect("utf-8");

@@ -184,6 +184,16 @@ impl GrayImage {
         })
     }
 
+    /// The image whose [`symmetry`](GrayImage::symmetry) `k` this is.
+    ///
+    /// # Panics
+    ///
+    /// If `k` is not in 0..8.
+    pub fn symmetry_undone(&self, k: u8) -> Self {
+        // A turn is undone by turning on; a mirrored one undoes itself.
+        self.symmetry(if k < 4 { (4 - k) % 4 } else { k })
+    }
+
     fn from_fn(width: usize, height: usize, pixel: impl Fn(usize, usize) -> f32) -> Self {
         let pixel = &pixel;
         let pixels = (0..height)
@@ -254,6 +264,14 @@ mod tests {
     #[should_panic(expected = "a 4x4 crop is larger than the 4x3 image")]
     fn center_crop_names_both_sizes() {
         numbered(4, 3).center_crop(4);
+    }
+
+    #[test]
+    fn every_symmetry_is_undone() {
+        let image = numbered(5, 3);
+        for k in 0..8 {
+            assert_eq!(image.symmetry(k).symmetry_undone(k), image, "{k}");
+        }
     }
 
     #[test]

@@ -10,14 +10,20 @@
 //! | module | what |
 //! |---|---|
 //! | [`regularizer`] | what is learned: filters, splines, small networks; a table is there |
+//! | [`classification`] | classifiers and their samples, which the tasks below share |
 //! | [`cleaning`] | labels that can be trusted, found by a weight for every training sample |
+//! | [`selection`] | a penalty on each feature or class of a classifier |
+//! | [`tuning`] | learning rate and loss weights of training by a number of steps |
 //! | [`quadratic`] | a benchmark of update rules whose hypergradient is a formula |
 //! | [`physics`] | [`Denoising`](physics::Denoising), and [`Reconstruction`](physics::Reconstruction) from blurred, masked or smaller images |
 
+pub mod classification;
 pub mod cleaning;
 mod error;
 pub mod physics;
 pub mod quadratic;
 pub mod regularizer;
+pub mod selection;
+pub mod tuning;
 
 pub use error::{Error, ErrorKind};

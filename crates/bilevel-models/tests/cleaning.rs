@@ -4,10 +4,8 @@ use bilevel_backend::{NdArray, Tape};
 use bilevel_core::algorithm::rule::Block;
 use bilevel_core::vector::read;
 use bilevel_core::{DoubleBackward, LossGradients, Oracle, Pair, Sampled, Vector};
-use bilevel_models::cleaning::{
-    Classifier, Cleaning, CleaningData, Linear, Mlp, SampleWeights, Set, SoftmaxOracle, Weighting,
-    accuracy, train,
-};
+use bilevel_models::classification::{Classifier, Linear, Mlp, Set, TwoSets, accuracy};
+use bilevel_models::cleaning::{Cleaning, SampleWeights, SoftmaxOracle, Weighting, train};
 use bilevel_models::quadratic::{Quadratic, QuadraticSettings};
 use burn::module::AutodiffModule;
 use burn::tensor::{Distribution, Tensor, TensorData};
@@ -48,10 +46,10 @@ fn set(samples: usize, block: usize, seed: u64) -> Set<B> {
     .expect("it fits")
 }
 
-fn data() -> CleaningData<B> {
-    CleaningData {
+fn data() -> TwoSets<B> {
+    TwoSets {
         training: set(11, 3, 1),
-        trusted: set(8, 4, 2),
+        validation: set(8, 4, 2),
     }
 }
 

@@ -236,11 +236,12 @@ fn a_convex_network() {
 
 #[test]
 fn deep_variation() {
-    for scales in 1..=3 {
+    for (scales, stride) in [(1, 1), (2, 1), (3, 1), (2, 2), (1, 3)] {
         check(DeepVariation {
             channels: 3,
             size: 3,
             scales,
+            stride,
         });
     }
 }

@@ -18,7 +18,7 @@ use crate::cleaning_preset::{Preset, preset};
 use crate::comparison::jsonl;
 use crate::draw::{CleaningPoint, SheetCell, SheetRow, cleaning_curves, comparison_sheet, save};
 use crate::interrupt;
-use crate::method::runner;
+use crate::method::{runner, table_bytes};
 use crate::run_folder::check_writable;
 
 /// What is known at a moment of a run.
@@ -46,6 +46,8 @@ struct Report {
     upper_gradients: u64,
     hessian_products: u64,
     cross_products: u64,
+    /// Bytes of what the method remembers of every block, at most.
+    table_bytes: usize,
     /// Samples kept.
     kept: usize,
     #[serde(flatten)]
@@ -113,13 +115,9 @@ pub(crate) fn clean<B: Backend>(
         device,
     )?;
     let oracle = workshop.oracle();
-    let mut run = runner(
-        arguments.method,
-        &tuning,
-        &*oracle,
-        workshop.start(arguments.first_weight),
-        arguments.seed,
-    )?;
+    let start = workshop.start(arguments.first_weight);
+    let table_bytes = table_bytes(arguments.method, &*oracle, &start)?;
+    let mut run = runner(arguments.method, &tuning, &*oracle, start, arguments.seed)?;
     // Everything that can be wrong with the call has been found: only now is anything written.
     let files = Files::new(arguments)?;
     interrupt::watch()?;
@@ -169,6 +167,7 @@ pub(crate) fn clean<B: Backend>(
         upper_gradients: calls.upper_gradients,
         hessian_products: calls.hessian_products,
         cross_products: calls.cross_products,
+        table_bytes,
         kept: kept(&weights).iter().filter(|kept| **kept).count(),
         judgement,
         retrained_accuracy: workshop.retrained(&weights)?,
@@ -366,12 +365,17 @@ fn print(report: &Report) {
         own_accuracy,
         test_accuracy,
         f1,
+        threshold,
         ..
     } = report.judgement;
     println!(
-        "{}: {} steps in {:.1} s, keeps {} of {} samples",
+        "{}: {} steps in {:.1} s, keeps {} of {} samples, those with weights above {threshold:.2}",
         report.method, report.steps, report.seconds, report.kept, report.samples[0]
     );
+    if report.table_bytes > 0 {
+        let megabytes = report.table_bytes as f64 / 1e6;
+        println!("its table of derivatives takes {megabytes:.1} MB");
+    }
     println!("accuracy on the test set of");
     println!(
         "  a classifier trained with the weights    {}",

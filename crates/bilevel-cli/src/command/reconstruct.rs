@@ -108,8 +108,7 @@ fn with_physics<B: Backend>(
         (_, Some(_)) => bail!("--mask belongs to --physics lost-pixels"),
         (_, None) => degradation.operator([1, 1], device)?,
     };
-    if degradation != model.degradation && matches!(model.reconstruction, Reconstructor::Descent(_))
-    {
+    if degradation != model.degradation && model.reconstruction.steps().is_some() {
         model.reconstruction = MINIMISER;
     }
     Ok(Model {

@@ -13,25 +13,23 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | the two losses | [`Cleaning`], for any [`Classifier`]: [`Linear`], [`Mlp`] |
+//! | the two losses | [`Cleaning`], for any [`Classifier`](crate::classification::Classifier) |
 //! | how a number becomes a weight | [`Weighting`] |
-//! | samples in blocks, for stochastic methods | [`CleaningData`] |
 //! | derivatives by formula for the linear classifier | [`SoftmaxOracle`] |
 //! | the classifier of given weights | [`train`] |
-//! | what came out | [`Verdict`], [`accuracy`] |
+//! | which samples the weights keep | [`Mixture`] |
+//! | what came out | [`Verdict`], [`accuracy`](crate::classification::accuracy) |
 
-mod classifier;
-mod data;
+mod mixture;
 mod problem;
 mod softmax_oracle;
 mod training;
 mod verdict;
 mod weighting;
 
-pub use classifier::{Classifier, Linear, LinearParameters, Mlp, MlpParameters};
-pub use data::{Batch, CleaningData, Part, Set};
+pub use mixture::Mixture;
 pub use problem::{Cleaning, SampleWeights};
 pub use softmax_oracle::SoftmaxOracle;
 pub use training::train;
-pub use verdict::{Verdict, accuracy};
+pub use verdict::Verdict;
 pub use weighting::Weighting;

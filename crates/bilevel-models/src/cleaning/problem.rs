@@ -3,10 +3,10 @@
 use bilevel_core::{BilevelProblem, positive};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use burn::tensor::activation::log_softmax;
 use burn::tensor::backend::Backend;
 
-use super::{Batch, Classifier, Part, Weighting};
+use super::Weighting;
+use crate::classification::{Batch, Classifier, cross_entropies};
 
 /// Learn the weight of every training sample.
 ///
@@ -15,7 +15,7 @@ use super::{Batch, Classifier, Part, Weighting};
 /// ```
 ///
 /// x has one entry a training sample, `[n]`, y are the weights of the classifier. On a block of samples the sums are
-/// over the block and the divisors those of [`Part::share`]. For [`Linear`](super::Linear) classifiers `g` is
+/// over the block and the divisors those of [`Part::share`](crate::classification::Part::share). For [`Linear`](crate::classification::Linear) classifiers `g` is
 /// strongly convex but for the biases.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cleaning<C> {
@@ -64,14 +64,6 @@ impl<C: Classifier> Cleaning<C> {
     pub fn regularization(&self) -> f64 {
         self.regularization
     }
-
-    /// The cross-entropy of every sample: `[samples]`.
-    fn losses<B: Backend>(&self, y: &C::Parameters<B>, part: &Part<B>) -> Tensor<B, 1> {
-        let logits = self.classifier.logits(y, part.features.clone());
-        -(log_softmax(logits, 1) * part.targets.clone())
-            .sum_dim(1)
-            .squeeze_dim(1)
-    }
 }
 
 impl<C: Classifier> BilevelProblem for Cleaning<C> {
@@ -85,8 +77,8 @@ impl<C: Classifier> BilevelProblem for Cleaning<C> {
         y: &C::Parameters<B>,
         batch: &Batch<B>,
     ) -> Tensor<B, 1> {
-        let part = &batch.trusted;
-        self.losses(y, part).sum() / part.share
+        let part = &batch.validation;
+        cross_entropies(&self.classifier, y, part).sum() / part.share
     }
 
     fn lower_loss<B: Backend>(
@@ -97,7 +89,7 @@ impl<C: Classifier> BilevelProblem for Cleaning<C> {
     ) -> Tensor<B, 1> {
         let part = &batch.training;
         let values = x.values.val().narrow(0, part.first, part.count());
-        let weighted = self.weighting.weight(values) * self.losses(y, part);
+        let weighted = self.weighting.weight(values) * cross_entropies(&self.classifier, y, part);
         weighted.sum() / part.share + self.classifier.squares(y) * self.regularization
     }
 

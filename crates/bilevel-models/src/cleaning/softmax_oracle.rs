@@ -7,7 +7,8 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::backend::Backend;
 
-use super::{Cleaning, CleaningData, Linear, Part};
+use super::Cleaning;
+use crate::classification::{Linear, Part, TwoSets};
 
 /// The [`Oracle`] of [`Cleaning`] with a [`Linear`] classifier, without recording.
 ///
@@ -23,13 +24,13 @@ use super::{Cleaning, CleaningData, Linear, Part};
 #[derive(Debug)]
 pub struct SoftmaxOracle<B: Backend> {
     problem: Cleaning<Linear>,
-    data: CleaningData<B>,
+    data: TwoSets<B>,
     counter: Counter,
 }
 
 impl<B: Backend> SoftmaxOracle<B> {
     /// The oracle of `problem` on `data`.
-    pub fn new(problem: Cleaning<Linear>, data: CleaningData<B>) -> Self {
+    pub fn new(problem: Cleaning<Linear>, data: TwoSets<B>) -> Self {
         Self {
             problem,
             data,
@@ -137,7 +138,7 @@ impl<B: Backend> Oracle<B> for SoftmaxOracle<B> {
         self.counter.count(on, self.data.count().upper, |calls| {
             calls.upper_gradients += 1
         });
-        let part = self.data.trusted.part(on);
+        let part = self.data.validation.part(on);
         let z = Self::logits(part, self.split(&at.y));
         let [error, losses] = Self::errors_and_losses(part, z);
         let [weight, bias] = Self::pull_back(part, error);

@@ -4,11 +4,12 @@ use bilevel_core::{Accelerated, Backtracking, Known, LowerSolver, Point, Solutio
 use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
 
-use super::{Batch, Classifier, Cleaning, Part, SampleWeights};
+use super::{Cleaning, SampleWeights};
+use crate::classification::{Batch, Classifier, Part};
 
 /// `y*(x)`, from `start`: accelerated gradient steps until `‖∇y g‖ ≤ tolerance`, `max_steps` at most.
 ///
-/// With [`Linear`](super::Linear) the step size comes from a bound on the curvature; other classifiers find theirs
+/// With [`Linear`](crate::classification::Linear) the step size comes from a bound on the curvature; other classifiers find theirs
 /// by backtracking, and a minimum near the start.
 pub fn train<B: Backend, C: Classifier>(
     problem: &Cleaning<C>,

@@ -1,9 +1,5 @@
 //! What came out of cleaning.
 
-use burn::tensor::backend::Backend;
-
-use super::{Classifier, Part};
-
 /// The samples that were kept, judged by which of them really are right.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Verdict {
@@ -46,24 +42,6 @@ impl Verdict {
             0.0
         }
     }
-}
-
-/// The share of samples whose largest logit is that of their label. One read.
-pub fn accuracy<B: Backend, C: Classifier>(
-    classifier: &C,
-    y: &C::Parameters<B>,
-    part: &Part<B>,
-) -> f64 {
-    let found = classifier.logits(y, part.features.clone()).argmax(1);
-    let labels = part.targets.clone().argmax(1);
-    let right: Vec<f64> = found
-        .equal(labels)
-        .float()
-        .mean()
-        .into_data()
-        .iter::<f64>()
-        .collect();
-    right[0]
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::draw::Draw;
 use super::filter_bank::{
-    LOG_SMOOTHING, SIGMA, dct_filters, first_log_weight, responses, synthesis, weighted_sum,
-    zero_mean,
+    LOG_SMOOTHING, SIGMA, dct_filters, first_log_weight, responses_every, synthesis_every,
+    weighted_sum, zero_mean,
 };
 use super::residual_network::ResidualNetwork;
 use super::{Potential, Regularizer};
@@ -19,7 +19,7 @@ use super::{Potential, Regularizer};
 /// R(u) = Σᵢ e^{wᵢ} Σ_p φ( N(K u / e^s)ᵢₚ )        φ(t) = log(1 + t²)
 /// ```
 ///
-/// `K` are m zero-mean filters, `N` a [`ResidualNetwork`] on `scales` scales; learned are all of them, log
+/// `K` are m zero-mean filters at every `stride`-th pixel, `N` a [`ResidualNetwork`] on `scales` scales; learned are all of them, log
 /// weights `wᵢ` and log smoothings `sᵢ`. At the start `N` is nearly the identity and `R` Fields of
 /// Experts with Student's t. Not convex. The gradient is in closed form: one pass forward, one back.
 ///
@@ -38,6 +38,11 @@ pub struct DeepVariation {
     pub size: usize,
     /// Scales, each half as fine as the one before.
     pub scales: usize,
+    /// Pixels from one response of the first filters to the next, in both directions. With 2 the features are a
+    /// quarter as many: twice the channels cost the same and know more (as in FFDNet: Zhang, Zuo, Zhang, 2018,
+    /// arXiv:1710.04026).
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub stride: usize,
 }
 
 /// What [`DeepVariation`] learns.
@@ -53,6 +58,14 @@ pub struct DeepVariationParameters<B: Backend> {
     pub log_weights: Param<Tensor<B, 1>>,
 }
 
+fn one() -> usize {
+    1
+}
+
+fn is_one(stride: &usize) -> bool {
+    *stride == 1
+}
+
 /// Seed of the first weights.
 const SEED: u64 = 0;
 const PHI: Potential = Potential::StudentT;
@@ -61,19 +74,25 @@ impl DeepVariation {
     /// Parameters to start from when the noise has standard deviation `sigma` (pixels in `[0, 1]`).
     ///
     /// # Panics
-    /// If `size` is even, `channels` is not between 1 and `size² − 1`, or there is no scale.
+    /// If `size` is even, `channels` is not between 1 and `size² − 1`, there is no scale, or `stride` is 0.
     pub fn init_for<B: Backend>(
         &self,
         sigma: f64,
         device: &B::Device,
     ) -> DeepVariationParameters<B> {
         let m = self.channels;
+        assert!(
+            self.stride > 0,
+            "the filters must go on by a pixel at least"
+        );
+        // The fewer responses weigh the more.
+        let log_weight = first_log_weight(sigma, m) + 2.0 * (self.stride as f64).ln();
         let constant = |value: f64| Param::from_tensor(Tensor::full([m], value, device));
         DeepVariationParameters {
             filters: Param::from_tensor(dct_filters(m, self.size, device)),
             log_smoothings: constant(LOG_SMOOTHING),
             network: ResidualNetwork::identity(m, self.scales, &mut Draw::new(SEED, device)),
-            log_weights: constant(first_log_weight(sigma, m)),
+            log_weights: constant(log_weight),
         }
     }
 
@@ -97,7 +116,8 @@ impl Regularizer for DeepVariation {
         x: &DeepVariationParameters<B>,
         images: Tensor<B, 4>,
     ) -> Tensor<B, 1> {
-        let (features, _) = x.network.forward(responses(images, self.scaled_filters(x)));
+        let responses = responses_every(self.stride, images, self.scaled_filters(x));
+        let (features, _) = x.network.forward(responses);
         weighted_sum(x.log_weights.val(), PHI.value(features))
     }
 
@@ -107,10 +127,13 @@ impl Regularizer for DeepVariation {
         images: Tensor<B, 4>,
     ) -> Option<Tensor<B, 4>> {
         let k = self.scaled_filters(x);
-        let (features, trace) = x.network.forward(responses(images, k.clone()));
+        let [_, _, height, width] = images.dims();
+        let responses = responses_every(self.stride, images, k.clone());
+        let (features, trace) = x.network.forward(responses);
         let weights = x.log_weights.val().exp().reshape([1, self.channels, 1, 1]);
         let slope = PHI.slope(features) * weights;
-        Some(synthesis(x.network.pull_back(trace, slope), k))
+        let back = x.network.pull_back(trace, slope);
+        Some(synthesis_every(self.stride, back, k, [height, width]))
     }
 
     fn curvature_bound<B: Backend>(&self, _: &DeepVariationParameters<B>) -> Option<f64> {

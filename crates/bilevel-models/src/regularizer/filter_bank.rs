@@ -28,17 +28,38 @@ pub(super) fn zero_mean<B: Backend>(filters: Tensor<B, 4>) -> Tensor<B, 4> {
     filters - mean
 }
 
-/// `Kᵢ u`: `[n, 1, height, width]` to `[n, K, height, width]`, with zeros outside the image.
-pub(super) fn responses<B: Backend>(images: Tensor<B, 4>, filters: Tensor<B, 4>) -> Tensor<B, 4> {
-    let half = filters.dims()[2] / 2;
-    let options = ConvOptions::new([1, 1], [half, half], [1, 1], 1);
-    conv2d(images, filters, None, options)
+/// `W x`: correlation of `[n, m, height, width]` with `[K, m, size, size]`, size odd, zeros outside.
+pub(super) fn responses<B: Backend>(x: Tensor<B, 4>, filters: Tensor<B, 4>) -> Tensor<B, 4> {
+    responses_every(1, x, filters)
 }
 
-/// `Σᵢ Kᵢᵀ mᵢ`, the adjoint of [`responses`].
+/// `Wᵀ g`, the adjoint of [`responses`].
 pub(super) fn synthesis<B: Backend>(maps: Tensor<B, 4>, filters: Tensor<B, 4>) -> Tensor<B, 4> {
+    let [_, _, height, width] = maps.dims();
+    synthesis_every(1, maps, filters, [height, width])
+}
+
+/// [`responses`] at every `stride`-th pixel in both directions, from the first.
+pub(super) fn responses_every<B: Backend>(
+    stride: usize,
+    x: Tensor<B, 4>,
+    filters: Tensor<B, 4>,
+) -> Tensor<B, 4> {
     let half = filters.dims()[2] / 2;
-    let options = ConvTransposeOptions::new([1, 1], [half, half], [0, 0], [1, 1], 1);
+    let options = ConvOptions::new([stride; 2], [half; 2], [1, 1], 1);
+    conv2d(x, filters, None, options)
+}
+
+/// The adjoint of [`responses_every`] for images of `height`×`width`.
+pub(super) fn synthesis_every<B: Backend>(
+    stride: usize,
+    maps: Tensor<B, 4>,
+    filters: Tensor<B, 4>,
+    [height, width]: [usize; 2],
+) -> Tensor<B, 4> {
+    let half = filters.dims()[2] / 2;
+    let beyond = [(height - 1) % stride, (width - 1) % stride];
+    let options = ConvTransposeOptions::new([stride; 2], [half; 2], beyond, [1, 1], 1);
     conv_transpose2d(maps, filters, None, options)
 }
 

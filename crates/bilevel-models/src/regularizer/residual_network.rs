@@ -3,11 +3,10 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use burn::tensor::module::{conv_transpose2d, conv2d};
-use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
 use super::Potential;
 use super::draw::Draw;
+use super::filter_bank::{responses, responses_every, synthesis, synthesis_every};
 
 /// Two 3×3 convolutions around a shortcut.
 ///
@@ -60,15 +59,15 @@ impl<B: Backend> ResidualBlock<B> {
 
     /// The block at `x`, and `W₁ x`, which its adjoint needs.
     fn forward(&self, x: Tensor<B, 4>) -> (Tensor<B, 4>, Tensor<B, 4>) {
-        let inner = convolve(x.clone(), self.inner.val());
-        let y = x + convolve(PHI.value(inner.clone()), self.outer.val());
+        let inner = responses(x.clone(), self.inner.val());
+        let y = x + responses(PHI.value(inner.clone()), self.outer.val());
         (y, inner)
     }
 
     /// `g ↦ g + W₁ᵀ(φ'(W₁ x) · W₂ᵀ g)`.
     fn pull_back(&self, inner: Tensor<B, 4>, g: Tensor<B, 4>) -> Tensor<B, 4> {
-        let behind = PHI.slope(inner) * adjoint(g.clone(), self.outer.val());
-        g + adjoint(behind, self.inner.val())
+        let behind = PHI.slope(inner) * synthesis(g.clone(), self.outer.val());
+        g + synthesis(behind, self.inner.val())
     }
 }
 
@@ -122,14 +121,14 @@ impl<B: Backend> ResidualNetwork<B> {
             a = match self.reduce.get(scale) {
                 Some(reduce) => {
                     passed.push(d.clone());
-                    halve(d, reduce.val())
+                    responses_every(2, d, reduce.val())
                 }
                 None => d,
             };
         }
         for scale in (0..self.up.len()).rev() {
             let d = passed.pop().expect("one a scale");
-            let sum = d + double(a, self.expand[scale].val(), trace.sizes[scale]);
+            let sum = d + synthesis_every(2, a, self.expand[scale].val(), trace.sizes[scale]);
             let (u, inner) = self.up[scale].forward(sum);
             trace.up.insert(0, inner);
             a = u;
@@ -145,42 +144,15 @@ impl<B: Backend> ResidualNetwork<B> {
         for (scale, inner) in up.into_iter().enumerate() {
             g = self.up[scale].pull_back(inner, g);
             passed.push(g.clone());
-            g = halve(g, self.expand[scale].val());
+            g = responses_every(2, g, self.expand[scale].val());
         }
         for (scale, inner) in down.into_iter().enumerate().rev() {
             if let Some(reduce) = self.reduce.get(scale) {
                 let up = passed.pop().expect("one a scale");
-                g = up + double(g, reduce.val(), sizes[scale]);
+                g = up + synthesis_every(2, g, reduce.val(), sizes[scale]);
             }
             g = self.down[scale].pull_back(inner, g);
         }
         g
     }
-}
-
-/// 3×3 convolution, zeros outside.
-pub(super) fn convolve<B: Backend>(x: Tensor<B, 4>, w: Tensor<B, 4>) -> Tensor<B, 4> {
-    conv2d(x, w, None, ConvOptions::new([1, 1], [1, 1], [1, 1], 1))
-}
-
-/// The adjoint of [`convolve`].
-pub(super) fn adjoint<B: Backend>(x: Tensor<B, 4>, w: Tensor<B, 4>) -> Tensor<B, 4> {
-    let options = ConvTransposeOptions::new([1, 1], [1, 1], [0, 0], [1, 1], 1);
-    conv_transpose2d(x, w, None, options)
-}
-
-/// 3×3 convolution at every second pixel, from the first.
-fn halve<B: Backend>(x: Tensor<B, 4>, w: Tensor<B, 4>) -> Tensor<B, 4> {
-    conv2d(x, w, None, ConvOptions::new([2, 2], [1, 1], [1, 1], 1))
-}
-
-/// The adjoint of [`halve`] for images of `height`×`width`.
-fn double<B: Backend>(
-    x: Tensor<B, 4>,
-    w: Tensor<B, 4>,
-    [height, width]: [usize; 2],
-) -> Tensor<B, 4> {
-    let padding = [(height + 1) % 2, (width + 1) % 2];
-    let options = ConvTransposeOptions::new([2, 2], [1, 1], padding, [1, 1], 1);
-    conv_transpose2d(x, w, None, options)
 }

@@ -24,7 +24,9 @@ use super::{Hessian, Potential, Regularizer, constrained};
 /// image.
 ///
 /// With `weak_convexity` 0 the curvatures of the `ψᵢ` are kept non-negative and `R` is convex: the
-/// convex ridge regularizer (CRR). With `ρ` in its place the most negative eigenvalue of `∇²R` is kept
+/// convex ridge regularizer (CRR). They are then learned in units of the smoothed absolute value's, see
+/// [`curvatures`](Ridge::curvatures): those far from zero are a hundredth of those near it, and an optimizer
+/// that takes steps of one size for all, as Adam does, would step past zero, where a potential stays. With `ρ` in its place the most negative eigenvalue of `∇²R` is kept
 /// above `−ρ`: the weakly convex one (WCRR); below 1 the lower problem of denoising stays strongly
 /// convex. Both by [`project`](Regularizer::project).
 ///
@@ -59,7 +61,7 @@ pub struct RidgeParameters<B: Backend> {
     pub log_weights: Param<Tensor<B, 1>>,
     /// Logarithms of the distances between knots: `[K]`.
     pub log_scales: Param<Tensor<B, 1>>,
-    /// Curvatures of the potentials between their knots: `[K, knots]`.
+    /// Curvatures of the potentials between their knots, in the units of [`Ridge::curvatures`]: `[K, knots]`.
     pub curvatures: Param<Tensor<B, 2>>,
 }
 
@@ -79,29 +81,49 @@ impl Ridge {
     pub fn init_for<B: Backend>(&self, sigma: f64, device: &B::Device) -> RidgeParameters<B> {
         let k = self.filters;
         let constant = |value: f64| Param::from_tensor(Tensor::full([k], value, device));
-        let potential = match self.weak_convexity {
-            Some(0.0) => Potential::SmoothedAbs,
-            _ => Potential::StudentT,
+        let start = if self.is_convex() {
+            Tensor::ones([k, self.knots], device)
+        } else {
+            self.profile(Potential::StudentT, device).repeat_dim(0, k)
         };
-        let h = KNOT_DISTANCE;
-        let knots = Tensor::<B, 1>::from_data(
-            TensorData::new(
-                (0..=self.knots).map(|j| j as f64 * h).collect::<Vec<_>>(),
-                [self.knots + 1],
-            ),
-            device,
-        );
-        // ψ(t) = φ(h t), so ψ' = h φ'(h t); a spline's curvature is the difference of its slopes.
-        let slopes = potential.slope(knots) * h;
-        let m = self.knots;
-        let curvatures = slopes.clone().narrow(0, 1, m) - slopes.narrow(0, 0, m);
         let x = RidgeParameters {
             filters: Param::from_tensor(dct_filters(k, self.size, device)),
             log_weights: constant(first_log_weight(sigma, k)),
-            log_scales: constant((SMOOTHING * h).ln()),
-            curvatures: Param::from_tensor(curvatures.unsqueeze::<2>().repeat_dim(0, k)),
+            log_scales: constant((SMOOTHING * KNOT_DISTANCE).ln()),
+            curvatures: Param::from_tensor(start),
         };
         self.project(x)
+    }
+
+    fn is_convex(&self) -> bool {
+        self.weak_convexity == Some(0.0)
+    }
+
+    /// The curvatures of the spline that follows `potential`: `[1, knots]`.
+    fn profile<B: Backend>(&self, potential: Potential, device: &B::Device) -> Tensor<B, 2> {
+        let (h, m) = (KNOT_DISTANCE, self.knots);
+        let knots: Vec<f64> = (0..=m).map(|j| j as f64 * h).collect();
+        let knots = Tensor::<B, 2>::from_data(TensorData::new(knots, [1, m + 1]), device);
+        // ψ(t) = φ(h t), so ψ' = h φ'(h t); a spline's curvature is the difference of its slopes.
+        let slopes = potential.slope(knots) * h;
+        slopes.clone().narrow(1, 1, m) - slopes.narrow(1, 0, m)
+    }
+
+    /// The curvatures `dᵢⱼ` of the potentials between their knots: `[K, knots]`.
+    ///
+    /// What is learned, but for a convex regularizer, where it is `cᵢⱼ` of
+    ///
+    /// ```text
+    /// dᵢⱼ = cᵢⱼ h (φ'(h(j + 1)) − φ'(hj))        φ'(t) = t / √(1 + t²),  h = ½
+    /// ```
+    pub fn curvatures<B: Backend>(&self, x: &RidgeParameters<B>) -> Tensor<B, 2> {
+        let c = x.curvatures.val();
+        if self.is_convex() {
+            let units = self.profile(Potential::SmoothedAbs, &c.device());
+            c * units
+        } else {
+            c
+        }
     }
 
     /// The filters as they act: `[K, 1, size, size]`, zero mean.
@@ -123,7 +145,7 @@ impl Ridge {
 
     /// The smallest `ρ ≥ 0` known with `∇²R ⪰ −ρ`.
     fn weak_convexity_bound<B: Backend>(&self, x: &RidgeParameters<B>) -> f64 {
-        let negative = x.curvatures.val().clamp_max(0.0).min_dim(1);
+        let negative = self.curvatures(x).clamp_max(0.0).min_dim(1);
         self.spectrum(x, -negative.reshape([self.filters]))
     }
 }
@@ -140,7 +162,7 @@ impl Regularizer for Ridge {
         let t = responses(images, self.scaled_filters(x));
         weighted_sum(
             x.log_weights.val(),
-            EvenSpline::new(x.curvatures.val()).value(t),
+            EvenSpline::new(self.curvatures(x)).value(t),
         )
     }
 
@@ -151,7 +173,7 @@ impl Regularizer for Ridge {
         images: Tensor<B, 4>,
     ) -> Option<Tensor<B, 4>> {
         let k = self.scaled_filters(x);
-        let slope = EvenSpline::new(x.curvatures.val()).slope(responses(images, k.clone()));
+        let slope = EvenSpline::new(self.curvatures(x)).slope(responses(images, k.clone()));
         Some(synthesis(slope, weighted(x.log_weights.val(), k)))
     }
 
@@ -162,7 +184,7 @@ impl Regularizer for Ridge {
         images: Tensor<B, 4>,
     ) -> Option<Hessian<'a, B>> {
         let k = self.scaled_filters(x);
-        let spline = EvenSpline::new(x.curvatures.val());
+        let spline = EvenSpline::new(self.curvatures(x));
         let curvature = spline.curvature(responses(images, k.clone()));
         let weighted = weighted(x.log_weights.val(), k.clone());
         Some(Box::new(move |v| {
@@ -178,14 +200,14 @@ impl Regularizer for Ridge {
         v: Tensor<B, 4>,
     ) -> Option<Tensor<B, 1>> {
         let k = self.scaled_filters(x);
-        let slope = EvenSpline::new(x.curvatures.val()).slope(responses(images, k.clone()));
+        let slope = EvenSpline::new(self.curvatures(x)).slope(responses(images, k.clone()));
         Some(weighted_sum(x.log_weights.val(), slope * responses(v, k)))
     }
 
     /// `max_ω Σᵢ max_t ψᵢ'' e^{wᵢ − 2sᵢ} |k̂ᵢ(ω)|²`, at most 4 % more than it has to be for images that
     /// repeat periodically.
     fn curvature_bound<B: Backend>(&self, x: &RidgeParameters<B>) -> Option<f64> {
-        let largest = x.curvatures.val().clamp_min(0.0).max_dim(1);
+        let largest = self.curvatures(x).clamp_min(0.0).max_dim(1);
         Some(self.spectrum(x, largest.reshape([self.filters])))
     }
 

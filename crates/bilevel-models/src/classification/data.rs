@@ -1,13 +1,12 @@
 //! Samples in blocks.
 
-use bilevel_core::{Samples, Tape};
-use burn::module::{AutodiffModule, Module};
+use bilevel_core::{BilevelProblem, Differentiable, Samples};
+use burn::module::Module;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 
 use bilevel_core::algorithm::rule::{Block, Blocks};
 
-use super::{Classifier, Cleaning};
 use crate::{Error, ErrorKind};
 
 /// Samples with their labels, some of a set or all.
@@ -25,13 +24,13 @@ pub struct Part<B: Backend> {
     pub share: f64,
 }
 
-/// What both losses of [`Cleaning`] see.
+/// What the losses of a problem see.
 #[derive(Module, Debug)]
 pub struct Batch<B: Backend> {
-    /// To be cleaned.
+    /// What the lower loss is trained on.
     pub training: Part<B>,
-    /// Trusted.
-    pub trusted: Part<B>,
+    /// What the upper loss judges by.
+    pub validation: Part<B>,
 }
 
 /// A set of samples, whole and in blocks of nearly equal size.
@@ -126,11 +125,11 @@ impl<B: Backend> Set<B> {
         self.len() == 0
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.blocks.len()
     }
 
-    pub(super) fn part(&self, on: Block) -> &Part<B> {
+    pub(crate) fn part(&self, on: Block) -> &Part<B> {
         match on {
             Block::One(i) => &self.blocks[i],
             Block::All => &self.whole,
@@ -138,20 +137,20 @@ impl<B: Backend> Set<B> {
     }
 }
 
-/// The samples of a cleaning problem: those to be cleaned are the lower loss's, those trusted the upper's.
+/// The samples of a problem: a set for each loss.
 #[derive(Debug, Clone)]
-pub struct CleaningData<B: Backend> {
-    /// To be cleaned.
+pub struct TwoSets<B: Backend> {
+    /// Of the lower loss.
     pub training: Set<B>,
-    /// Trusted.
-    pub trusted: Set<B>,
+    /// Of the upper loss.
+    pub validation: Set<B>,
 }
 
-impl<B: Backend> CleaningData<B> {
-    pub(super) fn count(&self) -> Blocks {
+impl<B: Backend> TwoSets<B> {
+    pub(crate) fn count(&self) -> Blocks {
         Blocks {
             lower: self.training.count(),
-            upper: self.trusted.count(),
+            upper: self.validation.count(),
         }
     }
 
@@ -159,14 +158,15 @@ impl<B: Backend> CleaningData<B> {
     pub fn whole(&self) -> Batch<B> {
         Batch {
             training: self.training.whole.clone(),
-            trusted: self.trusted.whole.clone(),
+            validation: self.validation.whole.clone(),
         }
     }
 }
 
-impl<B: Backend, C: Classifier> Samples<B, Cleaning<C>> for CleaningData<B>
+impl<B, P> Samples<B, P> for TwoSets<B>
 where
-    C::Parameters<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = C::Parameters<B>>,
+    B: Backend,
+    P: BilevelProblem<Batch<B> = Batch<B>> + Differentiable<B>,
 {
     fn blocks(&self) -> Blocks {
         self.count()
@@ -175,7 +175,7 @@ where
     fn batch(&self, lower: Block, upper: Block) -> Batch<B> {
         Batch {
             training: self.training.part(lower).clone(),
-            trusted: self.trusted.part(upper).clone(),
+            validation: self.validation.part(upper).clone(),
         }
     }
 }

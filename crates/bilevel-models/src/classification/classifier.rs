@@ -2,10 +2,13 @@
 
 use bilevel_core::vector::read;
 use burn::module::{Module, ModuleDisplay, Param};
+use burn::tensor::activation::log_softmax;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Distribution, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+
+use super::Part;
 
 /// A classifier: its architecture is the value, its weights are a module.
 pub trait Classifier: Clone {
@@ -26,6 +29,18 @@ pub trait Classifier: Clone {
     fn curvature_bound<B: Backend>(&self, _features: Tensor<B, 2>) -> Option<f64> {
         None
     }
+}
+
+/// The cross-entropy of every sample: `[samples]`.
+pub(crate) fn cross_entropies<B: Backend, C: Classifier>(
+    classifier: &C,
+    y: &C::Parameters<B>,
+    part: &Part<B>,
+) -> Tensor<B, 1> {
+    let logits = classifier.logits(y, part.features.clone());
+    -(log_softmax(logits, 1) * part.targets.clone())
+        .sum_dim(1)
+        .squeeze_dim(1)
 }
 
 /// Softmax regression: `z = a W + b`.

@@ -1,0 +1,61 @@
+//! What can be typed behind `clean`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::TuningArguments;
+use crate::cleaning::ClassifierName;
+use crate::method::MethodName;
+
+#[derive(Debug, Args)]
+pub(crate) struct CleanArguments {
+    /// The samples: a folder with IDX files as MNIST's, a folder with a sub-folder of pictures for each class, a
+    /// CSV file with the class in its last column (all may be gzipped), or an IDX file of pictures.
+    #[arg(long, value_name = "PATH", default_value = "assets/mnist")]
+    pub data: PathBuf,
+    /// Samples that are known to be right; without it those of --data behind the first --training.
+    #[arg(long, value_name = "PATH", conflicts_with = "training")]
+    pub trusted: Option<PathBuf>,
+    /// How many samples of --data are to be cleaned, the others being trusted [default: half].
+    #[arg(long, value_name = "SAMPLES")]
+    pub training: Option<usize>,
+    /// The method.
+    #[arg(long, short, value_enum, default_value = "soba")]
+    pub method: MethodName,
+    /// What is trained on the samples.
+    #[arg(long, value_enum, default_value = "linear")]
+    pub classifier: ClassifierName,
+    /// Share of the labels to be cleaned that are redrawn at random first, to see whether they are found.
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
+    pub corruption: f64,
+    /// Seed of all that is random.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Weight of the squares of the classifier's weights.
+    #[arg(long, default_value_t = 1e-3, allow_negative_numbers = true)]
+    pub regularization: f64,
+    /// Steps, in place of the method's own number.
+    #[arg(long)]
+    pub steps: Option<usize>,
+    /// Samples a block, for methods that see blocks, in place of the method's own number.
+    #[arg(long)]
+    pub batch: Option<usize>,
+    #[command(flatten)]
+    pub tuning: TuningArguments,
+    /// Weight of every sample at the start, in (0, 1).
+    #[arg(long, default_value_t = 0.5, allow_negative_numbers = true)]
+    pub first_weight: f64,
+    /// How often the weights are judged on the way.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    pub snapshots: u32,
+    /// The folder for weights and pictures.
+    #[arg(long, short, value_name = "DIR", default_value = "runs/clean")]
+    pub output: PathBuf,
+    /// Replace the run in the output folder.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Print one JSON object and nothing else.
+    #[arg(long)]
+    pub json: bool,
+}

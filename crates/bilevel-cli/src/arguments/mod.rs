@@ -1,0 +1,117 @@
+//! What can be typed.
+
+mod algorithms;
+mod bench;
+mod clean;
+mod estimators;
+mod reconstruct;
+mod train;
+mod tuning;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+pub(crate) use algorithms::CompareAlgorithmsArguments;
+pub(crate) use bench::BenchStochasticArguments;
+pub(crate) use clean::CleanArguments;
+pub(crate) use estimators::{AuditArguments, CompareEstimatorsArguments, SmallProblemArguments};
+pub(crate) use reconstruct::{
+    DenoiseArguments, EvaluateArguments, PhysicsArguments, PhysicsName, ReconstructArguments,
+};
+pub(crate) use train::{Preset, TrainArguments};
+pub(crate) use tuning::TuningArguments;
+
+/// Learn image regularizers by bilevel optimization and use them, clean data.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// Where to compute; `audit`, `bench` and `compare estimators` compute in f64 on ndarray, whatever is said
+    /// here.
+    #[arg(long, value_enum, default_value = "cpu", global = true)]
+    pub backend: BackendName,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum BackendName {
+    /// f32 on all cores.
+    Cpu,
+    /// f32 by the ndarray crate: slow, for comparison.
+    Ndarray,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    #[command(flatten)]
+    InSingle(SingleCommand),
+    /// Is a hypergradient right? Compare it with differences of the solved problem, in f64.
+    ///
+    /// Exits with 0 if the hypergradient is sound, with 1 if it is not.
+    Audit {
+        #[command(subcommand)]
+        task: AuditTask,
+    },
+    /// How fast are methods on a problem whose answer is known?
+    Bench {
+        #[command(subcommand)]
+        task: BenchTask,
+    },
+    /// What do estimators of the hypergradient, or whole algorithms, cost, and how good are they?
+    Compare {
+        #[command(subcommand)]
+        task: CompareTask,
+    },
+}
+
+/// What computes in f32 on the backend of choice.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SingleCommand {
+    /// Learn a regularizer from clean images.
+    Train {
+        #[command(subcommand)]
+        task: TrainTask,
+    },
+    /// Find the labels of a data set that are wrong, with the help of a few that are known to be right.
+    Clean(CleanArguments),
+    /// Degrade clean images as a model was trained to undo, reconstruct them, report PSNR and SSIM.
+    Evaluate(EvaluateArguments),
+    /// Denoise a photograph, or every photograph of a folder.
+    Denoise(DenoiseArguments),
+    /// Undo what happened to a photograph: noise, blur, lost pixels, half of the resolution.
+    Reconstruct(ReconstructArguments),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditTask {
+    /// On learning to remove Gaussian noise. Always in f64 on ndarray, whatever --backend says.
+    Denoise(AuditArguments),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchTask {
+    /// All update rules on random quadratics: 1024 samples of each loss, 100 entries of x and of y. Always in f64 on
+    /// ndarray, whatever --backend says.
+    Stochastic(BenchStochasticArguments),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CompareTask {
+    /// All estimators of one hypergradient, that of learning to remove Gaussian noise. Always in f64 on
+    /// ndarray, whatever --backend says.
+    #[command(alias = "denoise")]
+    Estimators(CompareEstimatorsArguments),
+    /// MAID, ISGD and HOAG on learning to remove Gaussian noise from a few crops, at the same cost.
+    Algorithms(CompareAlgorithmsArguments),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TrainTask {
+    /// Learn to remove Gaussian noise.
+    Denoise(TrainArguments),
+    /// Learn to undo a blur, with noise after it.
+    Deblur(TrainArguments),
+    /// Learn to fill in lost pixels, the others being noisy.
+    Inpaint(TrainArguments),
+    /// Learn to double the resolution, with noise after it was halved.
+    Upscale(TrainArguments),
+}

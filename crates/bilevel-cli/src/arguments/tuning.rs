@@ -1,0 +1,43 @@
+//! What can be typed to tune an update rule.
+
+use clap::Args;
+
+use crate::method::Tuning;
+
+/// Numbers in place of the method's own.
+#[derive(Debug, Args)]
+pub(crate) struct TuningArguments {
+    /// Step of y (the classifier), in place of the method's own.
+    #[arg(long, allow_negative_numbers = true)]
+    pub lower_step: Option<f64>,
+    /// Step of x (`clean`: of the weights, in units of the number of samples), in place of the method's own.
+    #[arg(long, allow_negative_numbers = true)]
+    pub upper_step: Option<f64>,
+    /// Power with which steps fall, in place of the method's own.
+    #[arg(long, allow_negative_numbers = true)]
+    pub power: Option<f64>,
+    /// Multiplier of a penalty, eta of BOME or radius of PZOBO, in place of the method's own.
+    #[arg(long, allow_negative_numbers = true)]
+    pub weight: Option<f64>,
+    /// Steps of an inner loop, where there is one, in place of the method's own.
+    #[arg(long)]
+    pub inner_steps: Option<usize>,
+    /// Terms of a Neumann series, where there is one, in place of the method's own.
+    #[arg(long)]
+    pub terms: Option<usize>,
+}
+
+impl TuningArguments {
+    /// The method's `own` numbers, but for what was typed.
+    pub fn over(&self, own: Tuning) -> Tuning {
+        Tuning {
+            lower_step: self.lower_step.unwrap_or(own.lower_step),
+            upper_step: self.upper_step.unwrap_or(own.upper_step),
+            power: self.power.unwrap_or(own.power),
+            weight: self.weight.unwrap_or(own.weight),
+            inner_steps: self.inner_steps.unwrap_or(own.inner_steps),
+            terms: self.terms.unwrap_or(own.terms),
+            ..own
+        }
+    }
+}
