@@ -20,10 +20,12 @@ mod delegate;
 mod cpu;
 mod kernel;
 mod piecewise;
+mod sparse_rows;
 mod tape;
 
 pub use cpu::Cpu;
 pub use piecewise::piecewise_linear;
+pub use sparse_rows::SparseRows;
 pub use tape::Tape;
 
 /// Which operation can be differentiated twice, on which backend, as measured by this crate's tests.

@@ -78,7 +78,7 @@ pub(crate) fn preset(arguments: &CleanArguments, samples: usize, trusted: usize)
                 inner_steps: 3,
                 ..base
             },
-            800,
+            1000,
             samples,
         ),
         MethodName::VPbgd => (

@@ -87,13 +87,8 @@ impl Steps {
 
 /// Pixels by which data are mirrored at their edges before reconstruction where that makes them the data of
 /// a larger image, and which are cut off after: the filters of a regularizer see zeros beyond an edge, and better beyond
-/// a mirrored margin. The more scales it has the further it sees.
-fn margin(regularizer: &Architecture) -> usize {
-    match regularizer {
-        Architecture::DeepVariation(_) | Architecture::ResidualPrior(_) => 24,
-        _ => 8,
-    }
-}
+/// a mirrored margin. More than 8 do not help, not even networks that see further.
+const MIRROR: usize = 8;
 
 /// The lower solver of training and use alike, for images of `pixels` pixels.
 ///
@@ -123,14 +118,13 @@ pub(crate) fn reconstruct<B: Backend>(
 ) -> Result<Vec<(GrayImage, Outcome)>> {
     let physics = model.degradation.measurement();
     let kernel = model.degradation.symmetric_blur();
-    let margin = margin(&model.regularizer);
     let mirrored = |data: &GrayImage| {
         let side = data.width().min(data.height());
         match physics {
-            Measurement::Identity(_) => (data.mirrored(margin.min(side)), margin.min(side)),
+            Measurement::Identity(_) => (data.mirrored(MIRROR.min(side)), MIRROR.min(side)),
             // A kernel larger than the image stays a mistake.
             _ if kernel.is_some_and(|size| size <= side) => {
-                let margin = margin.min(side - 1);
+                let margin = MIRROR.min(side - 1);
                 (data.reflected(margin), margin)
             }
             _ => (data.clone(), 0),

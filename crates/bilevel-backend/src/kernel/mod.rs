@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`convolution`] | a convolution and its two adjoints, of any stride, padding, dilation and groups |
 //! | [`narrow`] | products of a long matrix with a narrow one |
+//! | [`sparse`] | the same where most entries of the long one are zero |
 //! | [`elementwise`] | one pass over memory: arithmetic, exponentials, sums |
 //! | [`element`] | `f32` and `f64` and their registers |
 //! | [`memory`] | scratch memory and results without a pass of zeros; the only `unsafe` code |
@@ -19,3 +20,4 @@ pub mod element;
 pub mod elementwise;
 pub mod memory;
 pub mod narrow;
+pub mod sparse;

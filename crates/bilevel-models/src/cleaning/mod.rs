@@ -20,6 +20,7 @@
 //! | which samples the weights keep | [`Mixture`] |
 //! | what came out | [`Verdict`], [`accuracy`](crate::classification::accuracy) |
 
+mod features;
 mod mixture;
 mod problem;
 mod softmax_oracle;

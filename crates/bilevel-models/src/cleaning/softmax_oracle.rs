@@ -8,6 +8,7 @@ use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::backend::Backend;
 
 use super::Cleaning;
+use super::features::Features;
 use crate::classification::{Linear, Part, TwoSets};
 
 /// The [`Oracle`] of [`Cleaning`] with a [`Linear`] classifier, without recording.
@@ -20,12 +21,38 @@ use crate::classification::{Linear, Part, TwoSets};
 /// ```
 ///
 /// The same numbers as [`Sampled`](bilevel_core::Sampled) with double backward; reads the features twice for a
-/// gradient and no more than that for all three derivatives of a [`Second`].
+/// gradient and no more than that for all three derivatives of a [`Second`]. On `Cpu` features of which at most a third
+/// are not zero are held a second time by their non-zero entries, block by block and whole, and products take the time of those.
 #[derive(Debug)]
 pub struct SoftmaxOracle<B: Backend> {
     problem: Cleaning<Linear>,
     data: TwoSets<B>,
+    training: Features,
+    validation: Features,
     counter: Counter,
+}
+
+/// Samples of a loss, and how their features are multiplied.
+struct Look<'a, B: Backend> {
+    part: &'a Part<B>,
+    features: &'a Features,
+    on: Block,
+}
+
+impl<B: Backend> Look<'_, B> {
+    /// `A W + b`.
+    fn logits(&self, [weight, bias]: [Tensor<B, 2>; 2]) -> Tensor<B, 2> {
+        self.features.product(self.on, self.part, weight) + bias
+    }
+
+    /// `(Aᵀ E, colsum E)`.
+    fn pull_back(&self, error: Tensor<B, 2>) -> [Tensor<B, 2>; 2] {
+        [
+            self.features
+                .transposed_product(self.on, self.part, error.clone()),
+            error.sum_dim(0),
+        ]
+    }
 }
 
 impl<B: Backend> SoftmaxOracle<B> {
@@ -33,8 +60,26 @@ impl<B: Backend> SoftmaxOracle<B> {
     pub fn new(problem: Cleaning<Linear>, data: TwoSets<B>) -> Self {
         Self {
             problem,
+            training: Features::new(&data.training),
+            validation: Features::new(&data.validation),
             data,
             counter: Counter::default(),
+        }
+    }
+
+    fn training(&self, on: Block) -> Look<'_, B> {
+        Look {
+            part: self.data.training.part(on),
+            features: &self.training,
+            on,
+        }
+    }
+
+    fn validation(&self, on: Block) -> Look<'_, B> {
+        Look {
+            part: self.data.validation.part(on),
+            features: &self.validation,
+            on,
         }
     }
 
@@ -74,19 +119,6 @@ impl<B: Backend> SoftmaxOracle<B> {
         x.zeros_like().slice_assign([0..1, first..first + n], row)
     }
 
-    /// `A W + b`.
-    fn logits(part: &Part<B>, [weight, bias]: [Tensor<B, 2>; 2]) -> Tensor<B, 2> {
-        part.features.clone().matmul(weight) + bias
-    }
-
-    /// `(Aᵀ E, colsum E)`.
-    fn pull_back(part: &Part<B>, error: Tensor<B, 2>) -> [Tensor<B, 2>; 2] {
-        [
-            part.features.clone().transpose().matmul(error.clone()),
-            error.sum_dim(0),
-        ]
-    }
-
     /// `∇y g` from what the samples pull back.
     fn regularized(&self, [weight, bias]: [Tensor<B, 2>; 2], y: &Vector<B>) -> Vector<B> {
         let [w, _] = self.split(y);
@@ -110,27 +142,29 @@ impl<B: Backend> Oracle<B> for SoftmaxOracle<B> {
         self.counter.count(on, self.data.count().lower, |calls| {
             calls.lower_gradients += 1
         });
-        let part = self.data.training.part(on);
+        let look = self.training(on);
+        let part = look.part;
         let [w, _] = self.weights(&at.x, part);
-        let p = softmax(Self::logits(part, self.split(&at.y)), 1);
+        let p = softmax(look.logits(self.split(&at.y)), 1);
         let error = (p - part.targets.clone()) * (w / part.share);
-        self.regularized(Self::pull_back(part, error), &at.y)
+        self.regularized(look.pull_back(error), &at.y)
     }
 
     fn lower_gradients(&self, on: Block, at: &Pair<B>) -> LossGradients<B> {
         self.counter.count(on, self.data.count().lower, |calls| {
             calls.lower_gradients += 1
         });
-        let part = self.data.training.part(on);
+        let look = self.training(on);
+        let part = look.part;
         let [w, slope] = self.weights(&at.x, part);
         let parameters = self.split(&at.y);
         let square = (parameters[0].clone() * parameters[0].clone()).sum();
-        let [error, losses] = Self::errors_and_losses(part, Self::logits(part, parameters));
+        let [error, losses] = Self::errors_and_losses(part, look.logits(parameters));
         let loss = (w.clone() * losses.clone()).sum() + square * self.problem.regularization();
         LossGradients {
             loss: read(loss.unsqueeze())[0],
             x: self.spread(&at.x, part, slope * losses),
-            y: self.regularized(Self::pull_back(part, error * w), &at.y),
+            y: self.regularized(look.pull_back(error * w), &at.y),
         }
     }
 
@@ -138,10 +172,11 @@ impl<B: Backend> Oracle<B> for SoftmaxOracle<B> {
         self.counter.count(on, self.data.count().upper, |calls| {
             calls.upper_gradients += 1
         });
-        let part = self.data.validation.part(on);
-        let z = Self::logits(part, self.split(&at.y));
+        let look = self.validation(on);
+        let part = look.part;
+        let z = look.logits(self.split(&at.y));
         let [error, losses] = Self::errors_and_losses(part, z);
-        let [weight, bias] = Self::pull_back(part, error);
+        let [weight, bias] = look.pull_back(error);
         LossGradients {
             loss: read(losses.sum().unsqueeze())[0],
             x: at.x.zeros_like(),
@@ -153,22 +188,24 @@ impl<B: Backend> Oracle<B> for SoftmaxOracle<B> {
         self.counter.count(on, self.data.count().lower, |calls| {
             calls.hessian_products += 1
         });
-        let part = self.data.training.part(on);
+        let look = self.training(on);
+        let part = look.part;
         let [w, _] = self.weights(&at.x, part);
-        let p = softmax(Self::logits(part, self.split(&at.y)), 1);
-        let u = Self::logits(part, self.split(v));
+        let p = softmax(look.logits(self.split(&at.y)), 1);
+        let u = look.logits(self.split(v));
         let change = softmax_change(p, u) * (w / part.share);
-        self.regularized(Self::pull_back(part, change), v)
+        self.regularized(look.pull_back(change), v)
     }
 
     fn cross(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Vector<B> {
         self.counter.count(on, self.data.count().lower, |calls| {
             calls.cross_products += 1
         });
-        let part = self.data.training.part(on);
+        let look = self.training(on);
+        let part = look.part;
         let [_, slope] = self.weights(&at.x, part);
-        let p = softmax(Self::logits(part, self.split(&at.y)), 1);
-        let u = Self::logits(part, self.split(v));
+        let p = softmax(look.logits(self.split(&at.y)), 1);
+        let u = look.logits(self.split(v));
         let along = ((p - part.targets.clone()) * u).sum_dim(1);
         self.spread(&at.x, part, along * (slope / part.share))
     }
@@ -179,7 +216,8 @@ impl<B: Backend> Oracle<B> for SoftmaxOracle<B> {
             calls.hessian_products += 1;
             calls.cross_products += 1;
         });
-        let part = self.data.training.part(on);
+        let look = self.training(on);
+        let part = look.part;
         let classes = self.problem.classifier.classes;
         let [w, slope] = self.weights(&at.x, part);
         // Both products with A at once: the features are what takes time to read.
@@ -194,14 +232,14 @@ impl<B: Backend> Oracle<B> for SoftmaxOracle<B> {
                 t.narrow(1, classes, classes),
             ]
         };
-        let z = Self::logits(part, both(self.split(&at.y), self.split(v)));
+        let z = look.logits(both(self.split(&at.y), self.split(v)));
         let [z, u] = halves(z);
         let p = softmax(z, 1);
         let error = p.clone() - part.targets.clone();
         let along = (error.clone() * u.clone()).sum_dim(1);
         let change = softmax_change(p, u);
         let scaled = Tensor::cat(vec![error, change], 1) * (w / part.share);
-        let [weights, biases] = Self::pull_back(part, scaled);
+        let [weights, biases] = look.pull_back(scaled);
         let ([g, h], [gb, hb]) = (halves(weights), halves(biases));
         Second {
             gradient: self.regularized([g, gb], &at.y),
