@@ -43,7 +43,7 @@ pub(crate) fn best_tv<B: Backend>(
             ..model.clone()
         };
         let images = reconstruct(&tv, data, device, || ())?;
-        let psnr = Scores::new(clean, images.iter().map(|(image, _)| image)).psnr_mean;
+        let psnr = Scores::of(clean, &images).psnr_mean;
         if best.as_ref().is_none_or(|(best, ..)| psnr > *best) {
             best = Some((psnr, weight, tv));
         }

@@ -1,5 +1,5 @@
 //! How each method cleans. The numbers of SOBA, SABA, AmIGO and BOME were scanned on digits of MNIST, half of whose labels
-//! are wrong; those of the others are near to them and were not.
+//! are wrong; those of the others are near to them, and were looked at on one seed.
 
 use crate::arguments::CleanArguments;
 use crate::method::{MethodName, Tuning};
@@ -69,7 +69,7 @@ pub(crate) fn preset(arguments: &CleanArguments, samples: usize, trusted: usize)
                 upper_step: 0.03,
                 ..base
             },
-            60,
+            150,
             250,
         ),
         MethodName::Bome => (

@@ -30,7 +30,7 @@ pub(crate) fn tuning(method: MethodName, arguments: &BenchStochasticArguments) -
         MethodName::Saba | MethodName::Srba => constant,
         MethodName::Vrbo => Tuning {
             inner_steps: 3,
-            terms: 100,
+            terms: 160,
             period: 10,
             ..constant
         },

@@ -209,6 +209,20 @@ mod tests {
     use super::*;
     use crate::arguments::Preset;
 
+    /// Those that made the models on board too, which no preset names.
+    #[test]
+    fn the_files_of_recipes_are_recipes() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
+        let files = std::fs::read_dir(folder).expect("the folder");
+        let paths: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+        assert!(paths.len() > 12, "presets and more");
+        for path in paths {
+            Recipe::read(&path)
+                .and_then(|recipe| recipe.check())
+                .unwrap_or_else(|error| panic!("{}: {error:#}", path.display()));
+        }
+    }
+
     #[test]
     fn the_presets_are_recipes_and_survive_their_files() {
         for task in [TaskName::Denoise, TaskName::Deblur, TaskName::Inpaint] {

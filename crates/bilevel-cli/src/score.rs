@@ -1,5 +1,6 @@
 //! PSNR and SSIM of a set of images, for people and for programs.
 
+use bilevel_core::Outcome;
 use bilevel_data::{GrayImage, NamedImage, psnr, ssim};
 use serde::Serialize;
 
@@ -26,7 +27,17 @@ pub(crate) struct Score {
 }
 
 impl Scores {
-    /// `images` against the clean ones, in the same order.
+    /// Reconstructions against the clean images, in the same order, clipped to [0, 1] as they are when they are saved:
+    /// no photograph lies outside, so that this takes nothing away.
+    pub fn of(clean: &[NamedImage], reconstructions: &[(GrayImage, Outcome)]) -> Self {
+        let images: Vec<GrayImage> = reconstructions
+            .iter()
+            .map(|(image, _)| image.clipped())
+            .collect();
+        Self::new(clean, &images)
+    }
+
+    /// `images` as they are against the clean ones, in the same order.
     pub fn new<'a>(clean: &[NamedImage], images: impl IntoIterator<Item = &'a GrayImage>) -> Self {
         let score = |(clean, image): (&NamedImage, &GrayImage)| Score {
             name: clean.name.clone(),

@@ -332,6 +332,6 @@ impl<B: Backend> Training<B> {
     pub fn validation_psnr(&self) -> Result<f64> {
         let Pairs { clean, data } = &self.validation;
         let images = reconstruct(&self.model(), data, &self.device, || ())?;
-        Ok(Scores::new(clean, images.iter().map(|(image, _)| image)).psnr_mean)
+        Ok(Scores::of(clean, &images).psnr_mean)
     }
 }

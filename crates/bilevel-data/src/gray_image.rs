@@ -149,6 +149,12 @@ impl GrayImage {
         })
     }
 
+    /// Every intensity limited to [0, 1].
+    pub fn clipped(&self) -> Self {
+        let pixels = self.pixels.iter().map(|v| v.clamp(0.0, 1.0)).collect();
+        Self::new(self.width, self.height, pixels)
+    }
+
     /// One of the 8 symmetries of the square, the augmentation that costs natural images nothing.
     ///
     /// ```text
@@ -264,6 +270,12 @@ mod tests {
     #[should_panic(expected = "a 4x4 crop is larger than the 4x3 image")]
     fn center_crop_names_both_sizes() {
         numbered(4, 3).center_crop(4);
+    }
+
+    #[test]
+    fn clipping_leaves_what_is_inside() {
+        let image = GrayImage::new(4, 1, vec![-0.5, 0.25, 1.0, 1.5]);
+        assert_eq!(image.clipped().pixels(), [0.0, 0.25, 1.0, 1.0]);
     }
 
     #[test]

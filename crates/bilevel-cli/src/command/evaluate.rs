@@ -62,7 +62,7 @@ pub(crate) fn evaluate<B: Backend>(
         seed: arguments.seed,
         seconds_per_image,
         not_converged: clean.iter().zip(&images).filter_map(unfinished).collect(),
-        reconstructed: Scores::new(&clean, images.iter().map(|(image, _)| image)),
+        reconstructed: Scores::of(&clean, &images),
         data: clean
             .iter()
             .zip(&data)

@@ -303,8 +303,8 @@ fn evaluate<B: Backend>(
         test_seed: TEST_SEED,
         data: (data.first().map(GrayImage::width) == test.first().map(|t| t.image.width()))
             .then(|| Scores::new(&test, &data)),
-        tv: Scores::new(&test, by_tv.iter().map(|(image, _)| image)),
-        learned: Scores::new(&test, by_model.iter().map(|(image, _)| image)),
+        tv: Scores::of(&test, &by_tv),
+        learned: Scores::of(&test, &by_model),
     };
     if let Some(filters) = filters(model) {
         filter_picture(&filters, &run.filters())?;
