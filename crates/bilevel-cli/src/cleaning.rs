@@ -91,7 +91,12 @@ pub(crate) fn threshold(weights: &[f64]) -> f64 {
         })
         .collect();
     match Mixture::fit(&odds) {
-        Some(heaps) if heaps.separation() > SEPARATE => 1.0 / (1.0 + (-heaps.threshold()).exp()),
+        // On both sides of a half: where all labels are right, all weights rise, some more than others.
+        Some(heaps)
+            if heaps.separation() > SEPARATE && heaps.mean[0] < 0.0 && heaps.mean[1] > 0.0 =>
+        {
+            1.0 / (1.0 + (-heaps.threshold()).exp())
+        }
         _ => HALF,
     }
 }
