@@ -1,12 +1,10 @@
 //! Piecewise linear functions of a tensor, where a backend has a kernel for them.
 
-use std::any::Any;
-
 use burn_backend::tensor::FloatTensor;
 use burn_backend::{Backend, DType, TensorMetadata};
 use burn_flex::FlexTensor;
 
-use crate::cpu::tensor::{from_vec, slice};
+use crate::cpu::tensor::{flex, from_vec, slice, unflex};
 use crate::kernel::element::Element;
 use crate::kernel::elementwise::piecewise::{PIECES, Table, piecewise_linear as kernel};
 
@@ -25,16 +23,13 @@ pub fn piecewise_linear<B: Backend>(
     intercepts: &FloatTensor<B>,
     slopes: &FloatTensor<B>,
 ) -> Option<FloatTensor<B>> {
-    // `Cpu` and Flex hold their numbers in the same tensors; no other backend does.
-    let flex = |t: &FloatTensor<B>| (t as &dyn Any).downcast_ref::<FlexTensor>().cloned();
-    let (t, intercepts, slopes) = (flex(t)?, flex(intercepts)?, flex(slopes)?);
+    let (t, intercepts, slopes) = (flex::<B>(t)?, flex::<B>(intercepts)?, flex::<B>(slopes)?);
     let y = match t.dtype() {
         DType::F32 => on_flex::<f32>(&t, &intercepts, &slopes)?,
         DType::F64 => on_flex::<f64>(&t, &intercepts, &slopes)?,
         _ => return None,
     };
-    let y: Box<dyn Any> = Box::new(y);
-    y.downcast::<FloatTensor<B>>().ok().map(|y| *y)
+    unflex::<B>(y)
 }
 
 fn on_flex<E: Element>(

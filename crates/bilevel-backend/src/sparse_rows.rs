@@ -1,12 +1,10 @@
 //! Matrices of few non-zero entries, where a backend has kernels for them.
 
-use std::any::Any;
-
 use burn_backend::tensor::FloatTensor;
 use burn_backend::{Backend, DType, Shape, TensorMetadata};
 use burn_flex::FlexTensor;
 
-use crate::cpu::tensor::{from_vec, slice};
+use crate::cpu::tensor::{flex, from_vec, slice, unflex};
 use crate::kernel::element::Element;
 use crate::kernel::sparse::{Rows, is_narrow, product, transposed_product};
 
@@ -68,7 +66,7 @@ impl SparseRows {
             Stored::Single(a) => multiplied(a, &b, a.width(), a.height(), product)?,
             Stored::Double(a) => multiplied(a, &b, a.width(), a.height(), product)?,
         };
-        boxed::<B>(y)
+        unflex::<B>(y)
     }
 
     /// `Aᵀ g`: `[m, n]` to `[k, n]`; `None` as for [`product`](SparseRows::product).
@@ -81,7 +79,7 @@ impl SparseRows {
             Stored::Single(a) => multiplied(a, &g, a.height(), a.width(), transposed_product)?,
             Stored::Double(a) => multiplied(a, &g, a.height(), a.width(), transposed_product)?,
         };
-        boxed::<B>(y)
+        unflex::<B>(y)
     }
 }
 
@@ -102,14 +100,4 @@ fn multiplied<E: Element>(
     }
     let y = multiply(a, slice::<E>(b)?, n);
     Some(from_vec(y, Shape::new([height, n])))
-}
-
-/// `Cpu` and Flex hold their numbers in the same tensors; no other backend does.
-fn flex<B: Backend>(t: &FloatTensor<B>) -> Option<FlexTensor> {
-    (t as &dyn Any).downcast_ref::<FlexTensor>().cloned()
-}
-
-fn boxed<B: Backend>(t: FlexTensor) -> Option<FloatTensor<B>> {
-    let t: Box<dyn Any> = Box::new(t);
-    t.downcast::<FloatTensor<B>>().ok().map(|t| *t)
 }

@@ -5,7 +5,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use crate::classification::{Batch, Classifier, Linear, LinearParameters, cross_entropies};
+use crate::classification::{Batch, Classifier, Linear, LinearParameters, mean_cross_entropy};
 
 /// Learn the weights of a squared penalty on softmax regression.
 ///
@@ -75,8 +75,7 @@ impl BilevelProblem for Selection {
         y: &LinearParameters<B>,
         batch: &Batch<B>,
     ) -> Tensor<B, 1> {
-        let part = &batch.validation;
-        cross_entropies(&self.classifier, y, part).sum() / part.share
+        mean_cross_entropy(&self.classifier, y, &batch.validation)
     }
 
     fn lower_loss<B: Backend>(
@@ -85,7 +84,6 @@ impl BilevelProblem for Selection {
         y: &LinearParameters<B>,
         batch: &Batch<B>,
     ) -> Tensor<B, 1> {
-        let part = &batch.training;
         let squares = y.weight.val().square();
         // Σ_c W_jc² for each feature j, or Σ_j W_jc² for each class c.
         let held = match self.per {
@@ -93,6 +91,6 @@ impl BilevelProblem for Selection {
             Per::Class => squares.sum_dim(0).squeeze_dim(0),
         };
         let penalty = (x.log.val().exp() * held).sum() * 0.5;
-        cross_entropies(&self.classifier, y, part).sum() / part.share + penalty
+        mean_cross_entropy(&self.classifier, y, &batch.training) + penalty
     }
 }

@@ -7,7 +7,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use crate::classification::{Batch, Classifier, cross_entropies};
+use crate::classification::{Batch, Classifier, cross_entropies, mean_cross_entropy};
 
 /// Learn the learning rate and the weight of each class's loss.
 ///
@@ -104,8 +104,7 @@ impl<C: Classifier> BilevelProblem for Tuning<C> {
         y: &C::Parameters<B>,
         batch: &Batch<B>,
     ) -> Tensor<B, 1> {
-        let part = &batch.validation;
-        cross_entropies(&self.classifier, y, part).sum() / part.share
+        mean_cross_entropy(&self.classifier, y, &batch.validation)
     }
 
     fn lower_loss<B: Backend>(

@@ -1,9 +1,26 @@
 //! Reading and writing the memory of a tensor.
 
-use burn_backend::{Bytes, Shape};
+use std::any::Any;
+
+use burn_backend::tensor::FloatTensor;
+use burn_backend::{Backend, Bytes, Shape};
 use burn_flex::{FlexTensor, Layout};
 
 use crate::kernel::element::Element;
+
+/// The tensor as Flex holds it, on the backends that do: `Cpu` and Flex.
+pub fn flex<B: Backend>(tensor: &FloatTensor<B>) -> Option<FlexTensor> {
+    (tensor as &dyn Any).downcast_ref::<FlexTensor>().cloned()
+}
+
+/// A Flex tensor as one of `B`, where [`flex`] gives one.
+pub fn unflex<B: Backend>(tensor: FlexTensor) -> Option<FloatTensor<B>> {
+    let tensor: Box<dyn Any> = Box::new(tensor);
+    tensor
+        .downcast::<FloatTensor<B>>()
+        .ok()
+        .map(|tensor| *tensor)
+}
 
 /// A tensor of `shape` that owns `values`.
 pub fn from_vec<E: Element>(values: Vec<E>, shape: Shape) -> FlexTensor {

@@ -94,6 +94,16 @@ fn lanes<E: Element>() -> usize {
     bytes / size_of::<E>()
 }
 
+/// `registers::<S, R>` for the number R of registers that a row of n elements fills.
+macro_rules! by_registers {
+    ($piece:expr, $simd:expr, $s:ident, $($r:literal)*) => {
+        match $piece.n.div_ceil(E::lanes::<$s>()) {
+            $($r => $piece.registers::<$s, $r>($simd),)*
+            wide => unreachable!("a matrix of {wide} registers is not narrow"),
+        }
+    };
+}
+
 /// `[rows, n]` to `[rows, whole registers]`, with zeros.
 fn padded<E: Element>(b: &[E], n: usize, whole: usize) -> Vec<E> {
     let mut out = vec![E::default(); b.len() / n * whole];
@@ -145,15 +155,7 @@ impl<E: Element> WithSimd for Product<'_, E> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        macro_rules! choose {
-            ($($r:literal)*) => {
-                match self.n.div_ceil(E::lanes::<S>()) {
-                    $($r => self.registers::<S, $r>(simd),)*
-                    wide => unreachable!("a matrix of {wide} registers is not narrow"),
-                }
-            };
-        }
-        choose!(1 2 3 4 5 6 7 8);
+        by_registers!(self, simd, S, 1 2 3 4 5 6 7 8);
     }
 }
 
@@ -244,15 +246,7 @@ impl<E: Element> WithSimd for Transposed<'_, E> {
     /// The product of these rows, whole registers a row.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Vec<E> {
-        macro_rules! choose {
-            ($($r:literal)*) => {
-                match self.n.div_ceil(E::lanes::<S>()) {
-                    $($r => self.registers::<S, $r>(simd),)*
-                    wide => unreachable!("a matrix of {wide} registers is not narrow"),
-                }
-            };
-        }
-        choose!(1 2 3 4 5 6 7 8)
+        by_registers!(self, simd, S, 1 2 3 4 5 6 7 8)
     }
 }
 

@@ -43,6 +43,15 @@ pub(crate) fn cross_entropies<B: Backend, C: Classifier>(
         .squeeze_dim(1)
 }
 
+/// The mean of [`cross_entropies`] over the samples of a set.
+pub(crate) fn mean_cross_entropy<B: Backend, C: Classifier>(
+    classifier: &C,
+    y: &C::Parameters<B>,
+    part: &Part<B>,
+) -> Tensor<B, 1> {
+    cross_entropies(classifier, y, part).sum() / part.share
+}
+
 /// Softmax regression: `z = a W + b`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Linear {

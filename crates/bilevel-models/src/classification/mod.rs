@@ -8,4 +8,4 @@ pub use accuracy::accuracy;
 pub use classifier::{Classifier, Linear, LinearParameters, Mlp, MlpParameters};
 pub use data::{Batch, Part, Set, TwoSets};
 
-pub(crate) use classifier::cross_entropies;
+pub(crate) use classifier::{cross_entropies, mean_cross_entropy};

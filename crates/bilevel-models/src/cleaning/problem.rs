@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use super::Weighting;
-use crate::classification::{Batch, Classifier, cross_entropies};
+use crate::classification::{Batch, Classifier, cross_entropies, mean_cross_entropy};
 
 /// Learn the weight of every training sample.
 ///
@@ -77,8 +77,7 @@ impl<C: Classifier> BilevelProblem for Cleaning<C> {
         y: &C::Parameters<B>,
         batch: &Batch<B>,
     ) -> Tensor<B, 1> {
-        let part = &batch.validation;
-        cross_entropies(&self.classifier, y, part).sum() / part.share
+        mean_cross_entropy(&self.classifier, y, &batch.validation)
     }
 
     fn lower_loss<B: Backend>(
