@@ -8,9 +8,9 @@
 //! any vector. Modules therefore live on a tape between steps, as in Burn's own training loops: on a
 //! plain backend Burn forgets which parameters are frozen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
@@ -130,9 +130,42 @@ pub fn unreached<B: AutodiffBackend, M: Module<B>>(
 
 /// Paths of a module's parameters, in the order of [`pack`].
 pub fn paths<B: AutodiffBackend, M: Module<B>>(module: &M) -> Vec<String> {
-    let mut paths = Paths(Path::default(), Vec::new());
+    let sizes = sizes::<B, M>(module);
+    sizes.into_iter().map(|(path, _)| path).collect()
+}
+
+/// Paths of a module's parameters with the number of their entries, in the order of [`pack`].
+pub fn sizes<B: AutodiffBackend, M: Module<B>>(module: &M) -> Vec<(String, usize)> {
+    let mut sizes = Sizes(Path::default(), Vec::new());
+    module.visit(&mut sizes);
+    sizes.1
+}
+
+/// The path of every float parameter of a module by its identity, frozen ones too.
+pub fn paths_by_id<B: Backend, M: Module<B>>(module: &M) -> HashMap<ParamId, String> {
+    let mut paths = PathsById(Path::default(), HashMap::new());
     module.visit(&mut paths);
     paths.1
+}
+
+/// `Σ (aᵢ − bᵢ)²` over the float parameters of two modules of one architecture: one number, recorded where they
+/// are.
+///
+/// # Panics
+/// If the shapes of a parameter differ.
+pub fn squared_distance<B: Backend, M: Module<B>>(a: &M, b: &M) -> Tensor<B, 1> {
+    let flat = |module: &M| {
+        let mut flat = Flat { values: Vec::new() };
+        module.visit(&mut flat);
+        flat.values
+    };
+    let parts = flat(a).into_iter().zip(flat(b)).map(|((shape, a), (other, b))| {
+        assert_eq!(shape, other, "a parameter of two modules has two shapes");
+        (a - b).square().sum()
+    });
+    parts
+        .reduce(|sum, part| sum + part)
+        .expect("a module has parameters")
 }
 
 /// Every float parameter of a module with its path, frozen ones too: what a file holds.
@@ -408,9 +441,9 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for Unreached<'_, B> {
     }
 }
 
-struct Paths(Path, Vec<String>);
+struct Sizes(Path, Vec<(String, usize)>);
 
-impl<B: Backend> ModuleVisitor<B> for Paths {
+impl<B: Backend> ModuleVisitor<B> for Sizes {
     fn enter_module(&mut self, name: &str, _: &str) {
         self.0.enter(name);
     }
@@ -421,8 +454,24 @@ impl<B: Backend> ModuleVisitor<B> for Paths {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         if param.is_require_grad() {
-            self.1.push(self.0.text());
+            self.1.push((self.0.text(), param.dims().iter().product()));
         }
+    }
+}
+
+struct PathsById(Path, HashMap<ParamId, String>);
+
+impl<B: Backend> ModuleVisitor<B> for PathsById {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.0.enter(name);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.0.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        self.1.insert(param.id, self.0.text());
     }
 }
 

@@ -17,6 +17,9 @@ pub enum ErrorKind {
         /// What it was.
         value: f64,
     },
+    /// There is nothing to learn from.
+    #[error("there is no sample: give at least one")]
+    NoSample,
     /// A number must be finite.
     #[error("{name} must be finite, got {value}")]
     NotFinite {

@@ -14,12 +14,14 @@
 //! | [`cleaning`] | labels that can be trusted, found by a weight for every training sample |
 //! | [`selection`] | a penalty on each feature or class of a classifier |
 //! | [`tuning`] | learning rate and loss weights of training by a number of steps |
+//! | [`meta`] | learning from few samples: MAML and its relatives on any Burn module |
 //! | [`quadratic`] | a benchmark of update rules whose hypergradient is a formula |
 //! | [`physics`] | [`Denoising`](physics::Denoising), and [`Reconstruction`](physics::Reconstruction) from blurred, masked or smaller images |
 
 pub mod classification;
 pub mod cleaning;
 mod error;
+pub mod meta;
 pub mod physics;
 pub mod quadratic;
 pub mod regularizer;

@@ -1,5 +1,7 @@
 //! Which states to keep when not all of them fit.
 
+use std::ops::Range;
+
 /// Reverses a chain of steps with few stored states by recomputing the others.
 ///
 /// ```text
@@ -25,6 +27,53 @@ impl Schedule {
     /// costs `l − 1`.
     pub fn forward_steps(self) -> usize {
         forward_steps(self.steps, self.states)
+    }
+
+    /// Reverses the steps `first..first + l` from the state `start` before the first of them: `back(k, state)` is
+    /// called for the last step first, with the state before step `k`. `advance(state, range)` makes the steps of
+    /// a range.
+    ///
+    /// Returns the largest number of states that were held at once.
+    ///
+    /// ```
+    /// use bilevel_core::hypergradient::Schedule;
+    ///
+    /// // Steps that count: the state before step k is k.
+    /// let mut reversed = Vec::new();
+    /// let schedule = Schedule { steps: 5, states: 2 };
+    /// schedule.reverse(0, 0, |at, steps| at + steps.len(), |k, at| reversed.push((k, *at)));
+    /// assert_eq!(reversed, [(4, 4), (3, 3), (2, 2), (1, 1), (0, 0)]);
+    /// ```
+    pub fn reverse<S: Clone>(
+        self,
+        first: usize,
+        start: S,
+        mut advance: impl FnMut(S, Range<usize>) -> S,
+        mut back: impl FnMut(usize, &S),
+    ) -> usize {
+        let mut peak = 0;
+        let mut stack = vec![(first, start)];
+        let mut last = first + self.steps;
+        while last > first {
+            let (at, state) = stack.last().expect("the first state stays to the end");
+            let ahead = Self {
+                steps: last - at,
+                states: self.states + 1 - stack.len(),
+            };
+            let to = at + ahead.advance();
+            let state = advance(state.clone(), *at..to);
+            peak = peak.max(stack.len() + usize::from(to > *at));
+            if to + 1 < last {
+                stack.push((to, state));
+                continue;
+            }
+            back(to, &state);
+            last = to;
+            if stack.len() > 1 && stack.last().is_some_and(|(at, _)| *at == to) {
+                stack.pop();
+            }
+        }
+        peak
     }
 
     /// How far to advance before the next state is stored: 0 if nothing is left to advance.

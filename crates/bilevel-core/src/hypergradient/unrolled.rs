@@ -90,6 +90,31 @@ pub enum Keep {
     Bytes(usize),
 }
 
+impl Keep {
+    /// How many of `steps` steps are differentiated, and how many states of `bytes` bytes are stored for it.
+    ///
+    /// # Errors
+    /// If the bytes of [`Keep::Bytes`] do not hold two states: one stored, one to work on.
+    pub fn schedule(self, steps: usize, bytes: usize) -> Result<Schedule, Error> {
+        let steps = match self {
+            Self::Last(last) => last.min(steps),
+            Self::All | Self::Bytes(_) => steps,
+        };
+        let states = match self {
+            Self::All | Self::Last(_) => steps.max(1),
+            Self::Bytes(budget) if budget < 2 * bytes => {
+                return Err(ErrorKind::MemoryBudget {
+                    budget,
+                    needed: 2 * bytes,
+                }
+                .into());
+            }
+            Self::Bytes(budget) => (budget / bytes - 1).min(steps.max(1)),
+        };
+        Ok(Schedule { steps, states })
+    }
+}
+
 /// What an unrolled estimate will store and compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
@@ -97,10 +122,8 @@ pub struct Plan {
     pub bytes: usize,
     /// Gradients for stepping forward, recomputation included.
     pub gradients: usize,
-    /// Steps that are differentiated.
-    differentiated: usize,
-    /// States that may be stored.
-    states: usize,
+    /// Steps that are differentiated, and states that may be stored.
+    reversed: Schedule,
 }
 
 impl<D, M, R> Unrolled<D, M, R> {
@@ -123,32 +146,13 @@ impl<D, M, R> Unrolled<D, M, R> {
         M: LowerMap<B>,
     {
         let state = bytes(M::VECTORS, y);
-        let differentiated = match self.keep {
-            Keep::Last(last) => last.min(self.steps),
-            Keep::All | Keep::Bytes(_) => self.steps,
-        };
-        let states = match self.keep {
-            Keep::All | Keep::Last(_) => differentiated.max(1),
-            Keep::Bytes(budget) if budget < 2 * state => {
-                return Err(ErrorKind::MemoryBudget {
-                    budget,
-                    needed: 2 * state,
-                }
-                .into());
-            }
-            Keep::Bytes(budget) => (budget / state - 1).min(differentiated.max(1)),
-        };
-        let reversed = Schedule {
-            steps: differentiated,
-            states,
-        };
+        let reversed = self.keep.schedule(self.steps, state)?;
         // The last step's own y is reached by one more.
-        let last = usize::from(differentiated > 0);
+        let last = usize::from(reversed.steps > 0);
         Ok(Plan {
-            bytes: (states + 1) * state,
-            gradients: self.steps - differentiated + reversed.forward_steps() + last,
-            differentiated,
-            states,
+            bytes: (reversed.states + 1) * state,
+            gradients: self.steps - reversed.steps + reversed.forward_steps() + last,
+            reversed,
         })
     }
 }
@@ -170,56 +174,34 @@ where
         let plan = self
             .plan_for(&start[0])
             .unwrap_or_else(|error| panic!("{error}"));
-        let Plan {
-            differentiated,
-            states,
-            ..
-        } = plan;
-
-        let first = self.steps - differentiated;
+        let first = self.steps - plan.reversed.steps;
         let kept = steps.advance(start.clone(), 0..first);
         let state_bytes = bytes(M::VECTORS, &start[0]);
-        let mut peak = 0;
         let mut gradient: Option<Vector<B>> = None;
         let mut eta_bar: Option<Vector<B>> = None;
         // The end of the chain, once it is reached, and the adjoint of the state before it.
         let mut end: Option<End<B>> = None;
         let mut bar: Vec<Vector<B>> = Vec::new();
-        let mut stack = vec![(first, kept)];
-        let mut last = self.steps;
-        while last > first {
-            let (at, state) = stack.last().expect("the first state stays to the end");
-            let free = states + 1 - stack.len();
-            let ahead = Schedule {
-                steps: last - at,
-                states: free,
-            };
-            let to = at + ahead.advance();
-            let state = steps.advance(state.clone(), *at..to);
-            peak = peak.max(stack.len() + usize::from(to > *at));
-            if to + 1 < last {
-                stack.push((to, state));
-                continue;
-            }
-            // `state` is the one before step `to`, the last that is not reversed yet.
-            if end.is_none() {
-                let reached = End::at(point, steps.advance(state.clone(), to..to + 1));
-                bar = vec![state[0].zeros_like(); M::VECTORS];
-                bar[0] = reached.f.y.clone();
-                end = Some(reached);
-            }
-            let reversed = self.reverse(point, &steps, to, &state, bar);
-            bar = reversed.state;
-            gradient = Some(add(gradient, reversed.gradient));
-            if let Some(step_size) = reversed.step_size {
-                eta_bar = Some(add(eta_bar, step_size));
-            }
-            last = to;
-            if stack.len() > 1 && stack.last().is_some_and(|(at, _)| *at == to) {
-                stack.pop();
-            }
-        }
-        let end = end.unwrap_or_else(|| End::at(point, stack[0].1.clone()));
+        let peak = plan.reversed.reverse(
+            first,
+            kept.clone(),
+            |state, range| steps.advance(state, range),
+            |k, state| {
+                if end.is_none() {
+                    let reached = End::at(point, steps.advance(state.clone(), k..k + 1));
+                    bar = vec![state[0].zeros_like(); M::VECTORS];
+                    bar[0] = reached.f.y.clone();
+                    end = Some(reached);
+                }
+                let reversed = self.reverse(point, &steps, k, state, std::mem::take(&mut bar));
+                bar = reversed.state;
+                gradient = Some(add(gradient.take(), reversed.gradient));
+                if let Some(step_size) = reversed.step_size {
+                    eta_bar = Some(add(eta_bar.take(), step_size));
+                }
+            },
+        );
+        let end = end.unwrap_or_else(|| End::at(point, kept));
         let lower_gradient = steps.objective.gradient(end.y.clone());
         let mut total = end.f.x.clone();
         if let Some(gradient) = gradient {

@@ -1,0 +1,194 @@
+//! Which learner: a word of a file becomes a type.
+
+use anyhow::{Result, ensure};
+use bilevel_core::{ConjugateGradient, GradientDescent, Keep};
+use bilevel_models::meta::{
+    AnyNetwork, Filter, ImplicitMaml, Learner, Loss, Maml, Normalization, Prototypes, Rates,
+    Reptile, RidgeHead, StepLosses,
+};
+use burn::tensor::backend::Backend;
+use serde::{Deserialize, Serialize};
+
+/// A learner of networks whose kind a file names.
+pub(crate) type AnyLearner<B> = Box<dyn Learner<B, Network = AnyNetwork>>;
+
+/// A method with its settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Method {
+    /// MAML and what are settings of it.
+    Maml {
+        /// Inner steps.
+        steps: usize,
+        /// Inner steps when a trained model is used; `steps` if not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        steps_in_use: Option<usize>,
+        /// Inner step sizes.
+        rates: Rates,
+        /// How many of the last steps are differentiated: all if not given, 0 for FOMAML.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        differentiated: Option<usize>,
+        /// Bytes for the states of the steps; enough for all if not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bytes: Option<usize>,
+        /// Paths of what the inner steps move: everything if not given, `["head"]` for ANIL.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        adapted: Option<Vec<String>>,
+        /// Share of the loss that is the mean over all steps.
+        #[serde(default)]
+        every_step: f64,
+    },
+    /// MAML with implicit gradients.
+    ImplicitMaml {
+        /// λ.
+        proximity: f64,
+        /// Inner steps.
+        steps: usize,
+        /// Inner step size.
+        rate: f64,
+        /// Steps of conjugate gradients.
+        adjoint_steps: usize,
+    },
+    /// Reptile.
+    Reptile {
+        /// Inner steps.
+        steps: usize,
+        /// Inner step size.
+        rate: f64,
+    },
+    /// Nearest class mean.
+    Prototypes,
+    /// Ridge regression.
+    RidgeHead,
+}
+
+impl Method {
+    /// Whether the network ends in scores of classes, whose number is then that of the episodes it learns from.
+    pub fn has_head(&self) -> bool {
+        !matches!(self, Self::Prototypes | Self::RidgeHead)
+    }
+
+    /// As it is trained.
+    ///
+    /// # Errors
+    /// If a number makes no sense.
+    pub fn in_training<B: Backend>(
+        &self,
+        network: &AnyNetwork,
+        normalization: Normalization,
+    ) -> Result<AnyLearner<B>> {
+        self.learner(network, normalization, false)
+    }
+
+    /// As a trained model is used.
+    ///
+    /// # Errors
+    /// If a number makes no sense.
+    pub fn in_use<B: Backend>(
+        &self,
+        network: &AnyNetwork,
+        normalization: Normalization,
+    ) -> Result<AnyLearner<B>> {
+        self.learner(network, normalization, true)
+    }
+
+    fn learner<B: Backend>(
+        &self,
+        network: &AnyNetwork,
+        normalization: Normalization,
+        in_use: bool,
+    ) -> Result<AnyLearner<B>> {
+        let positive = |name: &str, value: f64| {
+            ensure!(
+                value.is_finite() && value > 0.0,
+                "method: {name} must be finite and > 0, got {value}"
+            );
+            Ok(())
+        };
+        let network = network.clone();
+        Ok(match *self {
+            Self::Maml {
+                steps,
+                steps_in_use,
+                rates,
+                differentiated,
+                bytes,
+                ref adapted,
+                every_step,
+            } => {
+                let (Rates::Fixed(rate) | Rates::Learned { start: rate, .. }) = rates;
+                positive("rates", rate)?;
+                ensure!(
+                    (0.0..=1.0).contains(&every_step),
+                    "method: every_step is a share in [0, 1], got {every_step}"
+                );
+                ensure!(
+                    differentiated.is_none() || bytes.is_none(),
+                    "method: give differentiated or bytes, not both"
+                );
+                let keep = match (differentiated, bytes) {
+                    (Some(last), _) => Keep::Last(last),
+                    (None, Some(bytes)) => Keep::Bytes(bytes),
+                    (None, None) => Keep::All,
+                };
+                let steps = steps_in_use.filter(|_| in_use).unwrap_or(steps);
+                Box::new(Maml {
+                    network,
+                    loss: Loss::CrossEntropy,
+                    normalization,
+                    steps,
+                    rates,
+                    keep,
+                    adapted: adapted.as_ref().map_or_else(Filter::all, Filter::only),
+                    step_losses: if every_step > 0.0 {
+                        StepLosses::Every { share: every_step }
+                    } else {
+                        StepLosses::Last
+                    },
+                })
+            }
+            Self::ImplicitMaml {
+                proximity,
+                steps,
+                rate,
+                adjoint_steps,
+            } => {
+                positive("proximity", proximity)?;
+                positive("rate", rate)?;
+                Box::new(ImplicitMaml {
+                    network,
+                    loss: Loss::CrossEntropy,
+                    normalization,
+                    proximity,
+                    lower: GradientDescent {
+                        learning_rate: rate,
+                        max_steps: steps,
+                        tolerance: 0.0,
+                    },
+                    adjoint: ConjugateGradient {
+                        max_steps: adjoint_steps,
+                        tolerance: 1e-6,
+                    },
+                })
+            }
+            Self::Reptile { steps, rate } => {
+                positive("rate", rate)?;
+                Box::new(Reptile {
+                    network,
+                    loss: Loss::CrossEntropy,
+                    normalization,
+                    steps,
+                    rate,
+                })
+            }
+            Self::Prototypes => Box::new(Prototypes {
+                network,
+                normalization,
+            }),
+            Self::RidgeHead => Box::new(RidgeHead {
+                network,
+                normalization,
+            }),
+        })
+    }
+}

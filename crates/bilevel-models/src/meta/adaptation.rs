@@ -1,0 +1,98 @@
+//! Learning from a support set, as a lower problem.
+
+use bilevel_core::parameters::squared_distance;
+use bilevel_core::{BilevelProblem, Tape};
+use burn::module::AutodiffModule;
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+
+use super::{Episode, Loss, Network, Pass};
+
+/// What the support says of the weights `y`, and how the queries judge them.
+///
+/// ```text
+/// g(x, y) = loss(y; support) + λ/2 ‖y − x‖²        f(y) = loss(y; queries)
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Adaptation<'a, N> {
+    /// The network.
+    pub network: &'a N,
+    /// How its outputs are judged.
+    pub loss: Loss,
+    /// λ, at least 0.
+    pub proximity: f64,
+    /// How the network is run.
+    pub pass: Pass<'a>,
+}
+
+impl<N: Network> Adaptation<'_, N> {
+    /// The network's outputs for the queries. It is asked for the support's too only where the queries are
+    /// normalised by it.
+    pub fn outputs<B: Backend>(&self, y: &N::Weights<B>, episode: &Episode<B>) -> Tensor<B, 2> {
+        let queries = episode.query.inputs.clone();
+        if self.pass.normalization != super::Normalization::Support {
+            return self.network.forward(y, queries, self.pass);
+        }
+        let (support, queries) = (episode.support.count(), episode.query.count());
+        let pass = Pass {
+            support,
+            ..self.pass
+        };
+        let outputs = self.network.forward(y, episode.inputs(), pass);
+        outputs.narrow(0, support, queries)
+    }
+}
+
+impl<N: Network> BilevelProblem for Adaptation<'_, N> {
+    type Upper<B: Backend> = N::Weights<B>;
+    type Lower<B: Backend> = N::Weights<B>;
+    type Batch<B: Backend> = Episode<B>;
+
+    fn upper_loss<B: Backend>(
+        &self,
+        _: &N::Weights<B>,
+        y: &N::Weights<B>,
+        episode: &Episode<B>,
+    ) -> Tensor<B, 1> {
+        let outputs = self.outputs(y, episode);
+        self.loss.of(outputs, episode.query.targets.clone())
+    }
+
+    fn lower_loss<B: Backend>(
+        &self,
+        x: &N::Weights<B>,
+        y: &N::Weights<B>,
+        episode: &Episode<B>,
+    ) -> Tensor<B, 1> {
+        let support = &episode.support;
+        let outputs = self.network.forward(y, support.inputs.clone(), self.pass);
+        let loss = self.loss.of(outputs, support.targets.clone());
+        if self.proximity == 0.0 {
+            return loss;
+        }
+        loss + squared_distance::<B, _>(y, x) * (0.5 * self.proximity)
+    }
+}
+
+/// `N` can be recorded twice. Holds by itself for every network whose weights derive `Module`.
+pub trait TwiceNetwork<B: Backend>:
+    Network<
+        Weights<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = Self::Weights<B>>,
+        Weights<Tape<Tape<B>>>: AutodiffModule<
+            Tape<Tape<B>>,
+            InnerModule = Self::Weights<Tape<B>>,
+        >,
+    >
+{
+}
+
+impl<B: Backend, N> TwiceNetwork<B> for N where
+    N: Network<
+            Weights<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = N::Weights<B>>,
+            Weights<Tape<Tape<B>>>: AutodiffModule<
+                Tape<Tape<B>>,
+                InnerModule = N::Weights<Tape<B>>,
+            >,
+        >
+{
+}

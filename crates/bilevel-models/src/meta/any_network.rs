@@ -1,0 +1,67 @@
+//! Whichever network a file names.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+
+use super::{
+    Conv4, Conv4Weights, Network, Pass, Perceptron, PerceptronWeights, ResNet12, ResNet12Weights,
+};
+
+/// Holds any network of this module and behaves as what is inside. For programs that read the name of one;
+/// libraries choose by type.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum AnyNetwork {
+    /// See [`Conv4`].
+    Conv4(Conv4),
+    /// See [`ResNet12`].
+    #[serde(rename = "resnet12")]
+    ResNet12(ResNet12),
+    /// See [`Perceptron`].
+    Perceptron(Perceptron),
+}
+
+/// The weights of [`AnyNetwork`].
+#[derive(Module, Debug)]
+pub enum AnyWeights<B: Backend> {
+    /// Of [`Conv4`].
+    Conv4(Conv4Weights<B>),
+    /// Of [`ResNet12`].
+    ResNet12(ResNet12Weights<B>),
+    /// Of [`Perceptron`].
+    Perceptron(PerceptronWeights<B>),
+}
+
+impl AnyNetwork {
+    /// Random weights.
+    pub fn init<B: Backend>(&self, seed: u64, device: &B::Device) -> AnyWeights<B> {
+        match self {
+            Self::Conv4(network) => AnyWeights::Conv4(network.init(seed, device)),
+            Self::ResNet12(network) => AnyWeights::ResNet12(network.init(seed, device)),
+            Self::Perceptron(network) => AnyWeights::Perceptron(network.init(seed, device)),
+        }
+    }
+}
+
+impl Network for AnyNetwork {
+    type Weights<B: Backend> = AnyWeights<B>;
+
+    /// # Panics
+    /// If the weights are another network's.
+    fn forward<B: Backend>(
+        &self,
+        weights: &AnyWeights<B>,
+        inputs: Tensor<B, 2>,
+        pass: Pass<'_>,
+    ) -> Tensor<B, 2> {
+        match (self, weights) {
+            (Self::Conv4(network), AnyWeights::Conv4(w)) => network.forward(w, inputs, pass),
+            (Self::ResNet12(network), AnyWeights::ResNet12(w)) => network.forward(w, inputs, pass),
+            (Self::Perceptron(network), AnyWeights::Perceptron(w)) => {
+                network.forward(w, inputs, pass)
+            }
+            _ => panic!("{self:?} was given the weights of another network"),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Learning from few samples, as a task.
+
+use bilevel_core::Vector;
+use burn::module::Module;
+use burn::tensor::activation::log_softmax;
+use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, TensorData};
+
+use crate::{Error, ErrorKind};
+
+/// Samples with what is wanted of them.
+#[derive(Module, Debug)]
+pub struct Samples<B: Backend> {
+    /// `[samples, inputs]`.
+    pub inputs: Tensor<B, 2>,
+    /// A one in the column of the class, or the values of a regression: `[samples, outputs]`.
+    pub targets: Tensor<B, 2>,
+}
+
+/// A few samples to learn from, and others to be judged by.
+#[derive(Module, Debug)]
+pub struct Episode<B: Backend> {
+    /// To learn from (elsewhere: training set of the task).
+    pub support: Samples<B>,
+    /// To be judged by (elsewhere: test set of the task).
+    pub query: Samples<B>,
+}
+
+impl<B: Backend> Samples<B> {
+    /// Rows of `width` numbers with a class below `ways` each.
+    ///
+    /// # Errors
+    /// If there is no sample or a label is not below `ways`.
+    ///
+    /// # Panics
+    /// If the numbers do not fill the rows.
+    pub fn classes(
+        rows: &[f32],
+        width: usize,
+        labels: &[usize],
+        ways: usize,
+        device: &B::Device,
+    ) -> Result<Self, Error> {
+        let n = labels.len();
+        assert_eq!(
+            rows.len(),
+            n * width,
+            "{n} samples of {width} numbers need {} of them, got {}",
+            n * width,
+            rows.len()
+        );
+        if n == 0 {
+            return Err(ErrorKind::NoSample.into());
+        }
+        let mut targets = vec![0f32; n * ways];
+        for (sample, &label) in labels.iter().enumerate() {
+            if label >= ways {
+                return Err(ErrorKind::Label {
+                    sample,
+                    label,
+                    classes: ways,
+                }
+                .into());
+            }
+            targets[sample * ways + label] = 1.0;
+        }
+        let tensor = |values: Vec<f32>, shape: [usize; 2]| {
+            Tensor::from_data(TensorData::new(values, shape).convert::<B::FloatElem>(), device)
+        };
+        Ok(Self {
+            inputs: tensor(rows.to_vec(), [n, width]),
+            targets: tensor(targets, [n, ways]),
+        })
+    }
+
+    /// How many samples there are.
+    pub fn count(&self) -> usize {
+        self.inputs.dims()[0]
+    }
+
+    /// Classes, or outputs of a regression.
+    pub fn outputs(&self) -> usize {
+        self.targets.dims()[1]
+    }
+}
+
+impl<B: Backend> Episode<B> {
+    /// The inputs of support and queries, in this order.
+    pub(super) fn inputs(&self) -> Tensor<B, 2> {
+        Tensor::cat(
+            vec![self.support.inputs.clone(), self.query.inputs.clone()],
+            0,
+        )
+    }
+}
+
+/// How outputs are judged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loss {
+    /// `−mean log softmax(z)_label`.
+    #[default]
+    CrossEntropy,
+    /// `mean (z − target)²`.
+    MeanSquare,
+}
+
+impl Loss {
+    /// The loss of outputs `[samples, outputs]`, one number.
+    pub fn of<B: Backend>(self, outputs: Tensor<B, 2>, targets: Tensor<B, 2>) -> Tensor<B, 1> {
+        match self {
+            Self::CrossEntropy => {
+                let n = targets.dims()[0];
+                -(log_softmax(outputs, 1) * targets).sum() / n as f64
+            }
+            Self::MeanSquare => (outputs - targets).square().mean(),
+        }
+    }
+}
+
+/// The share of rows whose largest score is in the column of their class. One read.
+pub fn accuracy<B: Backend>(scores: Vector<B>, targets: Vector<B>) -> f64 {
+    let right = scores.argmax(1).equal(targets.argmax(1));
+    let right: Vec<f64> = right.float().mean().into_data().iter::<f64>().collect();
+    right[0]
+}

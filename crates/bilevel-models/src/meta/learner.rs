@@ -1,0 +1,130 @@
+//! What all few-shot learners do.
+
+use bilevel_core::parameters::{pack, pack_gradients};
+use bilevel_core::vector::read;
+use bilevel_core::{Cause, Failure, Level, Tape, Vector};
+use burn::module::{AutodiffModule, Module, ModuleDisplay, Param};
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+
+use super::normalization::Seen;
+use super::{Episode, Network, TwiceNetwork};
+
+/// What is learned over many episodes.
+#[derive(Module, Debug)]
+pub struct MetaParameters<B: Backend, M> {
+    /// The network's weights: an initialisation, or an embedding.
+    pub weights: M,
+    /// Numbers that the learner has besides: step sizes, the penalty of a ridge regression.
+    pub own: Option<Param<Tensor<B, 2>>>,
+}
+
+/// The upper variables of a learner on a tape.
+pub type Upper<B, N> = MetaParameters<Tape<B>, <N as Network>::Weights<Tape<B>>>;
+
+/// The gradient on one episode.
+#[derive(Debug)]
+pub struct EpisodeGradient<B: Backend> {
+    /// Loss of the queries.
+    pub loss: f64,
+    /// Scores of the queries: `[queries, outputs]`.
+    pub outputs: Tensor<B, 2>,
+    /// In the order of the packed [`MetaParameters`]: `[1, dim]`.
+    pub gradient: Vector<B>,
+    /// What layers with kept statistics have seen.
+    pub seen: Seen,
+    /// Set if the numbers are of no use.
+    pub failure: Option<Failure>,
+}
+
+/// Learns from the support of an episode, and over many episodes learns to.
+pub trait Learner<B: Backend>: Sync {
+    /// The network.
+    type Network: TwiceNetwork<B>;
+
+    /// What is learned, from the weights to begin with.
+    fn begin(&self, weights: <Self::Network as Network>::Weights<Tape<B>>)
+    -> Upper<B, Self::Network>;
+
+    /// The loss of the queries after learning from the support, and its gradient in all that is learned.
+    fn gradient(&self, x: &Upper<B, Self::Network>, episode: &Episode<B>) -> EpisodeGradient<B>;
+
+    /// The outputs for the queries after learning from the support: `[queries, outputs]`. Their targets are not
+    /// looked at.
+    fn outputs(&self, x: &Upper<B, Self::Network>, episode: &Episode<B>) -> Tensor<B, 2>;
+}
+
+/// A loss on a tape with the outputs it was made of, and what comes of it.
+pub(super) struct Judged<B: Backend> {
+    pub loss: f64,
+    pub outputs: Tensor<B, 2>,
+    pub gradient: Vector<B>,
+}
+
+impl<B: Backend> Judged<B> {
+    /// Gradient in the parameters of `module` by one backward pass.
+    pub fn new<M: Module<Tape<B>>>(
+        module: &M,
+        outputs: Tensor<Tape<B>, 2>,
+        loss: Tensor<Tape<B>, 1>,
+    ) -> Self {
+        let value = loss.clone().inner();
+        let gradients = loss.backward();
+        Self {
+            loss: read(value.unsqueeze())[0],
+            outputs: outputs.inner(),
+            gradient: pack_gradients::<Tape<B>, _>(module, &gradients, 1),
+        }
+    }
+}
+
+impl<B: Backend> EpisodeGradient<B> {
+    /// Looks at the numbers: two reads.
+    pub(super) fn checked(
+        loss: f64,
+        outputs: Tensor<B, 2>,
+        gradient: Vector<B>,
+        seen: Seen,
+    ) -> Self {
+        let size = read(bilevel_core::vector::norm(gradient.clone()))[0];
+        let level = if !loss.is_finite() {
+            Some(Level::UpperLoss)
+        } else if !size.is_finite() {
+            Some(Level::Hypergradient)
+        } else {
+            None
+        };
+        let failure = level.map(|level| Failure {
+            level,
+            cause: Cause::NonFinite,
+            iteration: None,
+            parameter: None,
+        });
+        Self {
+            loss,
+            outputs,
+            gradient,
+            seen,
+            failure,
+        }
+    }
+}
+
+/// `[gradient of the weights, gradient of the learner's own numbers]`.
+pub(super) fn joined<B: Backend>(weights: Vector<B>, own: Option<Vector<B>>) -> Vector<B> {
+    match own {
+        Some(own) => {
+            let entries = own.dims().iter().product::<usize>();
+            Tensor::cat(vec![weights, own.reshape([1, entries])], 1)
+        }
+        None => weights,
+    }
+}
+
+/// The values of a module's parameters as one row.
+pub(super) fn row<B: Backend, M>(module: &M) -> Vector<B>
+where
+    M: AutodiffModule<Tape<B>> + ModuleDisplay,
+{
+    pack::<Tape<B>, _>(module, 1)
+}

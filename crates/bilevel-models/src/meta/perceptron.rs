@@ -1,0 +1,58 @@
+//! A multilayer perceptron of any depth.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use super::start::affine;
+use super::{Network, Pass};
+use crate::classification::LinearParameters;
+
+/// Affine maps with ReLU between them.
+///
+/// For sinusoids: `[1, 40, 40, 1]`, as in MAML's paper.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Perceptron {
+    /// Widths from the inputs to the outputs, at least two.
+    pub widths: Vec<usize>,
+}
+
+/// The weights of [`Perceptron`].
+#[derive(Module, Debug)]
+pub struct PerceptronWeights<B: Backend> {
+    /// One affine map a layer.
+    pub layers: Vec<LinearParameters<B>>,
+}
+
+impl Perceptron {
+    /// Random weights of variance `2 / inputs`, biases zero.
+    pub fn init<B: Backend>(&self, seed: u64, device: &B::Device) -> PerceptronWeights<B> {
+        let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+        let layers = self.widths.windows(2);
+        PerceptronWeights {
+            layers: layers.map(|w| affine(w[0], w[1], rng, device)).collect(),
+        }
+    }
+}
+
+impl Network for Perceptron {
+    type Weights<B: Backend> = PerceptronWeights<B>;
+
+    fn forward<B: Backend>(
+        &self,
+        weights: &PerceptronWeights<B>,
+        inputs: Tensor<B, 2>,
+        _: Pass<'_>,
+    ) -> Tensor<B, 2> {
+        let mut a = inputs;
+        for (i, layer) in weights.layers.iter().enumerate() {
+            if i > 0 {
+                a = a.clamp_min(0.0);
+            }
+            a = a.matmul(layer.weight.val()) + layer.bias.val().unsqueeze();
+        }
+        a
+    }
+}

@@ -1,0 +1,96 @@
+//! Prototypical networks.
+
+use bilevel_core::Tape;
+use burn::module::{AutodiffModule, Module};
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+
+use super::learner::Judged;
+use super::normalization::Seen;
+use super::{
+    Episode, EpisodeGradient, Learner, Loss, MetaParameters, Network, Normalization, Pass,
+    TwiceNetwork, Upper,
+};
+
+/// A query belongs to the class whose mean embedding is nearest.
+///
+/// ```text
+/// c_w = mean of φ(a) over the support of class w        score_w(q) = −‖φ(q) − c_w‖²
+/// ```
+///
+/// The lower problem, the class means, is solved in closed form; the gradient is one backward pass. Batch
+/// normalisation under [`Normalization::Transductive`] sees support and queries together, as in the paper's code
+/// while training.
+///
+/// # References
+/// Snell, Swersky, Zemel (2017), "Prototypical networks for few-shot learning", NeurIPS, arXiv:1703.05175, algorithm 1.
+#[derive(Debug, Clone)]
+pub struct Prototypes<N> {
+    /// The embedding φ.
+    pub network: N,
+    /// Whose statistics batch normalisation uses.
+    pub normalization: Normalization,
+}
+
+/// Embeddings of the support and of the queries.
+pub(super) fn embedded<B: Backend, N: Network>(
+    network: &N,
+    weights: &N::Weights<B>,
+    episode: &Episode<B>,
+    normalization: Normalization,
+    learning: Option<&Seen>,
+) -> [Tensor<B, 2>; 2] {
+    let (support, queries) = (episode.support.count(), episode.query.count());
+    let pass = Pass {
+        normalization,
+        support,
+        step: 0,
+        learning,
+    };
+    let all = network.forward(weights, episode.inputs(), pass);
+    [
+        all.clone().narrow(0, 0, support),
+        all.narrow(0, support, queries),
+    ]
+}
+
+impl<N: Network> Prototypes<N> {
+    fn scores<B: Backend>(
+        &self,
+        weights: &N::Weights<B>,
+        episode: &Episode<B>,
+        learning: Option<&Seen>,
+    ) -> Tensor<B, 2> {
+        let [support, queries] =
+            embedded(&self.network, weights, episode, self.normalization, learning);
+        let members = episode.support.targets.clone().transpose();
+        let centres = members.clone().matmul(support) / members.sum_dim(1);
+        // −‖q − c‖² = 2 q·c − ‖q‖² − ‖c‖²
+        let squares = |a: Tensor<B, 2>| a.clone().mul(a).sum_dim(1);
+        let centre_squares = squares(centres.clone()).transpose();
+        queries.clone().matmul(centres.transpose()) * 2.0 - squares(queries) - centre_squares
+    }
+}
+
+impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Prototypes<N> {
+    type Network = N;
+
+    fn begin(&self, weights: N::Weights<Tape<B>>) -> Upper<B, N> {
+        MetaParameters { weights, own: None }
+    }
+
+    fn gradient(&self, x: &Upper<B, N>, episode: &Episode<B>) -> EpisodeGradient<B> {
+        let seen = Seen::default();
+        let lifted = Episode::<Tape<B>>::from_inner(episode.clone());
+        let scores = self.scores(&x.weights, &lifted, Some(&seen));
+        let loss = Loss::CrossEntropy.of(scores.clone(), lifted.query.targets);
+        let judged = Judged::new(&x.weights, scores, loss);
+        EpisodeGradient::checked(judged.loss, judged.outputs, judged.gradient, seen)
+    }
+
+    fn outputs(&self, x: &Upper<B, N>, episode: &Episode<B>) -> Tensor<B, 2> {
+        let lifted = Episode::<Tape<B>>::from_inner(episode.clone());
+        let weights = x.weights.clone().no_grad();
+        self.scores(&weights, &lifted, None).inner()
+    }
+}

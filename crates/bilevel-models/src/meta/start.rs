@@ -1,0 +1,45 @@
+//! Weights to begin with.
+
+use burn::module::Param;
+use burn::tensor::backend::Backend;
+use burn::tensor::{Distribution, Tensor, TensorData};
+use rand_chacha::ChaCha8Rng;
+
+use crate::classification::LinearParameters;
+
+/// Normal numbers of variance `2 / fan_in`, the same on every backend.
+pub(super) fn he<B: Backend, const D: usize>(
+    shape: [usize; D],
+    fan_in: usize,
+    rng: &mut ChaCha8Rng,
+    device: &B::Device,
+) -> Param<Tensor<B, D>> {
+    let normal = Distribution::Normal(0.0, (2.0 / fan_in as f64).sqrt());
+    let data = TensorData::random::<f32, _, _>(shape, normal, rng);
+    Param::from_tensor(Tensor::from_data(data.convert::<B::FloatElem>(), device))
+}
+
+/// The affine map to zero: all classes begin alike.
+pub(super) fn zero_affine<B: Backend>(
+    inputs: usize,
+    outputs: usize,
+    device: &B::Device,
+) -> LinearParameters<B> {
+    LinearParameters {
+        weight: Param::from_tensor(Tensor::zeros([inputs, outputs], device)),
+        bias: Param::from_tensor(Tensor::zeros([outputs], device)),
+    }
+}
+
+/// An affine map, biases zero.
+pub(super) fn affine<B: Backend>(
+    inputs: usize,
+    outputs: usize,
+    rng: &mut ChaCha8Rng,
+    device: &B::Device,
+) -> LinearParameters<B> {
+    LinearParameters {
+        weight: he([inputs, outputs], inputs, rng, device),
+        bias: Param::from_tensor(Tensor::zeros([outputs], device)),
+    }
+}
