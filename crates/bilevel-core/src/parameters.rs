@@ -159,10 +159,13 @@ pub fn squared_distance<B: Backend, M: Module<B>>(a: &M, b: &M) -> Tensor<B, 1> 
         module.visit(&mut flat);
         flat.values
     };
-    let parts = flat(a).into_iter().zip(flat(b)).map(|((shape, a), (other, b))| {
-        assert_eq!(shape, other, "a parameter of two modules has two shapes");
-        (a - b).square().sum()
-    });
+    let parts = flat(a)
+        .into_iter()
+        .zip(flat(b))
+        .map(|((shape, a), (other, b))| {
+            assert_eq!(shape, other, "a parameter of two modules has two shapes");
+            (a - b).square().sum()
+        });
     parts
         .reduce(|sum, part| sum + part)
         .expect("a module has parameters")

@@ -70,6 +70,94 @@ pub enum ErrorKind {
         /// What the operating system or the encoder said.
         reason: String,
     },
+    /// Classes and their groups differ in number.
+    #[error("there are {groups} groups for {classes} classes: give one for each")]
+    GroupsDoNotFit {
+        /// Groups given.
+        groups: usize,
+        /// Classes of the samples.
+        classes: usize,
+    },
+    /// Samples that are to be turned are not square pictures.
+    #[error(
+        "only square pictures can be turned, these are {}: crop them, or leave rotations out",
+        picture.map_or("no pictures".to_string(), |[h, w]| format!("{h}x{w}"))
+    )]
+    NotSquare {
+        /// Height and width, if they are pictures.
+        picture: Option<[usize; 2]>,
+    },
+    /// A list of classes is missing or damaged.
+    #[error("cannot read the classes of {} ({reason}): give a whole file", path.display())]
+    ClassesUnreadable {
+        /// The list.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A folder has none of Omniglot's runs.
+    #[error(
+        "no run in {}: give the folder that holds run01 to run20 with their class_labels.txt",
+        path.display()
+    )]
+    FolderHoldsNoRun {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// An episode of this shape is none.
+    #[error(
+        "an episode needs 2 ways, 1 shot and 1 query or more, not {ways}, {shots} and {queries}"
+    )]
+    EpisodeShape {
+        /// Classes.
+        ways: usize,
+        /// Samples of each to learn from.
+        shots: usize,
+        /// Samples of each to be judged by.
+        queries: usize,
+    },
+    /// An episode needs more classes than there are.
+    #[error("there are {classes} classes to draw from, {ways} ways need more: ask for fewer ways")]
+    FewerClassesThanWays {
+        /// Classes of the set, or of its largest group.
+        classes: usize,
+        /// Classes of an episode.
+        ways: usize,
+    },
+    /// An episode needs more samples of a class than there are.
+    #[error(
+        "class {class} has {samples} samples, {shots} shots and {queries} queries need more: ask for fewer, or leave \
+         the class out"
+    )]
+    ClassTooSmall {
+        /// Its name.
+        class: String,
+        /// Its samples.
+        samples: usize,
+        /// Samples to learn from.
+        shots: usize,
+        /// Samples to be judged by.
+        queries: usize,
+    },
+    /// Support and queries of an episode are of different sizes.
+    #[error(
+        "the support has samples of {support:?}, the queries of {query:?}: bring them to one size"
+    )]
+    EpisodeSizes {
+        /// Height and width, or width.
+        support: Vec<usize>,
+        /// Height and width, or width.
+        query: Vec<usize>,
+    },
+    /// Support and queries of an episode have different classes.
+    #[error("support and queries have different classes: give both the same list")]
+    EpisodeClasses,
+    /// A sample is in support and queries.
+    #[error("{name} is in both support and queries: what is learned from cannot judge")]
+    SupportAndQueryOverlap {
+        /// Its name.
+        name: String,
+    },
     /// There is no image to take crops from.
     #[error("no image to take crops from: give at least one")]
     NothingToCrop,

@@ -20,6 +20,8 @@
 //! | read samples with a class each | [`load_labelled`], or [`load_mnist_like`], [`load_idx`], [`load_csv`], [`load_class_folders`] |
 //! | hold and cut such a set | [`Labelled`], [`LabelledSets`] |
 //! | put in wrong labels | [`corrupt_labels`] |
+//! | read many classes with few samples each | [`FewShotSet`], or [`load_glyphs`], [`load_omniglot`] |
+//! | draw small tasks from them | [`EpisodeSampler`] |
 //!
 //! Everything random is a pure function of a seed and a counter (the step, or the number of the
 //! image), so there is no generator to save: a resumed run draws what the first run would have
@@ -54,8 +56,11 @@ mod colour;
 mod corruption;
 mod crops;
 mod csv_file;
+mod episodes;
 mod error;
+mod few_shot_set;
 mod folder;
+mod glyphs;
 mod gray_image;
 mod idx;
 mod image_file;
@@ -63,6 +68,7 @@ mod labelled;
 mod labelled_sets;
 mod mnist;
 mod noise;
+mod omniglot;
 mod plain_or_gzip;
 mod quality;
 mod random;
@@ -74,14 +80,18 @@ pub use colour::LumaChroma;
 pub use corruption::corrupt_labels;
 pub use crops::RandomCrops;
 pub use csv_file::load_csv;
+pub use episodes::{EpisodeSampler, EpisodeSamples, EpisodeShape};
 pub use error::{Error, ErrorKind};
+pub use few_shot_set::FewShotSet;
 pub use folder::{NamedImage, image_paths, load_folder};
+pub use glyphs::{GlyphSplit, holds_glyphs, load_glyphs};
 pub use gray_image::GrayImage;
 pub use image_file::{load_channels, save_channels};
 pub use labelled::Labelled;
 pub use labelled_sets::{LabelledSets, load_labelled};
 pub use mnist::{load_idx, load_mnist_like};
 pub use noise::add_gaussian_noise;
+pub use omniglot::{load_omniglot, load_omniglot_runs};
 pub use quality::{psnr, ssim};
 pub use standardization::Standardization;
 pub use tensor::{from_tensor, to_tensor};

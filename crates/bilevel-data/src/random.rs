@@ -9,19 +9,21 @@ pub(crate) enum Purpose {
     Crops,
     Corruption,
     Noise,
+    Episodes,
 }
 
 /// The generator for one `(seed, stream)`, the same on every machine and in every run.
 ///
 /// ChaCha8 keyed by `seed` has 2⁶⁴ streams of 2⁶⁸ words each. Crops read a stream from word 0,
 /// corrupted labels from word 2⁶⁶, a quarter of a stream further on, noise from word 2⁶⁷, half a
-/// stream further on: no draw is long enough to get from one to the next, so no two purposes share
+/// stream further on, episodes from three quarters: no draw is long enough to get from one to the next, so no two purposes share
 /// a random number even where they are given the same seed and stream.
 pub(crate) fn generator(purpose: Purpose, seed: u64, stream: u64) -> ChaCha8Rng {
     let first_word = match purpose {
         Purpose::Crops => 0,
         Purpose::Corruption => 1 << 66,
         Purpose::Noise => 1 << 67,
+        Purpose::Episodes => (1 << 66) + (1 << 67),
     };
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     generator.set_stream(stream);
@@ -41,7 +43,12 @@ mod tests {
     #[test]
     fn purposes_seeds_and_streams_share_no_numbers() {
         let mut seen = HashSet::new();
-        for purpose in [Purpose::Crops, Purpose::Corruption, Purpose::Noise] {
+        for purpose in [
+            Purpose::Crops,
+            Purpose::Corruption,
+            Purpose::Noise,
+            Purpose::Episodes,
+        ] {
             for (seed, stream) in [(0, 0), (0, 1), (1, 0), (1, 1), (0, u64::MAX), (u64::MAX, 0)] {
                 let mut generator = generator(purpose, seed, stream);
                 for _ in 0..5000 {
@@ -57,5 +64,6 @@ mod tests {
         assert_eq!(position(Purpose::Crops), 0);
         assert_eq!(position(Purpose::Corruption), 1 << 66);
         assert_eq!(position(Purpose::Noise), 1 << 67);
+        assert_eq!(position(Purpose::Episodes), 3 << 66);
     }
 }

@@ -307,24 +307,25 @@ fn gradients_of_embeddings() {
 /// The ridge regression of the support itself: what it predicts for its own samples solves the normal equations.
 #[test]
 fn ridge_head_is_the_ridge_regression() {
-    let network = Perceptron {
-        widths: vec![4, 3],
-    };
+    let network = Perceptron { widths: vec![4, 3] };
     let learner = RidgeHead {
         network: network.clone(),
         normalization: Normalization::Transductive,
     };
     let x = Learner::<B>::begin(&learner, network.init(1, &Default::default()));
     let rows: Vec<f32> = (0..24).map(|i| ((i * 7 % 11) as f32 - 5.0) / 5.0).collect();
-    let support =
-        Samples::classes(&rows, 4, &[0, 0, 0, 1, 1, 1], 2, &Default::default()).unwrap();
+    let support = Samples::classes(&rows, 4, &[0, 0, 0, 1, 1, 1], 2, &Default::default()).unwrap();
     let episode = Episode {
         query: support.clone(),
         support,
     };
     let scores = learner.outputs(&x, &episode);
     let plain = x.valid();
-    let z = network.forward(&plain.weights, episode.support.inputs.clone(), Pass::default());
+    let z = network.forward(
+        &plain.weights,
+        episode.support.inputs.clone(),
+        Pass::default(),
+    );
     // Zᵀ(Y − Z W) = λ W with scores = Z W and λ = 1: so Z Zᵀ (Y − scores) = scores.
     let y = episode.support.targets;
     let left = z.clone().matmul(z.transpose()).matmul(y - scores.clone());
@@ -395,7 +396,10 @@ fn queries_see_each_other_only_when_they_are_meant_to() {
         };
         let x = moved(&learner, network.init(3, &Default::default()), 4);
         let changed = changed_by_another_query(&learner, &x, 16);
-        assert!(changed[0], "{normalization:?}: the query itself is answered anew");
+        assert!(
+            changed[0],
+            "{normalization:?}: the query itself is answered anew"
+        );
         let others = changed[1..].iter().any(|c| *c);
         assert_eq!(
             others,
@@ -491,7 +495,13 @@ fn kept_statistics_are_learned() {
         assert!((wanted - found).abs() < 1e-3, "{wanted} {found}");
     }
     let steps: Vec<Vec<f64>> = (0..3)
-        .map(|k| kept.clone().narrow(0, k, 1).into_data().iter::<f64>().collect())
+        .map(|k| {
+            kept.clone()
+                .narrow(0, k, 1)
+                .into_data()
+                .iter::<f64>()
+                .collect()
+        })
         .collect();
     assert_ne!(steps[0], steps[1]);
     assert_ne!(steps[1], steps[2]);
@@ -528,7 +538,6 @@ fn steps_over_many_episodes() {
 #[test]
 fn sinusoids() {
     const RATE: f64 = 0.01;
-    const INNER: usize = 3;
     let network = Perceptron {
         widths: vec![1, 40, 40, 1],
     };
@@ -545,7 +554,7 @@ fn sinusoids() {
         };
         for step in 0..meta_steps {
             let episodes = (0..4).map(|i| waves.episode(0, step * 4 + i, &device));
-            let rate = 0.004 * (1.0 - step as f64 / meta_steps as f64) + 1e-4;
+            let rate = 0.003 * (1.0 - step as f64 / meta_steps as f64) + 1e-4;
             let (next, report) = meta_step(learner, state, episodes.collect(), rate);
             assert_eq!(report.failure, None);
             state = next;
@@ -553,14 +562,16 @@ fn sinusoids() {
         state.x
     };
     let steps = |steps: usize, rate: f64| maml(network.clone(), steps, rate, Keep::All);
-    let learned = train(&steps(INNER, RATE), 5000);
+    let learned = train(&steps(1, RATE), 10_000);
     // No inner step: all waves at once.
-    let joint = train(&steps(0, 0.0), 5000);
+    let joint = train(&steps(0, 0.0), 3000);
     let error = |x: &Upper<B, Perceptron>, rate: f64| -> f64 {
         let judged = (0..100).map(|i| {
             let wave = waves.episode(1, i, &device);
             let outputs = steps(10, rate).outputs(x, &wave);
-            Loss::MeanSquare.of(outputs, wave.query.targets).into_scalar()
+            Loss::MeanSquare
+                .of(outputs, wave.query.targets)
+                .into_scalar()
         });
         judged.sum::<f64>() / 100.0
     };

@@ -78,10 +78,7 @@ impl<N: Network> BilevelProblem for Adaptation<'_, N> {
 pub trait TwiceNetwork<B: Backend>:
     Network<
         Weights<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = Self::Weights<B>>,
-        Weights<Tape<Tape<B>>>: AutodiffModule<
-            Tape<Tape<B>>,
-            InnerModule = Self::Weights<Tape<B>>,
-        >,
+        Weights<Tape<Tape<B>>>: AutodiffModule<Tape<Tape<B>>, InnerModule = Self::Weights<Tape<B>>>,
     >
 {
 }

@@ -119,7 +119,9 @@ impl Conv4 {
             ConvBlock::new(sizes, 3, self.kept_steps, rng, device)
         });
         let blocks = blocks.collect();
-        let head = self.classes.map(|classes| zero_affine(self.embedding(), classes, device));
+        let head = self
+            .classes
+            .map(|classes| zero_affine(self.embedding(), classes, device));
         Conv4Weights { blocks, head }
     }
 }

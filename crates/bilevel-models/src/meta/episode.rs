@@ -65,7 +65,10 @@ impl<B: Backend> Samples<B> {
             targets[sample * ways + label] = 1.0;
         }
         let tensor = |values: Vec<f32>, shape: [usize; 2]| {
-            Tensor::from_data(TensorData::new(values, shape).convert::<B::FloatElem>(), device)
+            Tensor::from_data(
+                TensorData::new(values, shape).convert::<B::FloatElem>(),
+                device,
+            )
         };
         Ok(Self {
             inputs: tensor(rows.to_vec(), [n, width]),

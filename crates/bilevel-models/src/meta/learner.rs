@@ -43,8 +43,10 @@ pub trait Learner<B: Backend>: Sync {
     type Network: TwiceNetwork<B>;
 
     /// What is learned, from the weights to begin with.
-    fn begin(&self, weights: <Self::Network as Network>::Weights<Tape<B>>)
-    -> Upper<B, Self::Network>;
+    fn begin(
+        &self,
+        weights: <Self::Network as Network>::Weights<Tape<B>>,
+    ) -> Upper<B, Self::Network>;
 
     /// The loss of the queries after learning from the support, and its gradient in all that is learned.
     fn gradient(&self, x: &Upper<B, Self::Network>, episode: &Episode<B>) -> EpisodeGradient<B>;

@@ -4,9 +4,7 @@ use std::ops::Range;
 
 use bilevel_core::hypergradient::{Descent, Keep, LowerMap};
 use bilevel_core::parameters::{sizes, unpack};
-use bilevel_core::{
-    DoubleBackward, Error, LowerObjective, Point, SecondOrder, Tape, Vector,
-};
+use bilevel_core::{DoubleBackward, Error, LowerObjective, Point, SecondOrder, Tape, Vector};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -14,8 +12,8 @@ use burn::tensor::backend::Backend;
 use super::learner::{Judged, joined, row};
 use super::normalization::Seen;
 use super::{
-    Adaptation, Episode, EpisodeGradient, Filter, Learner, Loss, MetaParameters,
-    Normalization, Pass, TwiceNetwork, Upper,
+    Adaptation, Episode, EpisodeGradient, Filter, Learner, Loss, MetaParameters, Normalization,
+    Pass, TwiceNetwork, Upper,
 };
 
 /// Learns weights from which a few gradient steps on the support lead to weights that are good for the queries.
@@ -226,7 +224,10 @@ impl<B: Backend, N: TwiceNetwork<B>> Steps<'_, B, N> {
         let weights = row::<B, _>(&self.x.weights);
         let device = weights.device();
         let constant = |value: f64, entries: usize| Tensor::full([1, entries], value, &device);
-        let all = self.sizes.iter().all(|(path, _)| self.maml.adapted.accepts(path));
+        let all = self
+            .sizes
+            .iter()
+            .all(|(path, _)| self.maml.adapted.accepts(path));
         match self.maml.rates {
             Rates::Fixed(rate) if all => constant(rate, 1),
             Rates::Fixed(rate) => self.spread(|_, _, entries| constant(rate, entries)),
@@ -355,7 +356,11 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Maml<N> {
                 };
                 let rows = if each_step { self.steps.max(1) } else { 1 };
                 let device = weights.devices().into_iter().next().unwrap_or_default();
-                Some(Param::from_tensor(Tensor::full([rows, columns], start, &device)))
+                Some(Param::from_tensor(Tensor::full(
+                    [rows, columns],
+                    start,
+                    &device,
+                )))
             }
         };
         MetaParameters { weights, own }

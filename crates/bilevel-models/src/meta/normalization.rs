@@ -23,9 +23,7 @@ use burn::tensor::backend::Backend;
 /// # References
 /// Antoniou, Edwards, Storkey (2019), "How to train your MAML", ICLR, arXiv:1810.09502 (per-step statistics); Nichol,
 /// Achiam, Schulman (2018), arXiv:1803.02999, section 6.1 (what transduction is worth).
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Normalization {
     /// Of the samples at hand.
@@ -77,9 +75,8 @@ impl Seen {
     /// The mean of what was seen: `(layer, step, [mean, variance])`.
     pub(super) fn means(self) -> Vec<(ParamId, usize, Moments)> {
         let seen = self.0.into_inner().expect("nothing panics under this lock");
-        let mean = |values: Vec<f32>, count: usize| {
-            values.into_iter().map(|v| v / count as f32).collect()
-        };
+        let mean =
+            |values: Vec<f32>, count: usize| values.into_iter().map(|v| v / count as f32).collect();
         let means = seen.into_iter().map(|((layer, step), ([m, v], count))| {
             (layer, step, [mean(m, count), mean(v, count)])
         });

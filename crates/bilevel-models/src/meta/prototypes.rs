@@ -61,8 +61,13 @@ impl<N: Network> Prototypes<N> {
         episode: &Episode<B>,
         learning: Option<&Seen>,
     ) -> Tensor<B, 2> {
-        let [support, queries] =
-            embedded(&self.network, weights, episode, self.normalization, learning);
+        let [support, queries] = embedded(
+            &self.network,
+            weights,
+            episode,
+            self.normalization,
+            learning,
+        );
         let members = episode.support.targets.clone().transpose();
         let centres = members.clone().matmul(support) / members.sum_dim(1);
         // −‖q − c‖² = 2 q·c − ‖q‖² − ‖c‖²

@@ -70,14 +70,17 @@ impl ResNet12 {
         let mut inputs = 1;
         let blocks = self.channels.map(|channels| {
             let before = std::mem::replace(&mut inputs, channels);
-            let mut block =
-                |inputs, size| ConvBlock::new([inputs, channels], size, self.kept_steps, rng, device);
+            let mut block = |inputs, size| {
+                ConvBlock::new([inputs, channels], size, self.kept_steps, rng, device)
+            };
             ResidualBlock {
                 convolutions: vec![block(before, 3), block(channels, 3), block(channels, 3)],
                 shortcut: block(before, 1),
             }
         });
-        let head = self.classes.map(|classes| zero_affine(self.channels[3], classes, device));
+        let head = self
+            .classes
+            .map(|classes| zero_affine(self.channels[3], classes, device));
         ResNet12Weights {
             blocks: blocks.into(),
             head,

@@ -51,7 +51,11 @@ impl<N: Network> RidgeHead<N> {
             self.normalization,
             learning,
         );
-        let own = x.own.as_ref().expect("a ridge head has three numbers").val();
+        let own = x
+            .own
+            .as_ref()
+            .expect("a ridge head has three numbers")
+            .val();
         let [log_penalty, scale, shift] = [0, 1, 2].map(|i| own.clone().narrow(1, i, 1));
         let identity = Tensor::eye(z.dims()[0], &z.device());
         let a = z.clone().matmul(z.clone().transpose()) + identity.clone() * log_penalty.exp();
@@ -77,7 +81,11 @@ fn inverse<B: Backend>(a: Tensor<B, 2>) -> Tensor<B, 2> {
         for j in 0..=i {
             let inner: f64 = (0..j).map(|k| l[i * n + k] * l[j * n + k]).sum();
             let rest = a[i * n + j] - inner;
-            l[i * n + j] = if i == j { rest.sqrt() } else { rest / l[j * n + j] };
+            l[i * n + j] = if i == j {
+                rest.sqrt()
+            } else {
+                rest / l[j * n + j]
+            };
         }
     }
     // Columns of L⁻¹ by forward substitution; A⁻¹ = L⁻ᵀ L⁻¹.

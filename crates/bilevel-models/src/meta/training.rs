@@ -123,7 +123,8 @@ fn keep<B: Backend, M: AutodiffModule<Tape<B>>>(module: M, seen: Vec<Seen>) -> M
     }
     let paths = paths_by_id::<Tape<B>, _>(&module);
     let mut values = named_values::<Tape<B>, _>(&module);
-    let mut sums: std::collections::BTreeMap<(String, usize), (Vec<f32>, usize)> = Default::default();
+    let mut sums: std::collections::BTreeMap<(String, usize), (Vec<f32>, usize)> =
+        Default::default();
     for (id, step, [mean, variance]) in seen {
         let path = paths.get(&id).expect("the layer is of this module").clone();
         let both: Vec<f32> = mean.into_iter().chain(variance).collect();
