@@ -3,6 +3,7 @@
 mod activation;
 mod convolution;
 mod float;
+mod pooling;
 pub(crate) mod tensor;
 
 use burn_flex::{Flex, FlexDevice, FlexQTensor, FlexTensor};

@@ -13,6 +13,7 @@ mod data;
 mod degradation;
 mod draw;
 mod estimator;
+mod few_shot;
 mod interrupt;
 mod method;
 mod metrics;
@@ -25,6 +26,7 @@ mod score;
 mod small_problem;
 mod state_file;
 mod task;
+mod tensor_file;
 mod training;
 
 use std::process::ExitCode;
@@ -37,7 +39,8 @@ use clap::error::{ContextKind, ContextValue};
 use task::TaskName;
 
 use arguments::{
-    Arguments, AuditTask, BackendName, BenchTask, Command, CompareTask, SingleCommand, TrainTask,
+    Arguments, AuditTask, BackendName, BenchTask, Command, CompareTask, FewShotTask, SingleCommand,
+    TrainTask,
 };
 
 /// Tensors come and go by the megabyte; the system's allocator hands each back to the kernel.
@@ -118,6 +121,13 @@ fn run_on<B: Backend>(command: SingleCommand) -> anyhow::Result<ExitCode> {
             };
             command::train::<B>(task, &arguments, &device)
         }
+        SingleCommand::FewShot { task } => match task {
+            FewShotTask::Train(arguments) => command::few_shot_train::<B>(&arguments, &device),
+            FewShotTask::Evaluate(arguments) => {
+                command::few_shot_evaluate::<B>(&arguments, &device)
+            }
+            FewShotTask::Adapt(arguments) => command::few_shot_adapt::<B>(&arguments, &device),
+        },
         SingleCommand::Clean(arguments) => command::clean::<B>(&arguments, &device),
         SingleCommand::Evaluate(arguments) => command::evaluate::<B>(&arguments, &device),
         SingleCommand::Denoise(arguments) => command::reconstruct::<B>(&arguments.into(), &device),

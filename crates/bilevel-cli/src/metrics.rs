@@ -134,7 +134,7 @@ impl Metrics {
         let point = |line: &Line| CurvePoint {
             step: line.step,
             loss: line.upper_loss,
-            validation_psnr: line.validation_psnr,
+            validation: line.validation_psnr,
         };
         self.lines.iter().map(point).collect()
     }

@@ -1,9 +1,9 @@
 //! A trained model as one safetensors file: values as tensors, the rest in its metadata.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use bilevel_backend::Tape;
 use bilevel_core::parameters::{load_values, named_values};
 use bilevel_models::physics::MeasurementOperator;
@@ -14,12 +14,12 @@ use bilevel_models::regularizer::{
 use burn::module::Module;
 use burn::tensor::TensorData;
 use burn::tensor::backend::Backend;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::degradation::Degradation;
 use crate::draw::save;
 use crate::reconstruct::Reconstructor;
+use crate::tensor_file::{read_tensors, write_tensors};
 
 /// A learned regularizer and everything needed to use it.
 #[derive(Debug, Clone)]
@@ -66,7 +66,6 @@ struct Header {
     sigma: f64,
 }
 
-const KEY: &str = "bilevel";
 const KIND: &str = "learned-regularizer";
 const VERSION: u32 = 1;
 /// What the names of the operator's tensors begin with.
@@ -114,45 +113,11 @@ fn encode<B: Backend>(model: &Model<B>) -> Result<Vec<u8>> {
             values.insert(format!("{OPERATOR}{}", without_kind(&name)), value);
         }
     }
-    let values: Vec<(&String, Vec<usize>, Vec<u8>)> = values
-        .iter()
-        .map(|(path, data)| {
-            let bytes = data.iter::<f32>().flat_map(f32::to_le_bytes).collect();
-            (path, data.shape.to_vec(), bytes)
-        })
-        .collect();
-    let views: Vec<(&String, TensorView)> = values
-        .iter()
-        .map(|(path, shape, bytes)| Ok((*path, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
-        .collect::<Result<_>>()?;
-    let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(&header)?)]);
-    Ok(safetensors::serialize(views, Some(metadata))?)
+    write_tensors(&header, &values)
 }
 
 fn decode<B: Backend>(bytes: &[u8], device: &B::Device) -> Result<Model<B>> {
-    let damaged = |error| anyhow!("not a whole safetensors file ({error}): copy it again");
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-    let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
-    let header = metadata
-        .metadata()
-        .as_ref()
-        .and_then(|m| m.get(KEY))
-        .ok_or_else(|| {
-            anyhow!("it was not written by bilevel: give a model.safetensors of a run")
-        })?;
-    // Kind and version first: a newer header may hold what this one does not know.
-    let header: serde_json::Value =
-        serde_json::from_str(header).context("its header is damaged: copy it again")?;
-    match (header["kind"].as_str(), header["version"].as_u64()) {
-        (Some(KIND), Some(version)) if version <= u64::from(VERSION) => {}
-        (Some(KIND), Some(version)) => bail!(
-            "it has format version {version}, this tool reads up to {VERSION}: update the tool"
-        ),
-        (kind, _) => bail!(
-            "it is of kind `{}`, a `{KIND}` is needed: give a model of `train denoise`",
-            kind.unwrap_or("unknown")
-        ),
-    }
+    let (header, values) = read_tensors(bytes, KIND, VERSION, "train denoise")?;
     let header: Header =
         serde_json::from_value(header).context("its header is damaged: copy it again")?;
     ensure!(
@@ -161,23 +126,6 @@ fn decode<B: Backend>(bytes: &[u8], device: &B::Device) -> Result<Model<B>> {
         header.regularizer
     );
 
-    let mut values = BTreeMap::new();
-    for (path, view) in tensors.tensors() {
-        ensure!(
-            view.dtype() == Dtype::F32,
-            "tensor `{path}` is not f32: copy it again"
-        );
-        let numbers: Vec<f32> = view
-            .data()
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes(b.try_into().expect("four bytes")))
-            .collect();
-        ensure!(
-            numbers.iter().all(|v| v.is_finite()),
-            "tensor `{path}` is not finite"
-        );
-        values.insert(path, TensorData::new(numbers, view.shape().to_vec()));
-    }
     let (of_operator, of_regularizer): (BTreeMap<_, _>, BTreeMap<_, _>) = values
         .into_iter()
         .partition(|(name, _)| name.starts_with(OPERATOR));

@@ -30,7 +30,7 @@ pub(crate) fn check_writable(folder: &Path) -> Result<()> {
 }
 
 /// The files of a run, and what they are.
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "model.safetensors", // the best model so far
     "state.safetensors", // what --resume needs
     "metrics.jsonl",     // one line a step
@@ -39,6 +39,7 @@ const FILES: [&str; 9] = [
     "curves.png",
     "filters.png",
     "comparison.png",
+    "episode.png",
     "evaluation.json", // the numbers on the test images
 ];
 
@@ -134,7 +135,12 @@ impl RunFolder {
         self.file("comparison.png")
     }
 
-    /// The numbers on the test images.
+    /// An episode with what was answered.
+    pub fn episode(&self) -> PathBuf {
+        self.file("episode.png")
+    }
+
+    /// The numbers on what was never learned from.
     pub fn evaluation(&self) -> PathBuf {
         self.file("evaluation.json")
     }

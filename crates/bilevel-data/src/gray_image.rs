@@ -51,6 +51,42 @@ impl GrayImage {
         &self.pixels
     }
 
+    /// The image at another size: every new pixel is the mean of what it covers, old ones in part.
+    ///
+    /// ```
+    /// use bilevel_data::GrayImage;
+    ///
+    /// let image = GrayImage::new(3, 1, vec![0.0, 0.6, 0.3]);
+    /// let half = image.resized(2, 1);
+    /// assert!((half.pixels()[0] - 0.2).abs() < 1e-6 && (half.pixels()[1] - 0.4).abs() < 1e-6);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If a size is zero.
+    pub fn resized(&self, width: usize, height: usize) -> Self {
+        // New pixel `i` of `count` covers [i, i + 1) · length / count of the old ones.
+        let cover = |i: usize, count: usize, length: usize| {
+            let from = i as f64 * length as f64 / count as f64;
+            let to = (i + 1) as f64 * length as f64 / count as f64;
+            let old = from.floor() as usize..(to.ceil() as usize).min(length);
+            old.map(move |old| (old, to.min((old + 1) as f64) - from.max(old as f64)))
+        };
+        let area = self.width as f64 * self.height as f64 / (width * height) as f64;
+        let pixel = |p: usize| {
+            let rows = cover(p / width, height, self.height);
+            let sum: f64 = rows
+                .flat_map(|(y, part)| {
+                    let columns = cover(p % width, width, self.width);
+                    columns.map(move |(x, q)| (y * self.width + x, part * q))
+                })
+                .map(|(old, part)| part * f64::from(self.pixels[old]))
+                .sum();
+            (sum / area) as f32
+        };
+        Self::new(width, height, (0..width * height).map(pixel).collect())
+    }
+
     /// The `width` x `height` window whose top left pixel is column `x` of row `y`.
     ///
     /// # Panics
@@ -322,5 +358,21 @@ mod tests {
             let product = turn + 4 * ((m + m_next) % 2);
             prop_assert_eq!(image.symmetry(first).symmetry(second), image.symmetry(product));
         }
+    }
+
+    #[test]
+    fn another_size_keeps_the_mean() {
+        let pixels: Vec<f32> = (0..105 * 70)
+            .map(|i| ((i * 37) % 11) as f32 / 10.0)
+            .collect();
+        let mean = |pixels: &[f32]| {
+            pixels.iter().map(|p| f64::from(*p)).sum::<f64>() / pixels.len() as f64
+        };
+        let image = GrayImage::new(105, 70, pixels);
+        for (width, height) in [(28, 28), (210, 7), (105, 70)] {
+            let other = image.resized(width, height);
+            assert!((mean(other.pixels()) - mean(image.pixels())).abs() < 1e-6);
+        }
+        assert_eq!(image.resized(105, 70), image);
     }
 }

@@ -1,9 +1,10 @@
-//! Convolutions, and the other neural network operations from Flex.
+//! Convolutions and maxima, and the other neural network operations from Flex.
 
 use burn_backend::{Shape, TensorMetadata};
 use burn_flex::{Flex, FlexTensor};
 
 use super::Cpu;
+use super::pooling::{Window, maxima};
 use super::tensor::from_vec;
 use crate::delegate::prelude::*;
 use crate::kernel::convolution::{Geometry, convolve, image_gradient, kernel_gradient};
@@ -13,6 +14,40 @@ use crate::kernel::element::Element;
 impl ModuleOps<Self> for Cpu {
     module_ops!(Flex);
     backward_ops!(Flex);
+
+    fn max_pool2d(
+        x: FloatTensor<Self>,
+        kernel_size: [usize; 2],
+        stride: [usize; 2],
+        padding: [usize; 2],
+        dilation: [usize; 2],
+        ceil_mode: bool,
+    ) -> FloatTensor<Self> {
+        Self::max_pool2d_with_indices(x, kernel_size, stride, padding, dilation, ceil_mode).output
+    }
+
+    fn max_pool2d_with_indices(
+        x: FloatTensor<Self>,
+        kernel_size: [usize; 2],
+        stride: [usize; 2],
+        padding: [usize; 2],
+        dilation: [usize; 2],
+        ceil_mode: bool,
+    ) -> MaxPool2dWithIndices<Self> {
+        let window = Window {
+            size: kernel_size,
+            stride,
+            padding,
+            dilation,
+            ceil_mode,
+        };
+        if let Some([values, places]) = maxima(&x, &window) {
+            return MaxPool2dWithIndices::new(values, places);
+        }
+        let inner =
+            Flex::max_pool2d_with_indices(x, kernel_size, stride, padding, dilation, ceil_mode);
+        MaxPool2dWithIndices::new(inner.output, inner.indices)
+    }
 
     fn conv1d(
         x: FloatTensor<Self>,

@@ -1,7 +1,7 @@
 //! Arithmetic on float tensors.
 
 use burn_backend::{Scalar, Shape, TensorMetadata};
-use burn_flex::{Flex, FlexTensor};
+use burn_flex::{Flex, FlexTensor, Layout};
 
 use super::Cpu;
 use super::tensor::{expanded, from_vec, slice, slice_mut, uniform};
@@ -159,6 +159,10 @@ fn unary(
     match tensor.dtype() {
         DType::F32 if in_order::<f32>(&tensor) => mapped::<f32>(function, tensor),
         DType::F64 if in_order::<f64>(&tensor) => mapped::<f64>(function, tensor),
+        _ if repeats(&tensor) => {
+            let shape = tensor.shape();
+            repeated_to(shape, unary(function, once(tensor), otherwise))
+        }
         _ => otherwise(tensor),
     }
 }
@@ -201,6 +205,10 @@ fn binary(
             Some(Meeting::Left(value)) => mapped::<E>(With(Flip(function), value.to_f64()), rhs),
             Some(Meeting::RightRepeated(repeat)) => repeated::<E>(function, lhs, &rhs, repeat),
             Some(Meeting::LeftRepeated(repeat)) => repeated::<E>(Flip(function), rhs, &lhs, repeat),
+            None if repeats(&lhs) || repeats(&rhs) => {
+                let shape = together(&lhs.shape(), &rhs.shape());
+                repeated_to(shape, run::<E>(function, once(lhs), once(rhs), otherwise))
+            }
             None => otherwise(lhs, rhs),
         }
     }
@@ -209,6 +217,59 @@ fn binary(
         (DType::F64, DType::F64) => run::<f64>(function, lhs, rhs, otherwise),
         _ => otherwise(lhs, rhs),
     }
+}
+
+/// Whether a tensor is a view that repeats entries, as an expanded gradient is: an axis longer than one has stride 0.
+fn repeats(tensor: &FlexTensor) -> bool {
+    let layout = tensor.layout();
+    let mut axes = layout.shape().iter().zip(layout.strides());
+    layout.num_elements() > 0 && axes.any(|(n, stride)| *n > 1 && *stride == 0)
+}
+
+/// What a view repeats: its axes of stride 0 become one entry long.
+fn once(view: FlexTensor) -> FlexTensor {
+    if !repeats(&view) {
+        return view;
+    }
+    let layout = view.layout();
+    let sizes = layout.shape().iter().zip(layout.strides());
+    let sizes: Vec<usize> = sizes
+        .map(|(n, stride)| if *stride == 0 { 1 } else { *n })
+        .collect();
+    let once = Layout::new(
+        Shape::from(sizes),
+        layout.strides().to_vec(),
+        layout.start_offset(),
+    );
+    view.with_layout(once)
+}
+
+/// A view of `shape` that repeats `tensor` along the axes in which it is one entry long.
+fn repeated_to(shape: Shape, tensor: FlexTensor) -> FlexTensor {
+    let layout = tensor.layout();
+    if *layout.shape() == shape {
+        return tensor;
+    }
+    let axes = layout
+        .shape()
+        .iter()
+        .zip(layout.strides())
+        .zip(shape.iter());
+    let strides = axes
+        .map(|((n, stride), wanted)| if n == wanted { *stride } else { 0 })
+        .collect();
+    let repeated = Layout::new(shape, strides, layout.start_offset());
+    tensor.with_layout(repeated)
+}
+
+/// The shape of what two operands of one rank make.
+fn together(lhs: &Shape, rhs: &Shape) -> Shape {
+    let sizes = lhs.iter().zip(rhs.iter());
+    Shape::from(
+        sizes
+            .map(|(l, r)| if *l == 1 { *r } else { *l })
+            .collect::<Vec<_>>(),
+    )
 }
 
 /// How two operands meet.

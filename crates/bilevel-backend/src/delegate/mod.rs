@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | `backend_ops!`, `int_ops!`, `bool_ops!`, `quantised_ops!` | forwards | forwards |
 //! | `float_ops!`, `module_ops!`, `activation_ops!` | forwards | forwards |
-//! | `arithmetic_ops!`, `convolution_ops!` | forwards | writes |
+//! | `arithmetic_ops!`, `convolution_ops!`, `pooling_ops!` | forwards | writes |
 //! | `composed_float_ops!`, `composed_activation_ops!`, `backward_ops!` | writes | forwards |
 //! | the gradients of 1-d and 2-d convolutions; `float_div_scalar`, sums, means, `exp`, `tanh` | writes | writes |
 //!

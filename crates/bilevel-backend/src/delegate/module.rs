@@ -42,14 +42,6 @@ macro_rules! module_ops {
                 x: FloatTensor<Self>,
                 output_size: [usize; 2],
             ) -> FloatTensor<Self>;
-            fn max_pool2d(
-                x: FloatTensor<Self>,
-                kernel_size: [usize; 2],
-                stride: [usize; 2],
-                padding: [usize; 2],
-                dilation: [usize; 2],
-                ceil_mode: bool,
-            ) -> FloatTensor<Self>;
             fn layer_norm(
                 tensor: FloatTensor<Self>,
                 gamma: FloatTensor<Self>,
@@ -71,6 +63,22 @@ macro_rules! module_ops {
                 target_lengths: IntTensor<Self>,
                 grad_loss: FloatTensor<Self>,
                 blank: usize,
+            ) -> FloatTensor<Self>;
+        }
+    };
+}
+
+/// What a decorator with kernels for maxima writes itself.
+macro_rules! pooling_ops {
+    ($inner:ty) => {
+        delegate! { $inner, ModuleOps:
+            fn max_pool2d(
+                x: FloatTensor<Self>,
+                kernel_size: [usize; 2],
+                stride: [usize; 2],
+                padding: [usize; 2],
+                dilation: [usize; 2],
+                ceil_mode: bool,
             ) -> FloatTensor<Self>;
         }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`convolution`] | a convolution and its two adjoints, of any stride, padding, dilation and groups |
 //! | [`narrow`] | products of a long matrix with a narrow one |
+//! | [`pooling`] | maxima of blocks |
 //! | [`sparse`] | the same where most entries of the long one are zero |
 //! | [`elementwise`] | one pass over memory: arithmetic, exponentials, sums |
 //! | [`element`] | `f32` and `f64` and their registers |
@@ -20,4 +21,5 @@ pub mod element;
 pub mod elementwise;
 pub mod memory;
 pub mod narrow;
+pub mod pooling;
 pub mod sparse;

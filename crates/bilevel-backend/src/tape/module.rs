@@ -16,6 +16,7 @@ use crate::delegate::prelude::*;
 /// burn-autodiff replaces by a panic.
 impl<B: Backend, C: CheckpointStrategy> ModuleOps<Self> for Tape<B, C> {
     module_ops!(Autodiff<B, C>);
+    pooling_ops!(Autodiff<B, C>);
     convolution_ops!(Autodiff<B, C>);
 
     recorded_convolution_gradients!(

@@ -4,6 +4,7 @@ mod algorithms;
 mod bench;
 mod clean;
 mod estimators;
+mod few_shot;
 mod reconstruct;
 mod train;
 mod tuning;
@@ -14,13 +15,16 @@ pub(crate) use algorithms::CompareAlgorithmsArguments;
 pub(crate) use bench::BenchStochasticArguments;
 pub(crate) use clean::CleanArguments;
 pub(crate) use estimators::{AuditArguments, CompareEstimatorsArguments, SmallProblemArguments};
+pub(crate) use few_shot::{
+    FewShotAdaptArguments, FewShotEvaluateArguments, FewShotPreset, FewShotTrainArguments,
+};
 pub(crate) use reconstruct::{
     DenoiseArguments, EvaluateArguments, PhysicsArguments, PhysicsName, ReconstructArguments,
 };
 pub(crate) use train::{Preset, TrainArguments};
 pub(crate) use tuning::TuningArguments;
 
-/// Learn image regularizers by bilevel optimization and use them, clean data.
+/// Learn image regularizers and few-shot learners by bilevel optimization and use them, clean data.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 pub(crate) struct Arguments {
@@ -71,6 +75,11 @@ pub(crate) enum SingleCommand {
         #[command(subcommand)]
         task: TrainTask,
     },
+    /// Learn to learn from a few pictures, and use it.
+    FewShot {
+        #[command(subcommand)]
+        task: FewShotTask,
+    },
     /// Find the labels of a data set that are wrong, with the help of a few that are known to be right.
     Clean(CleanArguments),
     /// Degrade clean images as a model was trained to undo, reconstruct them, report PSNR and SSIM.
@@ -79,6 +88,16 @@ pub(crate) enum SingleCommand {
     Denoise(DenoiseArguments),
     /// Undo what happened to a photograph: noise, blur, lost pixels, half of the resolution.
     Reconstruct(ReconstructArguments),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FewShotTask {
+    /// Learn over many small tasks how to learn from a few pictures.
+    Train(FewShotTrainArguments),
+    /// How often is a model right on tasks of classes it never saw?
+    Evaluate(FewShotEvaluateArguments),
+    /// Learn from a folder with a few pictures of each class, and say what other pictures show.
+    Adapt(FewShotAdaptArguments),
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,6 +7,9 @@ mod compare_algorithms;
 mod compare_estimators;
 mod comparison_files;
 mod evaluate;
+mod few_shot_adapt;
+mod few_shot_evaluate;
+mod few_shot_train;
 mod reconstruct;
 mod train;
 
@@ -16,6 +19,9 @@ pub(crate) use clean::clean;
 pub(crate) use compare_algorithms::compare_algorithms;
 pub(crate) use compare_estimators::compare_estimators;
 pub(crate) use evaluate::evaluate;
+pub(crate) use few_shot_adapt::few_shot_adapt;
+pub(crate) use few_shot_evaluate::few_shot_evaluate;
+pub(crate) use few_shot_train::few_shot_train;
 pub(crate) use reconstruct::reconstruct;
 pub(crate) use train::train;
 

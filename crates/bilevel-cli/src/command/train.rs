@@ -17,7 +17,7 @@ use crate::arguments::TrainArguments;
 use crate::baseline::best_tv;
 use crate::data::{Pairs, pairs};
 use crate::draw::{
-    Filter, SheetCell, SheetRow, comparison_sheet, filter_picture, save, training_curves,
+    Filter, Measure, SheetCell, SheetRow, comparison_sheet, filter_picture, save, training_curves,
 };
 use crate::interrupt;
 use crate::metrics::{Line, Metrics};
@@ -217,7 +217,7 @@ fn learn<B: Backend>(
     bar.finish_and_clear();
     training.save(&run.state(), &progress)?;
     if progress.step > 0 {
-        training_curves(&metrics.curve(), &run.curves())?;
+        training_curves(&metrics.curve(), Measure::PSNR, &run.curves())?;
     }
     let validation = training.into_validation();
     Ok(Learned {

@@ -1,4 +1,4 @@
-//! The course of a training: loss and validation PSNR over the upper steps.
+//! The course of a training: loss and validation over the upper steps.
 
 use std::path::Path;
 
@@ -28,22 +28,46 @@ pub(crate) struct CurvePoint {
     pub(crate) step: usize,
     /// Loss of the step's training batch.
     pub(crate) loss: f64,
-    /// PSNR of the validation images in dB, where it was measured.
-    pub(crate) validation_psnr: Option<f64>,
+    /// What validation found, where it was made; more is better.
+    pub(crate) validation: Option<f64>,
+}
+
+/// What validation measures.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measure {
+    title: &'static str,
+    label: &'static str,
+    unit: &'static str,
+}
+
+impl Measure {
+    /// Of reconstructed images.
+    pub(crate) const PSNR: Self = Self {
+        title: "Validation PSNR",
+        label: "PSNR (dB)",
+        unit: "dB",
+    };
+    /// Of classifiers.
+    pub(crate) const ACCURACY: Self = Self {
+        title: "Validation accuracy",
+        label: "accuracy (%)",
+        unit: "%",
+    };
 }
 
 /// Writes `points` as the pictures `stem.svg` and `stem.png` (900 × 600 units, the PNG twice that
 /// in pixels).
 ///
 /// Above, the loss as it is and its running median, logarithmic if it spans more than a decade;
-/// below, the PSNR.
+/// below, what validation measured.
 /// Values that are not finite (or beyond ±1e100) are left out; a panel without any value says so.
-pub(crate) fn training_curves(points: &[CurvePoint], stem: &Path) -> Result<()> {
-    save_plot(&Curves { points }, stem)
+pub(crate) fn training_curves(points: &[CurvePoint], measure: Measure, stem: &Path) -> Result<()> {
+    save_plot(&Curves { points, measure }, stem)
 }
 
 struct Curves<'a> {
     points: &'a [CurvePoint],
+    measure: Measure,
 }
 
 impl Plot for Curves<'_> {
@@ -54,7 +78,7 @@ impl Plot for Curves<'_> {
         let x = Axis::counting(&steps);
         let (above, below) = area.split_vertically(medium.pixels(LOSS_HEIGHT as i32));
         loss_panel(self.points).draw(&x, &above, medium)?;
-        psnr_panel(self.points).draw(&x, &below, medium)
+        validation_panel(self.points, self.measure).draw(&x, &below, medium)
     }
 }
 
@@ -97,22 +121,23 @@ fn loss_panel(points: &[CurvePoint]) -> Panel {
     }
 }
 
-fn psnr_panel(points: &[CurvePoint]) -> Panel {
+fn validation_panel(points: &[CurvePoint], measure: Measure) -> Panel {
+    let unit = measure.unit;
     let measured: Vec<(usize, f64)> = points
         .iter()
-        .filter_map(|point| Some((point.step, point.validation_psnr?)))
-        .filter(|&(_, psnr)| drawable(psnr))
+        .filter_map(|point| Some((point.step, point.validation?)))
+        .filter(|&(_, value)| drawable(value))
         .collect();
     let values: Vec<f64> = measured.iter().map(|point| point.1).collect();
     let best = measured
         .iter()
         .copied()
         .reduce(|a, b| if b.1 > a.1 { b } else { a });
-    let legend = best.map(|(step, psnr)| format!("best {psnr:.2} dB at step {step}"));
+    let legend = best.map(|(step, value)| format!("best {value:.2} {unit} at step {step}"));
     let line = Line {
         points: measured
             .iter()
-            .map(|&(step, psnr)| (step as f64, psnr))
+            .map(|&(step, value)| (step as f64, value))
             .collect(),
         colour: RED,
         width: 2,
@@ -120,8 +145,8 @@ fn psnr_panel(points: &[CurvePoint]) -> Panel {
         legend: legend.unwrap_or_default(),
     };
     Panel {
-        title: "Validation PSNR",
-        y_label: "PSNR (dB)",
+        title: measure.title,
+        y_label: measure.label,
         y: Axis::linear(&values),
         x_label: Some("upper step"),
         lines: vec![line],
@@ -133,11 +158,11 @@ mod tests {
     use super::super::plot::with_suffix;
     use super::*;
 
-    fn point(step: usize, loss: f64, validation_psnr: Option<f64>) -> CurvePoint {
+    fn point(step: usize, loss: f64, validation: Option<f64>) -> CurvePoint {
         CurvePoint {
             step,
             loss,
-            validation_psnr,
+            validation,
         }
     }
 
@@ -145,7 +170,7 @@ mod tests {
     fn drawn(points: &[CurvePoint]) -> String {
         let directory = tempfile::tempdir().expect("a directory");
         let stem = directory.path().join("sigma0.1");
-        training_curves(points, &stem).expect("written");
+        training_curves(points, Measure::PSNR, &stem).expect("written");
         let png = directory.path().join("sigma0.1.png");
         let size = image::image_dimensions(png).expect("a picture");
         assert_eq!(size, (1800, 1200));
@@ -244,7 +269,8 @@ mod tests {
     fn an_error_names_the_path_and_leaves_nothing() {
         let directory = tempfile::tempdir().expect("a directory");
         let stem = directory.path().join("missing").join("curves");
-        let error = training_curves(&[point(0, 1.0, None)], &stem).expect_err("refused");
+        let error =
+            training_curves(&[point(0, 1.0, None)], Measure::PSNR, &stem).expect_err("refused");
         let path = with_suffix(&stem, ".svg").display().to_string();
         assert!(error.to_string().contains(&path), "{error}");
         assert_eq!(

@@ -3,8 +3,9 @@
 //! | function | shows | file |
 //! | --- | --- | --- |
 //! | [`comparison_sheet`] | images side by side, a caption under each | PNG |
+//! | [`episode_sheet`] | what was learned from, and queries with what was answered | PNG |
 //! | [`filter_picture`] | learned filters, the most influential first | PNG |
-//! | [`training_curves`] | loss and validation PSNR over the upper steps | SVG and PNG |
+//! | [`training_curves`] | loss and validation over the upper steps | SVG and PNG |
 //! | [`tradeoff_curves`] | error against work, time or memory | SVG and PNG |
 //! | [`progress_curves`] | PSNR against cost | SVG and PNG |
 //! | [`cleaning_curves`] | accuracies and F1 over time | SVG and PNG |
@@ -16,6 +17,7 @@ mod axis;
 mod canvas;
 mod cleaning;
 mod curves;
+mod episode;
 mod filters;
 mod font;
 mod mark;
@@ -30,7 +32,8 @@ mod tradeoff;
 mod trend;
 
 pub(crate) use cleaning::{CleaningPoint, cleaning_curves};
-pub(crate) use curves::{CurvePoint, training_curves};
+pub(crate) use curves::{CurvePoint, Measure, training_curves};
+pub(crate) use episode::{EpisodePicture, QueryPicture, episode_sheet};
 pub(crate) use filters::{Filter, filter_picture};
 pub(crate) use progress::{ProgressPoint, ProgressSeries, progress_curves};
 pub(crate) use save::save;

@@ -1,0 +1,209 @@
+//! `bilevel few-shot evaluate`: how often a model is right on classes it never saw.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use bilevel_data::{
+    EpisodeSampler, EpisodeSamples, EpisodeShape, GrayImage, Labelled, load_omniglot_runs,
+};
+use bilevel_models::meta::{AnyNetwork, evaluate, mean_and_interval};
+use burn::tensor::backend::Backend;
+use serde::Serialize;
+
+use super::bar;
+use super::few_shot_train::check_side;
+use crate::arguments::FewShotEvaluateArguments;
+use crate::draw::{EpisodePicture, QueryPicture, episode_sheet};
+use crate::few_shot::{FewShotModel, load_few_shot, load_few_shot_model, on_device};
+
+/// Tasks that are answered before the bar moves.
+const AT_ONCE: u64 = 20;
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Evaluation {
+    ways: usize,
+    shots: usize,
+    episodes: usize,
+    seed: u64,
+    /// Mean share of right answers.
+    accuracy: f64,
+    /// Half of the 95 % interval of the mean.
+    interval: f64,
+    /// Wall time, tasks side by side.
+    seconds_per_episode: f64,
+}
+
+/// Shares of right answers, task by task.
+pub(super) struct Answered {
+    pub accuracies: Vec<f64>,
+    seconds: f64,
+}
+
+impl Answered {
+    /// Of episodes `0..count` of `seed`.
+    pub fn new<B: Backend>(
+        model: &FewShotModel<B>,
+        sampler: &EpisodeSampler<'_>,
+        seed: u64,
+        count: u64,
+        device: &B::Device,
+    ) -> Result<Self> {
+        Self::of(model, count, |i| sampler.episode(seed, i), device)
+    }
+
+    fn of<B: Backend>(
+        model: &FewShotModel<B>,
+        count: u64,
+        episode: impl Fn(u64) -> EpisodeSamples,
+        device: &B::Device,
+    ) -> Result<Self> {
+        let learner = model.learner()?;
+        let progress = bar(count as usize, "answering");
+        let start = Instant::now();
+        let mut accuracies = Vec::new();
+        let mut first = 0;
+        while first < count {
+            let last = count.min(first + AT_ONCE);
+            let episodes = (first..last).map(|i| on_device::<B>(&episode(i), device));
+            accuracies.extend(evaluate(
+                &*learner,
+                &model.x,
+                episodes.collect::<Result<_>>()?,
+            ));
+            first = last;
+            let (mean, half) = mean_and_interval(&accuracies);
+            progress.set_message(format!("{:.1} ± {:.1} %", 100.0 * mean, 100.0 * half));
+            progress.set_position(first);
+        }
+        progress.finish_and_clear();
+        Ok(Self {
+            accuracies,
+            seconds: start.elapsed().as_secs_f64(),
+        })
+    }
+}
+
+/// Runs the command.
+pub(crate) fn few_shot_evaluate<B: Backend>(
+    arguments: &FewShotEvaluateArguments,
+    device: &B::Device,
+) -> Result<ExitCode> {
+    let model = load_few_shot_model::<B>(&arguments.model, device)?;
+    ensure!(
+        arguments.episodes >= 2,
+        "--episodes must be at least 2, for an interval"
+    );
+    let (ways, shots, answered, first) = if let Some(folder) = &arguments.runs {
+        let side = match &model.about.network {
+            AnyNetwork::Conv4(network) => network.side,
+            AnyNetwork::ResNet12(network) => network.side,
+            AnyNetwork::Perceptron(_) => 28,
+        };
+        let runs = load_omniglot_runs(folder, side)?;
+        let ways = runs[0].support().class_count();
+        check_ways(&model, ways)?;
+        let answered = Answered::of(
+            &model,
+            runs.len() as u64,
+            |i| runs[i as usize].clone(),
+            device,
+        )?;
+        (ways, 1, answered, runs[0].clone())
+    } else {
+        check_ways(&model, arguments.ways)?;
+        let test = load_few_shot(&arguments.data)?.test;
+        check_side(&model.about.network, &test)?;
+        let shape = EpisodeShape {
+            ways: arguments.ways,
+            shots: arguments.shots,
+            queries: arguments.queries,
+        };
+        let sampler = EpisodeSampler::new(&test, shape)?;
+        let count = arguments.episodes as u64;
+        let answered = Answered::new(&model, &sampler, arguments.seed, count, device)?;
+        let first = sampler.episode(arguments.seed, 0);
+        (shape.ways, shape.shots, answered, first)
+    };
+    if let Some(path) = &arguments.picture {
+        picture(&model, &first, path, device)?;
+    }
+    let episodes = answered.accuracies.len();
+    let (accuracy, interval) = mean_and_interval(&answered.accuracies);
+    let evaluation = Evaluation {
+        ways,
+        shots,
+        episodes,
+        seed: arguments.seed,
+        accuracy,
+        interval,
+        seconds_per_episode: answered.seconds / episodes as f64,
+    };
+    if arguments.json {
+        println!("{}", serde_json::to_string(&evaluation)?);
+    } else {
+        println!(
+            "{ways}-way {shots}-shot: {:.2} ± {:.2} % ({episodes} tasks, 95 % interval), {:.3} s a task",
+            100.0 * accuracy,
+            100.0 * interval,
+            evaluation.seconds_per_episode
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// # Errors
+/// If the model ends in scores of another number of classes.
+pub(super) fn check_ways<B: Backend>(model: &FewShotModel<B>, ways: usize) -> Result<()> {
+    let classes = match &model.about.network {
+        AnyNetwork::Conv4(network) => network.classes,
+        AnyNetwork::ResNet12(network) => network.classes,
+        AnyNetwork::Perceptron(_) => None,
+    };
+    if let Some(classes) = classes {
+        ensure!(
+            classes == ways,
+            "the model tells {classes} classes apart, the task has {ways}: give {classes}, or a model of prototypes"
+        );
+    }
+    Ok(())
+}
+
+/// Draws an episode with the answers of the model.
+pub(super) fn picture<B: Backend>(
+    model: &FewShotModel<B>,
+    episode: &EpisodeSamples,
+    path: &Path,
+    device: &B::Device,
+) -> Result<()> {
+    let outputs = model
+        .learner()?
+        .outputs(&model.x, &on_device::<B>(episode, device)?);
+    let answers: Vec<usize> = outputs
+        .argmax(1)
+        .into_data()
+        .iter::<i64>()
+        .map(|answer| answer as usize)
+        .collect();
+    let image = |part: &Labelled, i: usize| {
+        let [height, width] = part.picture().expect("they are pictures");
+        GrayImage::new(width, height, part.row(i).to_vec())
+    };
+    let (support, query) = (episode.support(), episode.query());
+    let sheet = EpisodePicture {
+        classes: support.classes().to_vec(),
+        support: (0..support.len())
+            .map(|i| (image(support, i), support.label(i)))
+            .collect(),
+        queries: (0..query.len())
+            .map(|i| QueryPicture {
+                image: image(query, i),
+                class: Some(query.label(i)),
+                answer: answers[i],
+            })
+            .collect(),
+    };
+    episode_sheet(&sheet, path)
+}
