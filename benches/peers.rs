@@ -22,13 +22,16 @@ use bilevel::burn::tensor::ops::ConvOptions;
 use bilevel::burn::tensor::{Distribution, Int, Tensor};
 use bilevel::models::classification::{Linear, Set, TwoSets};
 use bilevel::models::cleaning::{Cleaning, SoftmaxOracle, Weighting};
+use bilevel::models::meta::{
+    Conv4, Episode, Filter, Learner, Loss, Maml, Normalization, Rates, Samples, StepLosses,
+};
 use bilevel::models::physics::{ClosedForm, Denoising, Image, ImagePairs};
 use bilevel::models::regularizer::{
     FieldsOfExperts, FieldsOfExpertsParameters, Potential, Regularizer,
 };
 use bilevel::{
     ConjugateGradient, Decay, DoubleBackward, GradientDescent, Hypergradient,
-    ImplicitDifferentiation, LowerSolver, Pair, Point, Run, RunState, SecondOrder, Soba,
+    ImplicitDifferentiation, Keep, LowerSolver, Pair, Point, Run, RunState, SecondOrder, Soba,
 };
 use clap::Parser;
 
@@ -343,6 +346,9 @@ fn works() -> Vec<Work> {
     works.push(soba_step("SOBA step of cleaning, block of 64", 64));
     works.push(soba_step("SOBA step of cleaning, block of 5000", 5000));
 
+    works.push(maml("MAML gradient, Conv4-64, 5 steps", Keep::All));
+    works.push(maml("MAML gradient, first order", Keep::Last(0)));
+
     let maps = normal([25, 64, 14, 14], 1.0);
     let (k, along) = (normal([64, 64, 3, 3], 0.05), normal([64, 64, 3, 3], 0.05));
     let (m1, k1) = (maps.clone(), k.clone());
@@ -391,6 +397,38 @@ fn soba_step(name: &'static str, block: usize) -> Work {
         assert!(failure.is_none());
         state = Some(next);
     })
+}
+
+/// The gradient of MAML on one task: 5 ways, 1 shot, 15 queries of 28x28 pixels, 5 inner steps.
+fn maml(name: &'static str, keep: Keep) -> Work {
+    let device = Default::default();
+    let network = Conv4 {
+        channels: 64,
+        side: 28,
+        classes: Some(5),
+        kept_steps: 1,
+    };
+    let learner = Maml {
+        network,
+        loss: Loss::CrossEntropy,
+        normalization: Normalization::Transductive,
+        steps: 5,
+        rates: Rates::Fixed(0.4),
+        keep,
+        adapted: Filter::all(),
+        step_losses: StepLosses::Last,
+    };
+    let x = Learner::<Cpu>::begin(&learner, network.init(0, &device));
+    let samples = |each: usize| {
+        let labels: Vec<usize> = (0..5 * each).map(|i| i / each).collect();
+        let rows: Vec<f32> = normal([5 * each, 784], 1.0).into_data().iter().collect();
+        Samples::classes(&rows, 784, &labels, 5, &device).expect("labels fit")
+    };
+    let episode = Episode {
+        support: samples(1),
+        query: samples(15),
+    };
+    Work::new(name, 7, move || learner.gradient(&x, &episode).gradient)
 }
 
 /// Denoising 8 images with Fields of Experts.

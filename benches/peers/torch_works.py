@@ -155,6 +155,48 @@ def soba(block):
 measure("SOBA step of cleaning, block of 64", soba(64), 100)
 measure("SOBA step of cleaning, block of 5000", soba(5000), 100)
 
+# The gradient of MAML on one task: 5 ways, 1 shot, 15 queries of 28x28 pixels, 5 inner steps.
+
+
+def conv4_weights():
+    weights, inputs = [], 1
+    for _ in range(4):
+        scale = (2 / (9 * inputs)) ** 0.5
+        weights += [torch.randn(64, inputs, 3, 3) * scale, torch.ones(64), torch.zeros(64)]
+        inputs = 64
+    return weights + [torch.zeros(64, 5), torch.zeros(5)]
+
+
+def conv4(pictures, weights):
+    maps = pictures
+    for i in range(0, 12, 3):
+        filters, scale, shift = weights[i : i + 3]
+        maps = F.batch_norm(F.conv2d(maps, filters, padding=1), None, None, scale, shift, training=True)
+        maps = F.max_pool2d(maps, 2).relu()
+    return maps.flatten(1) @ weights[12] + weights[13]
+
+
+start = conv4_weights()
+support, support_labels = torch.randn(5, 1, 28, 28), torch.arange(5)
+queries, query_labels = torch.randn(75, 1, 28, 28), torch.arange(5).repeat_interleave(15)
+
+
+def maml(second_order):
+    first = [w.clone().requires_grad_() for w in start]
+    weights = first
+    for _ in range(5):
+        loss = F.cross_entropy(conv4(support, weights), support_labels)
+        steps = grad(loss, weights, create_graph=second_order)
+        weights = [w - 0.4 * g for w, g in zip(weights, steps)]
+        if not second_order:
+            weights = [w.detach().requires_grad_() for w in weights]
+    loss = F.cross_entropy(conv4(queries, weights), query_labels)
+    return grad(loss, first if second_order else weights)
+
+
+measure("MAML gradient, Conv4-64, 5 steps", lambda: maml(True), 7)
+measure("MAML gradient, first order", lambda: maml(False), 7)
+
 # One convolution 64 -> 64, 3x3, on 25 maps 14x14, in its weights.
 maps = torch.randn(25, 64, 14, 14)
 kernel, along = torch.randn(64, 64, 3, 3) * 0.05, torch.randn(64, 64, 3, 3) * 0.05

@@ -530,7 +530,8 @@ fn steps_over_many_episodes() {
 
     let (state, report) = meta_step(&learner, start(), vec![parabola(f64::NAN, 0.3)], 0.1);
     assert!(report.failure.is_some());
-    assert_eq!(state.x.weights.theta.val().into_scalar(), 0.5);
+    let theta: f64 = state.x.weights.theta.val().into_scalar();
+    assert_eq!(theta.to_bits(), 0.5f64.to_bits());
     assert_eq!(state.step, 0);
 }
 

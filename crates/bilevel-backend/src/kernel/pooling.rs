@@ -21,7 +21,7 @@ pub fn largest_of_blocks<E: Element + PartialOrd>(
     assert_eq!(x.len() % plane.max(1), 0, "a whole number of planes");
     let (down, right) = (height / rows, width / columns);
     let blocks = down * right;
-    let count = if plane == 0 { 0 } else { x.len() / plane } * blocks;
+    let count = x.len().checked_div(plane).unwrap_or(0) * blocks;
     let (mut values, mut places) = (vec![E::default(); count], vec![0i64; count]);
     if count == 0 {
         return (values, places);

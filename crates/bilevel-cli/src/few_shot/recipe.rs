@@ -150,8 +150,8 @@ mod tests {
         for (good, bad, said) in [
             ("batch", "bach", "bach"),
             ("classes = 5", "classes = 6", "classes must be the 5 ways"),
-            ("fixed = 0.4", "fixed = -1.0", ""),
-            ("steps = 3000", "steps = 0", "steps"),
+            ("start = 0.1", "start = -0.1", "rates"),
+            ("steps = 2000", "steps = 0", "steps"),
         ] {
             let changed = text.replacen(good, bad, 1);
             assert_ne!(changed, text);
