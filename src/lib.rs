@@ -17,7 +17,7 @@
 //! | differentiate the solution | [`ImplicitDifferentiation`] with [`ConjugateGradient`]; [which estimator when](hypergradient#which-estimator-when) |
 //! | check that it is right | [`audit()`] |
 //! | train | [`DoubleLoop`] or [`Isgd`] with any optimizer of `burn::optim`, [`Maid`] without any setting: [which when](algorithm) |
-//! | learn a denoiser | [`models`], [`data`] |
+//! | learn a denoiser, clean data, learn from few samples | [`models`], [`data`] |
 //! | choose where to compute | [`backend`] |
 //!
 //! # Example: learning a regularization weight
@@ -40,7 +40,7 @@ pub mod data {
     pub use bilevel_data::*;
 }
 
-/// Ready-made problems: image regularizers and physics.
+/// Ready-made problems: image regularizers and physics, data cleaning, few-shot learners.
 pub mod models {
     pub use bilevel_models::*;
 }
