@@ -14,7 +14,7 @@ use bilevel_models::cleaning::{
 };
 use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Where solves stop: `‖∇y g‖`, and steps at most.
 const TOLERANCE: f64 = 3e-4;
@@ -121,7 +121,7 @@ struct Bench<'a, B: Backend, C: Classifier> {
 }
 
 /// The classifier of a problem.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 pub(crate) enum ClassifierName {
     /// Softmax regression.
     Linear,
