@@ -69,7 +69,7 @@ pub(crate) fn preset(settings: &CleanSettings, samples: usize, trusted: usize) -
                 upper_step: 0.03,
                 ..base
             },
-            150,
+            250,
             250,
         ),
         MethodName::Bome => (
@@ -83,21 +83,22 @@ pub(crate) fn preset(settings: &CleanSettings, samples: usize, trusted: usize) -
         ),
         MethodName::VPbgd => (
             Tuning {
-                upper_step: 0.01,
+                upper_step: 0.1,
                 inner_steps: 3,
                 weight: 10.0,
                 ..base
             },
-            500,
+            1500,
             samples,
         ),
         MethodName::GPbgd => (
             Tuning {
-                lower_step: 0.01,
+                lower_step: 0.03,
+                upper_step: 0.02,
                 weight: 10.0,
                 ..base
             },
-            500,
+            2000,
             samples,
         ),
         MethodName::Bvfsm => (
