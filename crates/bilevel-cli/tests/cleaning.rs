@@ -373,3 +373,75 @@ fn the_benchmark_shows_who_converges() {
         assert!(!read(out.join(name)).is_empty());
     }
 }
+
+/// What is reached without cleaning, to compare with.
+#[test]
+fn references_are_there_on_request() {
+    let folder = folder();
+    let output = clean(&folder, &["--method", "saba", "--references", "--json"]).output();
+    let json: Value = serde_json::from_slice(&output.expect("it runs").stdout).expect("JSON");
+    let references = &json["references"];
+    assert!(
+        references["f1_of_trusted"].as_f64().expect("known") > 0.8,
+        "{json}"
+    );
+    // A table has no test set.
+    assert!(references["all"].is_null() && references["right_and_trusted"].is_null());
+    assert!(json["f1_agreed"].as_f64().expect("known") > 0.8, "{json}");
+
+    let pictures = write_pictures(folder.path());
+    let mut output = clean(
+        &folder,
+        &[
+            "--data",
+            pictures.to_str().expect("utf-8"),
+            "--method",
+            "saba",
+            "--training",
+            "200",
+            "--corruption",
+            "0.9",
+            "--batch",
+            "20",
+            "--references",
+            "--json",
+            "--overwrite",
+        ],
+    );
+    let json: Value =
+        serde_json::from_slice(&output.output().expect("it runs").stdout).expect("one JSON object");
+    let of = |name: &str| json["references"][name].as_f64().expect("known");
+    assert!(of("all") < of("right"), "{json}");
+    assert!(of("trusted") <= of("right_and_trusted"), "{json}");
+    assert!(json["test_accuracy"].as_f64() >= Some(of("all")), "{json}");
+}
+
+/// Pictures of 2x2 pixels in three classes, 240 to train on and 90 to test on, as MNIST's files.
+fn write_pictures(folder: &Path) -> PathBuf {
+    let path = folder.join("pictures");
+    std::fs::create_dir(&path).expect("a folder");
+    for (name, count) in [("train", 240), ("t10k", 90)] {
+        let pixel = |i: usize, k: usize| match k {
+            k if k == i % 3 => 150 + (i * 37 + k * 101) % 97,
+            _ => (i * 53 + k * 71) % 97,
+        };
+        let pixels = (0..count).flat_map(|i| (0..4).map(move |k| pixel(i, k) as u8));
+        let labels = (0..count).map(|i| (i % 3) as u8);
+        let header = |kind: u8, sizes: &[usize]| {
+            let sizes = sizes.iter().flat_map(|n| (*n as u32).to_be_bytes());
+            [0, 0, 8, kind]
+                .into_iter()
+                .chain(sizes)
+                .collect::<Vec<u8>>()
+        };
+        let pictures = header(3, &[count, 2, 2]).into_iter().chain(pixels);
+        let labels = header(1, &[count]).into_iter().chain(labels);
+        for (file, bytes) in [
+            ("images-idx3", pictures.collect::<Vec<_>>()),
+            ("labels-idx1", labels.collect()),
+        ] {
+            std::fs::write(path.join(format!("{name}-{file}-ubyte")), bytes).expect("written");
+        }
+    }
+    path
+}

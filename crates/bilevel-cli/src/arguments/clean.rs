@@ -70,6 +70,9 @@ pub(crate) struct CleanArguments {
         "inner_steps", "terms", "first_weight", "snapshots"
     ])]
     pub resume: bool,
+    /// Train without weights too, on all samples, on those that are right and on those trusted, to compare with.
+    #[arg(long)]
+    pub references: bool,
     /// Replace the run in the output folder.
     #[arg(long)]
     pub overwrite: bool,

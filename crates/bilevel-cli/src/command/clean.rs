@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::bar;
 use crate::arguments::{CleanArguments, CleanSettings};
-use crate::cleaning::{Judgement, Sets, Workshop, kept, workshop};
+use crate::cleaning::{Judgement, References, Sets, Workshop, kept, workshop};
 use crate::cleaning_preset::preset;
 use crate::cleaning_run::{CleaningRun, End, Saved, Spent};
 use crate::comparison::jsonl;
@@ -52,6 +52,8 @@ struct Report {
     judgement: Judgement,
     /// Accuracy on the test set after training on the samples kept and those trusted.
     retrained_accuracy: Option<f64>,
+    /// What is reached without cleaning, with `--references`.
+    references: Option<References>,
     /// Why the run ended early, if it did.
     failure: Option<String>,
     course: Vec<Moment>,
@@ -150,6 +152,10 @@ pub(crate) fn clean<B: Backend>(
         kept: kept(&weights).iter().filter(|kept| **kept).count(),
         judgement,
         retrained_accuracy: workshop.retrained(&weights)?,
+        references: arguments
+            .references
+            .then(|| workshop.references())
+            .transpose()?,
         failure: failure.map(|failure| failure.to_string()),
         course,
         output: arguments.output.display().to_string(),
@@ -343,6 +349,7 @@ fn print(report: &Report) {
         own_accuracy,
         test_accuracy,
         f1,
+        f1_agreed,
         threshold,
         ..
     } = report.judgement;
@@ -354,20 +361,41 @@ fn print(report: &Report) {
         let megabytes = report.table_bytes as f64 / 1e6;
         println!("its table of derivatives takes {megabytes:.1} MB");
     }
+    let line = |name, value: String| println!("  {name:<47}{value}");
     println!("accuracy on the test set of");
-    println!(
-        "  a classifier trained with the weights    {}",
-        percent(test_accuracy)
+    line(
+        "a classifier trained with the weights",
+        percent(test_accuracy),
     );
-    println!(
-        "  one trained on what is kept and trusted  {}",
-        percent(report.retrained_accuracy)
+    line(
+        "one trained on what is kept and trusted",
+        percent(report.retrained_accuracy),
     );
-    println!(
-        "  the method's own iterate                 {}",
-        percent(own_accuracy)
+    line("the method's own iterate", percent(own_accuracy));
+    if let Some(references) = &report.references {
+        line(
+            "one trained on all samples as they are",
+            percent(references.all),
+        );
+        line("on those that are right", percent(references.right));
+        line("on those trusted", percent(references.trusted));
+        line(
+            "on those that are right and those trusted",
+            percent(references.right_and_trusted),
+        );
+    }
+    let share = |f1: Option<f64>| f1.map_or("not known".to_string(), |f1| format!("{f1:.3}"));
+    println!("F1 of");
+    line("the samples kept", share(f1));
+    line(
+        "those whose label the classifier agrees with",
+        share(f1_agreed),
     );
-    let f1 = f1.map_or("not known".to_string(), |f1| format!("{f1:.3}"));
-    println!("F1 of the samples kept                     {f1}");
+    if let Some(references) = &report.references {
+        line(
+            "those the trusted samples' classifier does",
+            share(references.f1_of_trusted),
+        );
+    }
     println!("weights and pictures: {}", report.output);
 }
