@@ -7,14 +7,14 @@ use bilevel_core::vector::read;
 use bilevel_core::{DoubleBackward, Oracle, Pair, Sampled};
 use bilevel_data::Labelled;
 use bilevel_models::classification::{
-    Batch, Classifier, Linear, Mlp, Part, Set, TwoSets, accuracy,
+    Batch, Classifier, Linear, Mlp, Part, Set, TwoSets, accuracy, agreement,
 };
 use bilevel_models::cleaning::{
     Cleaning, Mixture, SampleWeights, SoftmaxOracle, Verdict, Weighting, train,
 };
 use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Where solves stop: `‖∇y g‖`, and steps at most.
 const TOLERANCE: f64 = 3e-4;
@@ -51,8 +51,25 @@ pub(crate) struct Judgement {
     pub f1: Option<f64>,
     /// The same if all samples with weights above a half were kept.
     pub f1_at_half: Option<f64>,
+    /// And if those were kept whose label is what the classifier trained with the weights says.
+    pub f1_agreed: Option<f64>,
     /// The weight above which samples are kept.
     pub threshold: f64,
+}
+
+/// What is reached without cleaning: accuracies on the test set after training on samples of equal weight.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct References {
+    /// On those to be cleaned, as they are.
+    pub all: Option<f64>,
+    /// On those of them that are right, where that is known.
+    pub right: Option<f64>,
+    /// On those trusted.
+    pub trusted: Option<f64>,
+    /// On those that are right and those trusted: what no cleaning can be expected to surpass.
+    pub right_and_trusted: Option<f64>,
+    /// F1 if those were kept whose label is what the classifier trained on those trusted says.
+    pub f1_of_trusted: Option<f64>,
 }
 
 /// A cleaning problem, whatever the classifier.
@@ -77,6 +94,12 @@ pub(crate) trait Workshop<B: Backend> {
     /// # Errors
     /// If the solve ends in numbers that are not finite.
     fn retrained(&self, weights: &[f64]) -> Result<Option<f64>>;
+
+    /// What is reached without cleaning.
+    ///
+    /// # Errors
+    /// If a solve ends in numbers that are not finite.
+    fn references(&self) -> Result<References>;
 }
 
 /// The weight above which a sample is kept: where the two heaps of log odds meet, if there are two, else a half.
@@ -121,7 +144,7 @@ struct Bench<'a, B: Backend, C: Classifier> {
 }
 
 /// The classifier of a problem.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 pub(crate) enum ClassifierName {
     /// Softmax regression.
     Linear,
@@ -240,6 +263,48 @@ where
         Some(accuracy(&self.problem.classifier, &y.valid(), test))
     }
 
+    /// F1 if those samples were kept whose label is what `y` says.
+    fn f1_agreed(&self, y: &C::Parameters<Tape<B>>) -> Option<f64> {
+        let right = self.sets.right.as_ref()?;
+        let training = self.data.training.whole();
+        let agreed = agreement(&self.problem.classifier, &y.valid(), training);
+        Some(Verdict::new(&agreed, right).f1())
+    }
+
+    /// The classifier trained on the `chosen` of the samples to be cleaned, and on those trusted if that is said, all
+    /// with a weight of one.
+    fn trained_on(&self, chosen: &[bool], trusted: bool) -> Result<C::Parameters<Tape<B>>> {
+        let Sets {
+            training,
+            trusted: known,
+            ..
+        } = self.sets;
+        let (mut features, mut labels) = match trusted {
+            true => (known.features().to_vec(), known.labels().to_vec()),
+            false => (Vec::new(), Vec::new()),
+        };
+        let chosen = chosen.iter().enumerate().filter(|(_, chosen)| **chosen);
+        for (i, _) in chosen {
+            features.extend(training.row(i));
+            labels.push(training.label(i));
+        }
+        let (width, n) = (training.width(), labels.len());
+        let classes = training.class_count();
+        let set = Set::<B>::new(&features, width, &labels, classes, n, &self.device)?;
+        let batch = Batch {
+            training: set.whole().clone(),
+            validation: set.whole().clone(),
+        };
+        // All weights are one.
+        let all = Cleaning::new(
+            self.problem.classifier.clone(),
+            Weighting::Clipped,
+            self.problem.regularization(),
+        )?;
+        let x = SampleWeights::constant(n, 1.0, &self.device);
+        Self::solve(&all, &x, &self.first, &batch)
+    }
+
     fn modules(&self, at: &Pair<B>) -> (SampleWeights<Tape<B>>, C::Parameters<Tape<B>>) {
         let count = self.sets.training.len();
         let x = SampleWeights::<Tape<B>>::constant(count, 0.0, &self.device);
@@ -322,6 +387,7 @@ where
             recall: found.map(|v| v.recall),
             f1: found.map(|v| v.f1()),
             f1_at_half: verdict(HALF).map(|v| v.f1()),
+            f1_agreed: self.f1_agreed(&y),
             threshold,
         })
     }
@@ -330,35 +396,27 @@ where
         if self.test.is_none() {
             return Ok(None);
         }
-        let Sets {
-            training, trusted, ..
-        } = self.sets;
-        let kept: Vec<usize> = kept(weights)
-            .iter()
-            .enumerate()
-            .filter_map(|(i, kept)| kept.then_some(i))
-            .collect();
-        let mut features = trusted.features().to_vec();
-        let mut labels = trusted.labels().to_vec();
-        for &i in &kept {
-            features.extend(training.row(i));
-            labels.push(training.label(i));
-        }
-        let classes = training.class_count();
-        let (width, n) = (training.width(), labels.len());
-        let set = Set::<B>::new(&features, width, &labels, classes, n, &self.device)?;
-        let batch = Batch {
-            training: set.whole().clone(),
-            validation: set.whole().clone(),
+        Ok(self.tested(&self.trained_on(&kept(weights), true)?))
+    }
+
+    fn references(&self) -> Result<References> {
+        let count = self.sets.training.len();
+        let tested = |chosen: &[bool], trusted| {
+            let y = self.test.as_ref().map(|_| self.trained_on(chosen, trusted));
+            Ok::<_, anyhow::Error>(y.transpose()?.and_then(|y| self.tested(&y)))
         };
-        // All weights are one.
-        let all = Cleaning::new(
-            self.problem.classifier.clone(),
-            Weighting::Clipped,
-            self.problem.regularization(),
-        )?;
-        let x = SampleWeights::constant(n, 1.0, &self.device);
-        let y = Self::solve(&all, &x, &self.first, &batch)?;
-        Ok(self.tested(&y))
+        let right = self.sets.right.as_deref();
+        let with_right = |trusted| match right {
+            Some(right) => tested(right, trusted),
+            None => Ok(None),
+        };
+        let trusted = self.trained_on(&vec![false; count], true)?;
+        Ok(References {
+            all: tested(&vec![true; count], false)?,
+            right: with_right(false)?,
+            trusted: self.tested(&trusted),
+            right_and_trusted: with_right(true)?,
+            f1_of_trusted: self.f1_agreed(&trusted),
+        })
     }
 }

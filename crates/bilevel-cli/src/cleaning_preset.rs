@@ -1,7 +1,7 @@
 //! How each method cleans. The numbers of SOBA, SABA, AmIGO and BOME were scanned on digits of MNIST, half of whose labels
 //! are wrong; those of the others are near to them, and were looked at on one seed.
 
-use crate::arguments::CleanArguments;
+use crate::arguments::CleanSettings;
 use crate::method::{MethodName, Tuning};
 
 /// How a method runs.
@@ -16,7 +16,7 @@ pub(crate) struct Preset {
 
 /// The method's own numbers, but for what the call changes. Weights have gradients of `1/samples`, so their steps are
 /// in units of the number of `samples`; blocks are no larger than either set unless the call asks for that.
-pub(crate) fn preset(arguments: &CleanArguments, samples: usize, trusted: usize) -> Preset {
+pub(crate) fn preset(settings: &CleanSettings, samples: usize, trusted: usize) -> Preset {
     let base = Tuning {
         lower_step: 0.5,
         upper_step: 0.01,
@@ -27,7 +27,7 @@ pub(crate) fn preset(arguments: &CleanArguments, samples: usize, trusted: usize)
         period: 20,
         eta: 0.5,
     };
-    let (tuning, steps, batch) = match arguments.method {
+    let (tuning, steps, batch) = match settings.method {
         MethodName::Soba | MethodName::MaSoba => (base, 3000, 1000),
         MethodName::Fsla => (base, 2400, 1000),
         MethodName::Saba | MethodName::Srba => (
@@ -69,7 +69,7 @@ pub(crate) fn preset(arguments: &CleanArguments, samples: usize, trusted: usize)
                 upper_step: 0.03,
                 ..base
             },
-            150,
+            250,
             250,
         ),
         MethodName::Bome => (
@@ -83,21 +83,22 @@ pub(crate) fn preset(arguments: &CleanArguments, samples: usize, trusted: usize)
         ),
         MethodName::VPbgd => (
             Tuning {
-                upper_step: 0.01,
+                upper_step: 0.1,
                 inner_steps: 3,
                 weight: 10.0,
                 ..base
             },
-            500,
+            1500,
             samples,
         ),
         MethodName::GPbgd => (
             Tuning {
-                lower_step: 0.01,
+                lower_step: 0.03,
+                upper_step: 0.02,
                 weight: 10.0,
                 ..base
             },
-            500,
+            2000,
             samples,
         ),
         MethodName::Bvfsm => (
@@ -130,13 +131,13 @@ pub(crate) fn preset(arguments: &CleanArguments, samples: usize, trusted: usize)
         ),
         MethodName::Bsg1 | MethodName::Pzobo => (base, 600, 250),
     };
-    let tuning = arguments.tuning.over(tuning);
+    let tuning = settings.tuning.over(tuning);
     Preset {
         tuning: Tuning {
             upper_step: tuning.upper_step * samples as f64,
             ..tuning
         },
-        steps: arguments.steps.unwrap_or(steps),
-        batch: arguments.batch.unwrap_or(batch.min(samples).min(trusted)),
+        steps: settings.steps.unwrap_or(steps),
+        batch: settings.batch.unwrap_or(batch.min(samples).min(trusted)),
     }
 }

@@ -5,6 +5,7 @@ mod audit_report;
 mod baseline;
 mod cleaning;
 mod cleaning_preset;
+mod cleaning_run;
 mod command;
 mod comparison;
 mod contender;

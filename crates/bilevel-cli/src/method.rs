@@ -9,9 +9,12 @@ use bilevel_core::{
 };
 use burn::tensor::backend::Backend;
 use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::state_file::{record, restore};
 
 /// An update rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub(crate) enum MethodName {
     /// Dynamic barrier on the gradient of the value gap; first derivatives, all samples.
     Bome,
@@ -134,12 +137,43 @@ pub(crate) trait Runner<B: Backend> {
 
     /// The iterate.
     fn at(&self) -> &Pair<B>;
+
+    /// All that a run needs to go on with the same bits: what [`Begin::Saved`] takes.
+    ///
+    /// # Errors
+    /// If it cannot be made a record.
+    fn save(&self) -> Result<Vec<u8>>;
+}
+
+/// Where a run begins.
+pub(crate) enum Begin<B: Backend> {
+    /// At a point, having made no step.
+    At(Pair<B>),
+    /// Where [`Runner::save`] left it.
+    Saved(Vec<u8>, B::Device),
 }
 
 struct Driver<'a, B: Backend, R: Rule<B>> {
     run: Run<'a, B, R>,
     /// Always there between steps.
     state: Option<StateOf<B, R>>,
+}
+
+impl<'a, B: Backend, R: Rule<B>> Driver<'a, B, R> {
+    fn new(run: Run<'a, B, R>, begin: Begin<B>) -> Result<Self> {
+        let state = match begin {
+            Begin::At(start) => run.start(start),
+            Begin::Saved(bytes, device) => restore::<B, _>(bytes, &device)?,
+        };
+        Ok(Self {
+            run,
+            state: Some(state),
+        })
+    }
+
+    fn state(&self) -> &StateOf<B, R> {
+        self.state.as_ref().expect("there between steps")
+    }
 }
 
 impl<B: Backend, R: Rule<B>> Runner<B> for Driver<'_, B, R> {
@@ -151,7 +185,11 @@ impl<B: Backend, R: Rule<B>> Runner<B> for Driver<'_, B, R> {
     }
 
     fn at(&self) -> &Pair<B> {
-        &self.state.as_ref().expect("there between steps").at
+        &self.state().at
+    }
+
+    fn save(&self) -> Result<Vec<u8>> {
+        record::<B, _>(self.state().clone())
     }
 }
 
@@ -179,15 +217,15 @@ pub(crate) fn table_bytes<B: Backend>(
     Ok(bytes)
 }
 
-/// A run of `method` from `start`.
+/// A run of `method`.
 ///
 /// # Errors
-/// If a number of `tuning` is out of its range.
+/// If a number of `tuning` is out of its range, or what was saved is damaged.
 pub(crate) fn runner<'a, B: Backend>(
     method: MethodName,
     tuning: &Tuning,
     oracle: &'a dyn Oracle<B>,
-    start: Pair<B>,
+    begin: Begin<B>,
     seed: u64,
 ) -> Result<Box<dyn Runner<B> + 'a>> {
     let Tuning {
@@ -216,11 +254,9 @@ pub(crate) fn runner<'a, B: Backend>(
         step: alpha,
     };
     macro_rules! run {
-        ($rule:expr) => {{
-            let run = Run::new($rule?, oracle, seed);
-            let state = Some(run.start(start));
-            Box::new(Driver { run, state })
-        }};
+        ($rule:expr) => {
+            Box::new(Driver::new(Run::new($rule?, oracle, seed), begin)?)
+        };
     }
     Ok(match method {
         MethodName::Bome => {

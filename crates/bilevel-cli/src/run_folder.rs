@@ -30,7 +30,7 @@ pub(crate) fn check_writable(folder: &Path) -> Result<()> {
 }
 
 /// The files of a run, and what they are.
-const FILES: [&str; 10] = [
+const FILES: [&str; 14] = [
     "model.safetensors", // the best model so far
     "state.safetensors", // what --resume needs
     "metrics.jsonl",     // one line a step
@@ -41,6 +41,10 @@ const FILES: [&str; 10] = [
     "comparison.png",
     "episode.png",
     "evaluation.json", // the numbers on the test images
+    "weights.csv",     // of samples
+    "suspects.png",    // the samples of least weight
+    "course.jsonl",    // what weights were worth on the way
+    "report.json",     // what they are worth
 ];
 
 impl RunFolder {
@@ -138,6 +142,26 @@ impl RunFolder {
     /// An episode with what was answered.
     pub fn episode(&self) -> PathBuf {
         self.file("episode.png")
+    }
+
+    /// The weights of the samples.
+    pub fn weights(&self) -> PathBuf {
+        self.file("weights.csv")
+    }
+
+    /// The samples of least weight.
+    pub fn suspects(&self) -> PathBuf {
+        self.file("suspects.png")
+    }
+
+    /// What weights were worth on the way.
+    pub fn course(&self) -> PathBuf {
+        self.file("course.jsonl")
+    }
+
+    /// What weights are worth.
+    pub fn report(&self) -> PathBuf {
+        self.file("report.json")
     }
 
     /// The numbers on what was never learned from.

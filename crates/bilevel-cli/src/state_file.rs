@@ -1,13 +1,13 @@
-//! Where a run stands, as one file: the upper variables, the optimizer's moments, the counters.
+//! Where a run stands, as one file: its counters, and the records of what it computes with.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
-use burn::module::Module;
 use burn::record::{BinBytesRecorder, FullPrecisionSettings, Record, Recorder, RecorderError};
 use burn::tensor::backend::Backend;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::draw::save;
@@ -41,42 +41,54 @@ pub(crate) struct Best {
     pub psnr: f64,
 }
 
-const KEY: &str = "bilevel-state";
+/// What the counters of a kind of run say, beside the records in its state file.
+pub(crate) trait Counters: Serialize + DeserializeOwned {
+    /// What the counters are called in the file.
+    const KEY: &'static str;
+}
+
+impl Counters for Progress {
+    const KEY: &'static str = "bilevel-state";
+}
 
 type Bytes = BinBytesRecorder<FullPrecisionSettings>;
 
-/// Writes counters, upper variables and optimizer to `path`, whole or not at all.
+/// The bytes of a record, for [`save_state`].
+///
+/// # Errors
+/// If it cannot be written down.
+pub(crate) fn record<B: Backend, R: Record<B>>(record: R) -> Result<Vec<u8>> {
+    Ok(Recorder::<B>::record(&Bytes::default(), record, ())?)
+}
+
+/// Writes counters and records, each with its name, to `path`, whole or not at all.
 ///
 /// # Errors
 /// If the file cannot be written.
-pub(crate) fn save_state<B, M, R>(
+pub(crate) fn save_state<C: Counters>(
     path: &Path,
-    progress: &Progress,
-    x: M,
-    optimizer: R,
-) -> Result<()>
-where
-    B: Backend,
-    M: Module<B>,
-    R: Record<B>,
-{
-    let x = Recorder::<B>::record(&Bytes::default(), x.into_record(), ())?;
-    let optimizer = Recorder::<B>::record(&Bytes::default(), optimizer, ())?;
-    let views = [("x", &x), ("optimizer", &optimizer)]
-        .map(|(name, bytes)| Ok((name, TensorView::new(Dtype::U8, vec![bytes.len()], bytes)?)));
-    let views: Vec<_> = views.into_iter().collect::<Result<_>>()?;
-    let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(progress)?)]);
+    counters: &C,
+    records: &[(&str, Vec<u8>)],
+) -> Result<()> {
+    let mut views = Vec::new();
+    for (name, bytes) in records {
+        views.push((*name, TensorView::new(Dtype::U8, vec![bytes.len()], bytes)?));
+    }
+    let metadata = HashMap::from([(C::KEY.to_owned(), serde_json::to_string(counters)?)]);
     save(path, &safetensors::serialize(views, Some(metadata))?)
 }
 
-/// The counters in `path`, and the bytes of the two records for [`restore`].
+/// The counters in `path`, and the bytes of the records called `names` for [`restore`].
 ///
 /// # Errors
 /// If the file cannot be read or is damaged.
-pub(crate) fn load_state(path: &Path) -> Result<(Progress, Vec<u8>, Vec<u8>)> {
+pub(crate) fn load_state<C: Counters, const N: usize>(
+    path: &Path,
+    names: [&str; N],
+) -> Result<(C, [Vec<u8>; N])> {
     let bytes = std::fs::read(path)
         .with_context(|| format!("cannot read {}: is there a run to resume?", path.display()))?;
-    parse(&bytes).with_context(|| {
+    parse(&bytes, names).with_context(|| {
         format!(
             "cannot resume from {}: start again with --overwrite",
             path.display()
@@ -84,18 +96,17 @@ pub(crate) fn load_state(path: &Path) -> Result<(Progress, Vec<u8>, Vec<u8>)> {
     })
 }
 
-fn parse(bytes: &[u8]) -> Result<(Progress, Vec<u8>, Vec<u8>)> {
+fn parse<C: Counters, const N: usize>(bytes: &[u8], names: [&str; N]) -> Result<(C, [Vec<u8>; N])> {
     let (_, metadata) = SafeTensors::read_metadata(bytes)?;
     let tensors = SafeTensors::deserialize(bytes)?;
-    let Some(progress) = metadata.metadata().as_ref().and_then(|m| m.get(KEY)) else {
-        bail!("it is not the state of a run");
+    let Some(counters) = metadata.metadata().as_ref().and_then(|m| m.get(C::KEY)) else {
+        bail!("it is not the state of such a run");
     };
-    let part = |name| Ok::<_, anyhow::Error>(tensors.tensor(name)?.data().to_vec());
-    Ok((
-        serde_json::from_str(progress)?,
-        part("x")?,
-        part("optimizer")?,
-    ))
+    let mut records = [const { Vec::new() }; N];
+    for (record, name) in records.iter_mut().zip(names) {
+        *record = tensors.tensor(name)?.data().to_vec();
+    }
+    Ok((serde_json::from_str(counters)?, records))
 }
 
 /// A record from its bytes.

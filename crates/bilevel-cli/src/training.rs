@@ -26,7 +26,7 @@ use crate::model_file::Model;
 use crate::recipe::{Estimator, LinearSolverName, Recipe, Stage};
 use crate::reconstruct::{Steps, lower_solver, reconstruct};
 use crate::score::Scores;
-use crate::state_file::{Progress, restore, save_state};
+use crate::state_file::{Progress, record, restore, save_state};
 
 type Problem = Reconstruction<Measurement, Architecture>;
 type Upper<B> = Learned<Tape<B>, ArchitectureParameters<Tape<B>>, MeasurementOperator<Tape<B>>>;
@@ -240,8 +240,12 @@ impl<B: Backend> Training<B> {
     /// If it cannot be written.
     pub fn save(&self, path: &std::path::Path, progress: &Progress) -> Result<()> {
         let State { x, optimizer, .. } = &self.state;
-        let record = Optimizer::<Upper<B>, Tape<B>>::to_record(optimizer);
-        save_state::<Tape<B>, _, _>(path, progress, x.clone(), record)
+        let moments = Optimizer::<Upper<B>, Tape<B>>::to_record(optimizer);
+        let records = [
+            ("x", record::<Tape<B>, _>(x.clone().into_record())?),
+            ("optimizer", record::<Tape<B>, _>(moments)?),
+        ];
+        save_state(path, progress, &records)
     }
 
     /// Upper steps taken.

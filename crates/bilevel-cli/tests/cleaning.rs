@@ -92,28 +92,146 @@ fn wrong_labels_are_found() {
     refuses(&mut clean(&folder, &[]), &["out", "--overwrite"]);
 }
 
-/// Every method runs, and the same seed gives the same weights.
+/// Every method runs, the same seed gives the same weights, and a run that was stopped twice ends with the bits of one
+/// that was not.
 #[test]
-fn every_method_cleans_and_repeats() {
+fn every_method_cleans_repeats_and_resumes() {
     let methods = [
         "bome", "v-pbgd", "g-pbgd", "bvfsm", "f2sa", "f3sa", "bsg1", "pzobo", "soba", "ma-soba",
         "saba", "srba", "fsla", "amigo", "stocbio", "bsa", "ttsa", "sustain", "mrbo", "vrbo",
     ];
     for method in methods {
         let folder = folder();
-        let weights = || {
-            let output = clean(
-                &folder,
-                &["--method", method, "--steps", "5", "--overwrite", "--json"],
-            )
-            .output()
-            .expect("it runs");
-            let errors = String::from_utf8_lossy(&output.stderr);
+        let run = |name: &str, arguments: &[&str]| {
+            let out = folder.path().join(name);
+            let mut command = bilevel();
+            command
+                .arg("clean")
+                .args(arguments)
+                .arg("--output")
+                .arg(&out);
+            let output = command.output().expect("it runs");
+            let errors = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(output.status.success(), "{method}: {errors}");
-            read(folder.path().join("out/weights.csv"))
+            (out, errors)
         };
-        assert_eq!(weights(), weights(), "{method}");
+        let table = write_table(folder.path());
+        let settings = [
+            ["--data", table.to_str().expect("utf-8")],
+            ["--method", method],
+            ["--corruption", "0.4"],
+            ["--batch", "20"],
+            ["--steps", "5"],
+            ["--snapshots", "2"],
+        ]
+        .concat();
+        let (whole, _) = run("whole", &settings);
+        let (parts, errors) = run("parts", &[&settings[..], &["--stop-after", "1"]].concat());
+        assert!(errors.contains("after step 1") && errors.contains("--resume"));
+        let (_, errors) = run("parts", &["--resume", "--stop-after", "3"]);
+        assert!(errors.contains("after step 4"), "{errors}");
+        run("parts", &["--resume"]);
+        for file in ["weights.csv", "course.jsonl"] {
+            assert_eq!(
+                without_times(&whole.join(file)),
+                without_times(&parts.join(file)),
+                "{method}: {file}"
+            );
+        }
+        // Weights in a table are rounded; the state of a run is not.
+        assert_eq!(state(&whole), state(&parts), "{method}");
     }
+}
+
+/// What a run computes with, as saved.
+fn state(run: &Path) -> Vec<u8> {
+    let file = read(run.join("state.safetensors"));
+    let tensors = safetensors::SafeTensors::deserialize(&file).expect("a state");
+    tensors.tensor("run").expect("its records").data().to_vec()
+}
+
+/// The lines of a file, without the seconds that it took.
+fn without_times(path: &Path) -> Vec<String> {
+    let text = String::from_utf8(read(path)).expect("utf-8");
+    let line = |line: &str| match serde_json::from_str::<Value>(line) {
+        Ok(Value::Object(mut object)) => {
+            object.remove("seconds");
+            Value::Object(object).to_string()
+        }
+        _ => line.to_owned(),
+    };
+    text.lines().map(line).collect()
+}
+
+/// Ctrl-C leaves weights and a state, and the run goes on to the same end.
+#[test]
+#[cfg(unix)]
+fn ctrl_c_leaves_a_run_that_can_go_on() {
+    let folder = folder();
+    let steps = ["--seed", "7", "--steps", "20000", "--snapshots", "20"];
+    clean(&folder, &steps).assert().success();
+    let out = folder.path().join("out");
+    let whole = (read(out.join("weights.csv")), state(&out));
+
+    let mut again = std::process::Command::new(assert_cmd::cargo::cargo_bin!("bilevel"))
+        .args(clean(&folder, &[&steps[..], &["--overwrite"]].concat()).get_args())
+        .spawn()
+        .expect("it starts");
+    // The state of the first run goes when this one begins, and comes back with its first look at the weights.
+    while out.join("report.json").exists() || !out.join("state.safetensors").exists() {
+        assert!(again.try_wait().expect("asked").is_none(), "it ended");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let signal = std::process::Command::new("kill")
+        .args(["-INT", &again.id().to_string()])
+        .status();
+    assert!(signal.expect("kill runs").success());
+    assert_eq!(again.wait().expect("it ends").code(), Some(130));
+    assert!(!out.join("report.json").exists() && out.join("weights.csv").exists());
+
+    let mut resumed = bilevel();
+    resumed.args(["clean", "--resume", "--output"]).arg(&out);
+    resumed.assert().success();
+    assert_eq!(whole, (read(out.join("weights.csv")), state(&out)));
+}
+
+/// What cannot be gone on with says why.
+#[test]
+fn bad_resumes_are_refused_in_one_line() {
+    let folder = folder();
+    let out = folder.path().join("out");
+    let resume = |arguments: &[&str]| {
+        let mut command = bilevel();
+        command.args(["clean", "--resume"]).args(arguments);
+        command.arg("--output").arg(&out);
+        command
+    };
+    refuses(&mut resume(&[]), &["out", "no run to resume"]);
+    let stopped = clean(&folder, &["--method", "saba", "--stop-after", "3"]).output();
+    assert!(stopped.expect("it runs").status.success());
+    for settings in [["--method", "soba"], ["--lower-step", "0.1"]] {
+        let output = resume(&settings).output().expect("it runs");
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            !output.status.success() && errors.contains(settings[0]),
+            "{errors}"
+        );
+    }
+    refuses(&mut clean(&folder, &[]), &["--resume", "--overwrite"]);
+
+    let table = folder.path().join("samples.csv");
+    let text = String::from_utf8(read(&table)).expect("utf-8");
+    let shorter: Vec<&str> = text.lines().take(200).collect();
+    std::fs::write(&table, shorter.join("\n")).expect("written");
+    refuses(&mut resume(&[]), &["samples", "120", "--overwrite"]);
+    std::fs::write(&table, &text).expect("written");
+
+    let state = out.join("state.safetensors");
+    let bytes = read(&state);
+    std::fs::write(&state, &bytes[..bytes.len() / 2]).expect("written");
+    refuses(&mut resume(&[]), &["state.safetensors", "--overwrite"]);
+    std::fs::write(&state, &bytes).expect("written");
+    resume(&[]).assert().success();
 }
 
 /// Nothing but the data has to be said, however few they are.
@@ -254,4 +372,76 @@ fn the_benchmark_shows_who_converges() {
     ] {
         assert!(!read(out.join(name)).is_empty());
     }
+}
+
+/// What is reached without cleaning, to compare with.
+#[test]
+fn references_are_there_on_request() {
+    let folder = folder();
+    let output = clean(&folder, &["--method", "saba", "--references", "--json"]).output();
+    let json: Value = serde_json::from_slice(&output.expect("it runs").stdout).expect("JSON");
+    let references = &json["references"];
+    assert!(
+        references["f1_of_trusted"].as_f64().expect("known") > 0.8,
+        "{json}"
+    );
+    // A table has no test set.
+    assert!(references["all"].is_null() && references["right_and_trusted"].is_null());
+    assert!(json["f1_agreed"].as_f64().expect("known") > 0.8, "{json}");
+
+    let pictures = write_pictures(folder.path());
+    let mut output = clean(
+        &folder,
+        &[
+            "--data",
+            pictures.to_str().expect("utf-8"),
+            "--method",
+            "saba",
+            "--training",
+            "200",
+            "--corruption",
+            "0.9",
+            "--batch",
+            "20",
+            "--references",
+            "--json",
+            "--overwrite",
+        ],
+    );
+    let json: Value =
+        serde_json::from_slice(&output.output().expect("it runs").stdout).expect("one JSON object");
+    let of = |name: &str| json["references"][name].as_f64().expect("known");
+    assert!(of("all") < of("right"), "{json}");
+    assert!(of("trusted") <= of("right_and_trusted"), "{json}");
+    assert!(json["test_accuracy"].as_f64() >= Some(of("all")), "{json}");
+}
+
+/// Pictures of 2x2 pixels in three classes, 240 to train on and 90 to test on, as MNIST's files.
+fn write_pictures(folder: &Path) -> PathBuf {
+    let path = folder.join("pictures");
+    std::fs::create_dir(&path).expect("a folder");
+    for (name, count) in [("train", 240), ("t10k", 90)] {
+        let pixel = |i: usize, k: usize| match k {
+            k if k == i % 3 => 150 + (i * 37 + k * 101) % 97,
+            _ => (i * 53 + k * 71) % 97,
+        };
+        let pixels = (0..count).flat_map(|i| (0..4).map(move |k| pixel(i, k) as u8));
+        let labels = (0..count).map(|i| (i % 3) as u8);
+        let header = |kind: u8, sizes: &[usize]| {
+            let sizes = sizes.iter().flat_map(|n| (*n as u32).to_be_bytes());
+            [0, 0, 8, kind]
+                .into_iter()
+                .chain(sizes)
+                .collect::<Vec<u8>>()
+        };
+        let pictures = header(3, &[count, 2, 2]).into_iter().chain(pixels);
+        let labels = header(1, &[count]).into_iter().chain(labels);
+        for (file, bytes) in [
+            ("images-idx3", pictures.collect::<Vec<_>>()),
+            ("labels-idx1", labels.collect()),
+        ] {
+            std::fs::write(path.join(format!("{name}-{file}-ubyte")), bytes).expect("written");
+        }
+    }
+    path
 }

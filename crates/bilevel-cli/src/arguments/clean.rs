@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::{Deserialize, Serialize};
 
 use super::TuningArguments;
 use crate::cleaning::ClassifierName;
 use crate::method::MethodName;
 
-#[derive(Debug, Args)]
-pub(crate) struct CleanArguments {
+/// Everything that decides what a run computes, but for the samples.
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct CleanSettings {
     /// The samples: a folder with IDX files as MNIST's, a folder with a sub-folder of pictures for each class, a
     /// CSV file with the class in its last column (all may be gzipped), or an IDX file of pictures.
     #[arg(long, value_name = "PATH", default_value = "assets/mnist")]
@@ -49,9 +51,28 @@ pub(crate) struct CleanArguments {
     /// How often the weights are judged on the way.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
     pub snapshots: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CleanArguments {
+    #[command(flatten)]
+    pub settings: CleanSettings,
     /// The folder for weights and pictures.
     #[arg(long, short, value_name = "DIR", default_value = "runs/clean")]
     pub output: PathBuf,
+    /// Stop after this many steps of this call, as Ctrl-C does; --resume goes on.
+    #[arg(long, value_name = "STEPS")]
+    pub stop_after: Option<usize>,
+    /// Go on with the run in the output folder, with the settings it was started with.
+    #[arg(long, conflicts_with_all = [
+        "overwrite", "data", "trusted", "training", "method", "classifier", "corruption", "seed",
+        "regularization", "steps", "batch", "lower_step", "upper_step", "power", "weight",
+        "inner_steps", "terms", "first_weight", "snapshots"
+    ])]
+    pub resume: bool,
+    /// Train without weights too, on all samples, on those that are right and on those trusted, to compare with.
+    #[arg(long)]
+    pub references: bool,
     /// Replace the run in the output folder.
     #[arg(long)]
     pub overwrite: bool,

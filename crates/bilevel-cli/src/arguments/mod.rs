@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 pub(crate) use algorithms::CompareAlgorithmsArguments;
 pub(crate) use bench::BenchStochasticArguments;
-pub(crate) use clean::CleanArguments;
+pub(crate) use clean::{CleanArguments, CleanSettings};
 pub(crate) use estimators::{AuditArguments, CompareEstimatorsArguments, SmallProblemArguments};
 pub(crate) use few_shot::{
     FewShotAdaptArguments, FewShotEvaluateArguments, FewShotPreset, FewShotTrainArguments,

@@ -1,11 +1,12 @@
 //! What can be typed to tune an update rule.
 
 use clap::Args;
+use serde::{Deserialize, Serialize};
 
 use crate::method::Tuning;
 
 /// Numbers in place of the method's own.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct TuningArguments {
     /// Step of y (the classifier), in place of the method's own.
     #[arg(long, allow_negative_numbers = true)]

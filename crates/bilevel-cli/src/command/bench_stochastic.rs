@@ -17,7 +17,7 @@ use crate::comparison::jsonl;
 use crate::draw::{
     TradeoffAxes, TradeoffFamily, TradeoffPoint, TradeoffSeries, save, tradeoff_curves,
 };
-use crate::method::{MethodName, runner};
+use crate::method::{Begin, MethodName, runner};
 use crate::quadratic_preset::tuning;
 
 type B = NdArray<f64>;
@@ -95,7 +95,13 @@ fn course(
     // A problem for each: its counter begins at zero.
     let problem = Quadratic::<B>::new(settings, &Default::default());
     let tuning = tuning(method, arguments);
-    let mut run = runner(method, &tuning, &problem, problem.start(), arguments.seed)?;
+    let mut run = runner(
+        method,
+        &tuning,
+        &problem,
+        Begin::At(problem.start()),
+        arguments.seed,
+    )?;
     let (mut seconds, mut next) = (0.0, 1.0);
     let mut rows = Vec::new();
     for step in 1.. {

@@ -1,25 +1,23 @@
 //! `bilevel clean`: which labels of a data set can be trusted?
 
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use bilevel_core::Pair;
-use bilevel_core::algorithm::rule::Calls;
 use bilevel_data::{GrayImage, Labelled, Standardization, corrupt_labels, load_labelled};
 use burn::tensor::backend::Backend;
 use serde::Serialize;
 
 use super::bar;
-use crate::arguments::CleanArguments;
-use crate::cleaning::{Judgement, Sets, Workshop, kept, workshop};
-use crate::cleaning_preset::{Preset, preset};
+use crate::arguments::{CleanArguments, CleanSettings};
+use crate::cleaning::{Judgement, References, Sets, Workshop, kept, workshop};
+use crate::cleaning_preset::preset;
+use crate::cleaning_run::{CleaningRun, End, Saved, Spent};
 use crate::comparison::jsonl;
 use crate::draw::{CleaningPoint, SheetCell, SheetRow, cleaning_curves, comparison_sheet, save};
 use crate::interrupt;
-use crate::method::{runner, table_bytes};
-use crate::run_folder::check_writable;
+use crate::method::table_bytes;
+use crate::run_folder::RunFolder;
 
 /// What is known at a moment of a run.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -54,39 +52,12 @@ struct Report {
     judgement: Judgement,
     /// Accuracy on the test set after training on the samples kept and those trusted.
     retrained_accuracy: Option<f64>,
+    /// What is reached without cleaning, with `--references`.
+    references: Option<References>,
     /// Why the run ended early, if it did.
     failure: Option<String>,
     course: Vec<Moment>,
     output: String,
-}
-
-/// Files of a run.
-struct Files {
-    weights: PathBuf,
-    suspects: PathBuf,
-    curves: PathBuf,
-    course: PathBuf,
-    report: PathBuf,
-}
-
-impl Files {
-    fn new(arguments: &CleanArguments) -> Result<Self> {
-        let folder = &arguments.output;
-        let files = Self {
-            weights: folder.join("weights.csv"),
-            suspects: folder.join("suspects.png"),
-            curves: folder.join("curves"),
-            course: folder.join("course.jsonl"),
-            report: folder.join("report.json"),
-        };
-        ensure!(
-            arguments.overwrite || !files.weights.exists(),
-            "{} already holds a run: replace it with --overwrite, or give another --output",
-            folder.display()
-        );
-        check_writable(folder)?;
-        Ok(files)
-    }
 }
 
 /// Runs the command.
@@ -94,74 +65,84 @@ pub(crate) fn clean<B: Backend>(
     arguments: &CleanArguments,
     device: &B::Device,
 ) -> Result<ExitCode> {
-    let first = arguments.first_weight;
+    let saved = if arguments.resume {
+        let run = RunFolder::open(&arguments.output)?;
+        Some((Saved::load(&run.state())?, run))
+    } else {
+        None
+    };
+    let (saved, old) = saved.unzip();
+    let settings = saved
+        .as_ref()
+        .map_or(&arguments.settings, |saved| &saved.progress.settings)
+        .clone();
+    let first = settings.first_weight;
     ensure!(
         first > 0.0 && first < 1.0,
         "--first-weight must be in (0, 1), got {first}"
     );
-    let sets = sets(arguments)?;
-    let Preset {
-        tuning,
-        steps,
-        batch,
-    } = preset(arguments, sets.training.len(), sets.trusted.len());
-    let block = (!arguments.method.sees_all()).then_some(batch);
+    let sets = sets(&settings)?;
+    let preset = preset(&settings, sets.training.len(), sets.trusted.len());
+    let block = (!settings.method.sees_all()).then_some(preset.batch);
     let workshop = workshop::<B>(
-        arguments.classifier,
+        settings.classifier,
         &sets,
-        arguments.regularization,
+        settings.regularization,
         block,
-        arguments.seed,
+        settings.seed,
         device,
     )?;
     let oracle = workshop.oracle();
-    let start = workshop.start(arguments.first_weight);
-    let table_bytes = table_bytes(arguments.method, &*oracle, &start)?;
-    let mut run = runner(arguments.method, &tuning, &*oracle, start, arguments.seed)?;
+    let start = workshop.start(first);
+    let table_bytes = table_bytes(settings.method, &*oracle, &start)?;
+    let mut run = CleaningRun::new(&settings, &preset, &sets, &*oracle, start, saved, device)?;
     // Everything that can be wrong with the call has been found: only now is anything written.
-    let files = Files::new(arguments)?;
+    let folder = match old {
+        Some(folder) => folder,
+        None => RunFolder::create(&arguments.output, arguments.overwrite)?,
+    };
     interrupt::watch()?;
 
-    let progress = bar(steps, "cleaning");
-    let mut snapshots: Vec<(usize, f64, Calls, Pair<B>)> = Vec::new();
-    let (mut seconds, mut failure, mut taken) = (0.0, None, 0);
-    for step in 1..=steps {
-        let start = Instant::now();
-        failure = run.step();
-        seconds += start.elapsed().as_secs_f64();
-        if failure.is_some() || interrupt::pressed() {
-            break;
-        }
-        taken = step;
-        if step % steps.div_ceil(arguments.snapshots as usize) == 0 {
-            snapshots.push((step, seconds, oracle.calls(), run.at().clone()));
-            let weights = workshop.weights(run.at());
-            let count = kept(&weights).iter().filter(|kept| **kept).count();
-            progress.set_message(format!("keeps {count} of {}", weights.len()));
-        }
-        progress.inc(1);
-    }
-    progress.finish_and_clear();
-    let last = (taken, seconds, oracle.calls(), run.at().clone());
-    if snapshots.last().is_none_or(|(step, ..)| *step < taken) {
-        snapshots.push(last.clone());
-    }
+    let bar = bar(preset.steps, "cleaning");
+    let end = run.take_steps(
+        &*workshop,
+        preset.steps,
+        arguments.stop_after,
+        &folder.state(),
+        &bar,
+    )?;
     let weights = workshop.weights(run.at());
-    save(&files.weights, &table(&sets, &weights)?)?;
+    save(&folder.weights(), &table(&sets, &weights)?)?;
+    let failure = match end {
+        End::Done => None,
+        End::Failed(failure) => Some(failure),
+        End::Stopped => {
+            eprintln!(
+                "stopped after step {}, its weights are saved; go on with: bilevel clean --resume --output {}",
+                run.spent().step,
+                folder.path().display()
+            );
+            return Ok(ExitCode::from(if interrupt::pressed() { 130 } else { 0 }));
+        }
+    };
 
-    let course = course(&*workshop, &snapshots)?;
+    let course = course(&*workshop, &run.course())?;
     let judgement = course.last().expect("the last iterate is judged").judgement;
-    let (_, _, calls, _) = last;
+    let Spent {
+        step,
+        seconds,
+        calls,
+    } = run.spent();
     let report = Report {
-        method: arguments.method.title(),
+        method: settings.method.title(),
         samples: [
             sets.training.len(),
             sets.trusted.len(),
             sets.test.as_ref().map_or(0, Labelled::len),
         ],
-        corruption: arguments.corruption,
-        seed: arguments.seed,
-        steps: taken,
+        corruption: settings.corruption,
+        seed: settings.seed,
+        steps: step,
         seconds,
         lower_gradients: calls.lower_gradients,
         upper_gradients: calls.upper_gradients,
@@ -171,13 +152,17 @@ pub(crate) fn clean<B: Backend>(
         kept: kept(&weights).iter().filter(|kept| **kept).count(),
         judgement,
         retrained_accuracy: workshop.retrained(&weights)?,
+        references: arguments
+            .references
+            .then(|| workshop.references())
+            .transpose()?,
         failure: failure.map(|failure| failure.to_string()),
         course,
         output: arguments.output.display().to_string(),
     };
-    save(&files.course, jsonl(&report.course)?.as_bytes())?;
+    save(&folder.course(), jsonl(&report.course)?.as_bytes())?;
     save(
-        &files.report,
+        &folder.report(),
         serde_json::to_string_pretty(&report)?.as_bytes(),
     )?;
     let point = |moment: &Moment| CleaningPoint {
@@ -188,10 +173,10 @@ pub(crate) fn clean<B: Backend>(
     };
     cleaning_curves(
         &report.course.iter().map(point).collect::<Vec<_>>(),
-        &files.curves,
+        &folder.curves(),
     )?;
     if let Some(size) = sets.training.picture() {
-        suspects(&sets.training, size, &weights, &files.suspects)?;
+        suspects(&sets.training, size, &weights, &folder.suspects())?;
     }
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
@@ -200,9 +185,8 @@ pub(crate) fn clean<B: Backend>(
     }
     if let Some(failure) = &report.failure {
         eprintln!(
-            "error: step {}: {failure}; the weights after step {taken} are saved: lower --lower-step or \
-             --upper-step",
-            taken + 1
+            "error: step {}: {failure}; the weights after step {step} are saved: lower --lower-step or --upper-step",
+            step + 1
         );
         return Ok(ExitCode::FAILURE);
     }
@@ -210,9 +194,9 @@ pub(crate) fn clean<B: Backend>(
 }
 
 /// The samples, divided and corrupted as the call says.
-fn sets(arguments: &CleanArguments) -> Result<Sets> {
-    let data = load_labelled(&arguments.data)?;
-    let (training, trusted) = match &arguments.trusted {
+fn sets(settings: &CleanSettings) -> Result<Sets> {
+    let data = load_labelled(&settings.data)?;
+    let (training, trusted) = match &settings.trusted {
         Some(path) => {
             let trusted = load_labelled(path)?.train;
             ensure!(
@@ -227,7 +211,7 @@ fn sets(arguments: &CleanArguments) -> Result<Sets> {
         }
         None => {
             let n = data.train.len();
-            let first = arguments.training.unwrap_or(n / 2);
+            let first = settings.training.unwrap_or(n / 2);
             ensure!(
                 (1..n).contains(&first),
                 "--training must leave samples to trust: 1 to {}, got {first}",
@@ -239,11 +223,11 @@ fn sets(arguments: &CleanArguments) -> Result<Sets> {
     let labels = corrupt_labels(
         training.labels(),
         training.class_count(),
-        arguments.corruption,
-        arguments.seed,
+        settings.corruption,
+        settings.seed,
     )
     .context("--corruption")?;
-    let right = (arguments.corruption > 0.0).then(|| {
+    let right = (settings.corruption > 0.0).then(|| {
         labels
             .iter()
             .zip(training.labels())
@@ -270,20 +254,20 @@ fn sets(arguments: &CleanArguments) -> Result<Sets> {
     })
 }
 
-/// The snapshots, judged.
+/// The iterates that were looked at, judged.
 fn course<B: Backend>(
     workshop: &dyn Workshop<B>,
-    snapshots: &[(usize, f64, Calls, Pair<B>)],
+    looks: &[(Spent, Pair<B>)],
 ) -> Result<Vec<Moment>> {
-    let progress = bar(snapshots.len(), "judging");
+    let progress = bar(looks.len(), "judging");
     let mut solved = None;
-    let judged = snapshots.iter().map(|(step, seconds, calls, at)| {
+    let judged = looks.iter().map(|(spent, at)| {
         let judgement = workshop.judge(at, &mut solved)?;
         progress.inc(1);
         Ok(Moment {
-            step: *step,
-            seconds: *seconds,
-            calls: calls.total(),
+            step: spent.step,
+            seconds: spent.seconds,
+            calls: spent.calls.total(),
             judgement,
         })
     });
@@ -365,6 +349,7 @@ fn print(report: &Report) {
         own_accuracy,
         test_accuracy,
         f1,
+        f1_agreed,
         threshold,
         ..
     } = report.judgement;
@@ -376,20 +361,41 @@ fn print(report: &Report) {
         let megabytes = report.table_bytes as f64 / 1e6;
         println!("its table of derivatives takes {megabytes:.1} MB");
     }
+    let line = |name, value: String| println!("  {name:<47}{value}");
     println!("accuracy on the test set of");
-    println!(
-        "  a classifier trained with the weights    {}",
-        percent(test_accuracy)
+    line(
+        "a classifier trained with the weights",
+        percent(test_accuracy),
     );
-    println!(
-        "  one trained on what is kept and trusted  {}",
-        percent(report.retrained_accuracy)
+    line(
+        "one trained on what is kept and trusted",
+        percent(report.retrained_accuracy),
     );
-    println!(
-        "  the method's own iterate                 {}",
-        percent(own_accuracy)
+    line("the method's own iterate", percent(own_accuracy));
+    if let Some(references) = &report.references {
+        line(
+            "one trained on all samples as they are",
+            percent(references.all),
+        );
+        line("on those that are right", percent(references.right));
+        line("on those trusted", percent(references.trusted));
+        line(
+            "on those that are right and those trusted",
+            percent(references.right_and_trusted),
+        );
+    }
+    let share = |f1: Option<f64>| f1.map_or("not known".to_string(), |f1| format!("{f1:.3}"));
+    println!("F1 of");
+    line("the samples kept", share(f1));
+    line(
+        "those whose label the classifier agrees with",
+        share(f1_agreed),
     );
-    let f1 = f1.map_or("not known".to_string(), |f1| format!("{f1:.3}"));
-    println!("F1 of the samples kept                     {f1}");
+    if let Some(references) = &report.references {
+        line(
+            "those the trusted samples' classifier does",
+            share(references.f1_of_trusted),
+        );
+    }
     println!("weights and pictures: {}", report.output);
 }

@@ -45,12 +45,15 @@ pub(crate) fn train<B: Backend>(
     let output = output.unwrap_or_else(|| format!("runs/{task}").into());
     let saved = if arguments.resume {
         let run = RunFolder::open(&output)?;
-        Some((load_state(&run.state())?, run))
+        Some((
+            load_state::<Progress, _>(&run.state(), ["x", "optimizer"])?,
+            run,
+        ))
     } else {
         None
     };
     let recipe = match &saved {
-        Some(((progress, ..), _)) => progress.recipe.clone(),
+        Some(((progress, _), _)) => progress.recipe.clone(),
         None => Recipe::new(task, arguments)?,
     };
     let train = load_folder(&arguments.train)?;
@@ -63,7 +66,7 @@ pub(crate) fn train<B: Backend>(
     let training = Training::<B>::new(recipe.clone(), start, train, val, device)?;
     // Everything that can be wrong with the call has been found: only now is anything written.
     let (run, training, progress) = match saved {
-        Some(((progress, x, optimizer), run)) => (
+        Some(((progress, [x, optimizer]), run)) => (
             run,
             training.resumed(
                 progress.step,

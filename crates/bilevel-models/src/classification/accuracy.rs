@@ -1,6 +1,7 @@
-//! How often a classifier is right.
+//! How often a classifier is right, and where.
 
 use burn::tensor::backend::Backend;
+use burn::tensor::{Bool, Tensor};
 
 use super::{Classifier, Part};
 
@@ -10,14 +11,25 @@ pub fn accuracy<B: Backend, C: Classifier>(
     y: &C::Parameters<B>,
     part: &Part<B>,
 ) -> f64 {
+    let right = found(classifier, y, part).float().mean();
+    right.into_data().iter::<f64>().sum()
+}
+
+/// Sample by sample, whether the largest logit is that of its label. One read.
+pub fn agreement<B: Backend, C: Classifier>(
+    classifier: &C,
+    y: &C::Parameters<B>,
+    part: &Part<B>,
+) -> Vec<bool> {
+    let data = found(classifier, y, part).into_data();
+    data.iter::<bool>().collect()
+}
+
+fn found<B: Backend, C: Classifier>(
+    classifier: &C,
+    y: &C::Parameters<B>,
+    part: &Part<B>,
+) -> Tensor<B, 2, Bool> {
     let found = classifier.logits(y, part.features.clone()).argmax(1);
-    let labels = part.targets.clone().argmax(1);
-    let right: Vec<f64> = found
-        .equal(labels)
-        .float()
-        .mean()
-        .into_data()
-        .iter::<f64>()
-        .collect();
-    right[0]
+    found.equal(part.targets.clone().argmax(1))
 }

@@ -4,7 +4,7 @@ mod accuracy;
 mod classifier;
 mod data;
 
-pub use accuracy::accuracy;
+pub use accuracy::{accuracy, agreement};
 pub use classifier::{Classifier, Linear, LinearParameters, Mlp, MlpParameters};
 pub use data::{Batch, Part, Set, TwoSets};
 

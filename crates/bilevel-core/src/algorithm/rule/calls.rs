@@ -1,6 +1,7 @@
 //! Counting what an oracle is asked.
 
 use std::cell::Cell;
+use std::ops::Add;
 
 use super::Block;
 
@@ -23,6 +24,20 @@ impl Calls {
     /// All of them, whatever they looked at.
     pub fn total(self) -> u64 {
         self.lower_gradients + self.upper_gradients + self.hessian_products + self.cross_products
+    }
+}
+
+impl Add for Calls {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            lower_gradients: self.lower_gradients + other.lower_gradients,
+            upper_gradients: self.upper_gradients + other.upper_gradients,
+            hessian_products: self.hessian_products + other.hessian_products,
+            cross_products: self.cross_products + other.cross_products,
+            blocks: self.blocks + other.blocks,
+        }
     }
 }
 
