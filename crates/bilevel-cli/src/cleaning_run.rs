@@ -182,7 +182,7 @@ impl<'a, B: Backend> CleaningRun<'a, B> {
             }
             self.progress.spent.step += 1;
             bar.inc(1);
-            if self.progress.spent.step % look_every == 0 {
+            if self.progress.spent.step.is_multiple_of(look_every) {
                 self.progress.looks.push(self.progress.spent);
                 self.seen.push(self.at().clone());
                 self.save(path)?;
