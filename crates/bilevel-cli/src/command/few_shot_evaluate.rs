@@ -21,6 +21,9 @@ use crate::few_shot::{FewShotModel, load_few_shot, load_few_shot_model, on_devic
 /// Tasks that are answered before the bar moves.
 const AT_ONCE: u64 = 20;
 
+/// Letters of a class's name beside its pictures at most; longer ones become a number.
+const LABEL: usize = 24;
+
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
 struct Evaluation {
@@ -191,9 +194,18 @@ pub(super) fn picture<B: Backend>(
         let [height, width] = part.picture().expect("they are pictures");
         GrayImage::new(width, height, part.row(i).to_vec())
     };
+    // The font has Latin letters: classes of other scripts are numbered.
+    let label = |(number, name): (usize, &String)| {
+        let drawable = name.is_ascii() && name.len() <= LABEL;
+        if drawable {
+            name.clone()
+        } else {
+            (number + 1).to_string()
+        }
+    };
     let (support, query) = (episode.support(), episode.query());
     let sheet = EpisodePicture {
-        classes: support.classes().to_vec(),
+        classes: support.classes().iter().enumerate().map(label).collect(),
         support: (0..support.len())
             .map(|i| (image(support, i), support.label(i)))
             .collect(),

@@ -46,7 +46,11 @@ pub(crate) fn episode_sheet(episode: &EpisodePicture, path: &Path) -> Result<()>
     let rows: Vec<_> = (0..episode.classes.len())
         .map(|class| {
             let support = episode.support.iter().filter(|(_, c)| *c == class);
+            // Mistakes first: a long row is cut.
+            let wrong = |q: &&QueryPicture| q.class.is_some_and(|known| known != class);
             let answers = episode.queries.iter().filter(|q| q.answer == class);
+            let (wrong, right): (Vec<_>, Vec<_>) = answers.partition(wrong);
+            let answers = wrong.into_iter().chain(right);
             (
                 support
                     .map(|(image, _)| image)
