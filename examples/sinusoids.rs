@@ -9,7 +9,7 @@ use bilevel::models::meta::{
 };
 
 /// Meta-steps, of four waves each; the first argument, if there is one.
-const STEPS: u64 = 3000;
+const STEPS: u64 = 12_000;
 
 fn maml(steps: usize) -> Maml<Perceptron> {
     Maml {
@@ -44,7 +44,8 @@ fn main() {
     };
     for step in 0..meta_steps {
         let episodes = (0..4).map(|i| waves.episode(0, 4 * step + i, &device));
-        let (next, report) = meta_step(&learner, state, episodes.collect(), 0.002);
+        let rate = 0.003 * (1.0 - step as f64 / meta_steps as f64) + 1e-4;
+        let (next, report) = meta_step(&learner, state, episodes.collect(), rate);
         if let Some(failure) = report.failure {
             panic!("step {}: {failure}", report.step);
         }
