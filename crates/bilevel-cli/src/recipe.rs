@@ -185,10 +185,15 @@ impl Recipe {
 impl Stage {
     /// Cosine from `learning_rate` to a hundredth of it; `step` counts from 0.
     pub fn learning_rate_at(&self, step: usize) -> f64 {
-        let t = step as f64 / self.steps as f64;
-        let cosine = 0.5 * (1.0 + (std::f64::consts::PI * t).cos());
-        self.learning_rate * (0.01 + 0.99 * cosine)
+        cosine(self.learning_rate, step, self.steps)
     }
+}
+
+/// The learning rate of `step` (from 0) of `steps`, falling from `start` to a hundredth of it along a cosine.
+pub(crate) fn cosine(start: f64, step: usize, steps: usize) -> f64 {
+    let t = step as f64 / steps as f64;
+    let cosine = 0.5 * (1.0 + (std::f64::consts::PI * t).cos());
+    start * (0.01 + 0.99 * cosine)
 }
 
 /// A recipe from TOML; the error is one line and names the place.

@@ -3,15 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use bilevel_data::{GrayImage, Labelled, image_paths, load_class_folders};
-use bilevel_models::meta::{AnyNetwork, Episode, Samples};
+use bilevel_models::meta::{Episode, Samples};
 use burn::tensor::activation::softmax;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use serde::Serialize;
 
-use super::few_shot_evaluate::check_ways;
 use crate::arguments::FewShotAdaptArguments;
 use crate::draw::{EpisodePicture, QueryPicture, episode_sheet};
 use crate::few_shot::load_few_shot_model;
@@ -31,18 +30,14 @@ pub(crate) fn few_shot_adapt<B: Backend>(
     device: &B::Device,
 ) -> Result<ExitCode> {
     let model = load_few_shot_model::<B>(&arguments.model, device)?;
-    let side = match &model.about.network {
-        AnyNetwork::Conv4(network) => network.side,
-        AnyNetwork::ResNet12(network) => network.side,
-        AnyNetwork::Perceptron(_) => bail!("the model does not take pictures"),
-    };
+    let side = model.side()?;
     let given = load_class_folders(&arguments.support)?;
     ensure!(
         given.class_count() >= 2,
         "{} has one class: give a sub-folder for each of two or more",
         arguments.support.display()
     );
-    check_ways(&model, given.class_count())?;
+    model.check_ways(given.class_count())?;
     let files = files(&arguments.inputs)?;
     for file in &files {
         ensure!(

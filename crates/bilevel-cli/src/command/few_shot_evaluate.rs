@@ -8,15 +8,14 @@ use anyhow::{Result, ensure};
 use bilevel_data::{
     EpisodeSampler, EpisodeSamples, EpisodeShape, GrayImage, Labelled, load_omniglot_runs,
 };
-use bilevel_models::meta::{AnyNetwork, evaluate, mean_and_interval};
+use bilevel_models::meta::{evaluate, mean_and_interval};
 use burn::tensor::backend::Backend;
 use serde::Serialize;
 
 use super::bar;
-use super::few_shot_train::check_side;
 use crate::arguments::FewShotEvaluateArguments;
 use crate::draw::{EpisodePicture, QueryPicture, episode_sheet};
-use crate::few_shot::{FewShotModel, load_few_shot, load_few_shot_model, on_device};
+use crate::few_shot::{FewShotModel, check_side, load_few_shot, load_few_shot_model, on_device};
 
 /// Tasks that are answered before the bar moves.
 const AT_ONCE: u64 = 20;
@@ -100,14 +99,10 @@ pub(crate) fn few_shot_evaluate<B: Backend>(
         "--episodes must be at least 2, for an interval"
     );
     let (ways, shots, answered, first) = if let Some(folder) = &arguments.runs {
-        let side = match &model.about.network {
-            AnyNetwork::Conv4(network) => network.side,
-            AnyNetwork::ResNet12(network) => network.side,
-            AnyNetwork::Perceptron(_) => 28,
-        };
+        let side = model.side()?;
         let runs = load_omniglot_runs(folder, side)?;
         let ways = runs[0].support().class_count();
-        check_ways(&model, ways)?;
+        model.check_ways(ways)?;
         let answered = Answered::of(
             &model,
             runs.len() as u64,
@@ -116,7 +111,7 @@ pub(crate) fn few_shot_evaluate<B: Backend>(
         )?;
         (ways, 1, answered, runs[0].clone())
     } else {
-        check_ways(&model, arguments.ways)?;
+        model.check_ways(arguments.ways)?;
         let test = load_few_shot(&arguments.data)?.test;
         check_side(&model.about.network, &test)?;
         let shape = EpisodeShape {
@@ -155,23 +150,6 @@ pub(crate) fn few_shot_evaluate<B: Backend>(
         );
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// # Errors
-/// If the model ends in scores of another number of classes.
-pub(super) fn check_ways<B: Backend>(model: &FewShotModel<B>, ways: usize) -> Result<()> {
-    let classes = match &model.about.network {
-        AnyNetwork::Conv4(network) => network.classes,
-        AnyNetwork::ResNet12(network) => network.classes,
-        AnyNetwork::Perceptron(_) => None,
-    };
-    if let Some(classes) = classes {
-        ensure!(
-            classes == ways,
-            "the model tells {classes} classes apart, the task has {ways}: give {classes}, or a model of prototypes"
-        );
-    }
-    Ok(())
 }
 
 /// Draws an episode with the answers of the model.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use bilevel_backend::Tape;
 use bilevel_core::Status;
 use bilevel_core::parameters::{load_values, named_values};
-use bilevel_data::{EpisodeSampler, EpisodeShape, FewShotSet};
+use bilevel_data::{EpisodeSampler, EpisodeShape};
 use bilevel_models::meta::{
     AnyNetwork, MetaReport, MetaState, Upper, evaluate, mean_and_interval, meta_step,
 };
@@ -23,8 +23,8 @@ use super::few_shot_evaluate::{Answered, picture};
 use crate::arguments::{FewShotPreset, FewShotTrainArguments};
 use crate::draw::{CurvePoint, Measure, save, training_curves};
 use crate::few_shot::{
-    About, AnyLearner, FewShotModel, FewShotRecipe, load_few_shot, load_few_shot_model, on_device,
-    save_few_shot_model,
+    About, AnyLearner, FewShotModel, FewShotRecipe, check_side, load_few_shot, load_few_shot_model,
+    on_device, save_few_shot_model,
 };
 use crate::interrupt;
 use crate::run_folder::RunFolder;
@@ -253,23 +253,6 @@ pub(crate) fn few_shot_train<B: Backend>(
         println!("model, metrics and pictures: {}", run.path().display());
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// # Errors
-/// If the pictures are not those of the network.
-pub(super) fn check_side(network: &AnyNetwork, set: &FewShotSet) -> Result<()> {
-    let side = match network {
-        AnyNetwork::Conv4(network) => network.side,
-        AnyNetwork::ResNet12(network) => network.side,
-        AnyNetwork::Perceptron(_) => return Ok(()),
-    };
-    let picture = set.samples().picture();
-    ensure!(
-        picture == Some([side, side]),
-        "the network takes pictures of {side}x{side}, these are {}: change `side` of the recipe, or the pictures",
-        picture.map_or("none".to_string(), |[h, w]| format!("{h}x{w}"))
-    );
-    Ok(())
 }
 
 /// The numbers of `from` wherever the two have a parameter in common; a head of its own keeps its start.

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use bilevel_data::{
     EpisodeSamples, FewShotSet, GlyphSplit, Labelled, holds_glyphs, load_glyphs, load_omniglot,
 };
-use bilevel_models::meta::{Episode, Samples};
+use bilevel_models::meta::{AnyNetwork, Episode, Samples};
 use burn::tensor::backend::Backend;
 
 /// Three sets that share no class.
@@ -68,6 +68,21 @@ fn has_alphabets(folder: &Path) -> bool {
     folders(folder)
         .iter()
         .any(|inner| !folders(inner).is_empty())
+}
+
+/// # Errors
+/// If the pictures are not those that the network takes.
+pub(crate) fn check_side(network: &AnyNetwork, set: &FewShotSet) -> Result<()> {
+    let Some(side) = network.side() else {
+        return Ok(());
+    };
+    let picture = set.samples().picture();
+    ensure!(
+        picture == Some([side, side]),
+        "the network takes pictures of {side}x{side}, these are {}: change `side` of the recipe, or the pictures",
+        picture.map_or("none".to_string(), |[h, w]| format!("{h}x{w}"))
+    );
+    Ok(())
 }
 
 /// An episode as tensors.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use bilevel_backend::Tape;
 use bilevel_core::parameters::{load_values, named_values};
 use bilevel_models::meta::{AnyNetwork, Normalization, Upper};
@@ -56,6 +56,26 @@ impl<B: Backend> FewShotModel<B> {
             normalization,
         } = &self.about;
         method.in_use(network, *normalization)
+    }
+
+    /// Side of the pictures it takes.
+    ///
+    /// # Errors
+    /// If it takes no pictures.
+    pub fn side(&self) -> Result<usize> {
+        let side = self.about.network.side();
+        side.context("the model does not take pictures")
+    }
+
+    /// # Errors
+    /// If it ends in scores of another number of classes.
+    pub fn check_ways(&self, ways: usize) -> Result<()> {
+        let classes = self.about.network.classes().unwrap_or(ways);
+        ensure!(
+            classes == ways,
+            "the model tells {classes} classes apart, the task has {ways}: give {classes}, or a model of prototypes"
+        );
+        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use bilevel_models::meta::{AnyNetwork, Normalization};
 use serde::{Deserialize, Serialize};
 
 use super::Method;
-use crate::recipe::parse;
+use crate::recipe::{cosine, parse};
 
 /// Everything that decides what a training computes, but for the pictures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,13 +93,9 @@ impl FewShotRecipe {
             "learning_rate must be finite and > 0, got {}",
             self.learning_rate
         );
-        let classes = match &self.network {
-            AnyNetwork::Conv4(network) => network.classes,
-            AnyNetwork::ResNet12(network) => network.classes,
-            AnyNetwork::Perceptron(_) => None,
-        };
+        let classes = self.network.classes();
         ensure!(
-            !matches!(self.network, AnyNetwork::Perceptron(_)),
+            self.network.side().is_some(),
             "network: pictures need conv4 or resnet12"
         );
         if self.method.has_head() {
@@ -121,9 +117,7 @@ impl FewShotRecipe {
 
     /// Cosine from `learning_rate` to a hundredth of it; `step` counts from 0.
     pub fn learning_rate_at(&self, step: usize) -> f64 {
-        let t = step as f64 / self.steps as f64;
-        let cosine = 0.5 * (1.0 + (std::f64::consts::PI * t).cos());
-        self.learning_rate * (0.01 + 0.99 * cosine)
+        cosine(self.learning_rate, step, self.steps)
     }
 }
 

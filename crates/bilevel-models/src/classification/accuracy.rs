@@ -30,6 +30,11 @@ fn found<B: Backend, C: Classifier>(
     y: &C::Parameters<B>,
     part: &Part<B>,
 ) -> Tensor<B, 2, Bool> {
-    let found = classifier.logits(y, part.features.clone()).argmax(1);
-    found.equal(part.targets.clone().argmax(1))
+    let scores = classifier.logits(y, part.features.clone());
+    right(scores, part.targets.clone())
+}
+
+/// Whether the largest score of a row is where its target has the one: `[samples, 1]`.
+pub(crate) fn right<B: Backend>(scores: Tensor<B, 2>, targets: Tensor<B, 2>) -> Tensor<B, 2, Bool> {
+    scores.argmax(1).equal(targets.argmax(1))
 }

@@ -38,9 +38,15 @@ pub(crate) fn cross_entropies<B: Backend, C: Classifier>(
     part: &Part<B>,
 ) -> Tensor<B, 1> {
     let logits = classifier.logits(y, part.features.clone());
-    -(log_softmax(logits, 1) * part.targets.clone())
-        .sum_dim(1)
-        .squeeze_dim(1)
+    cross_entropy(logits, part.targets.clone())
+}
+
+/// `−log softmax(z)_label` of every row of logits: `[samples]`.
+pub(crate) fn cross_entropy<B: Backend>(
+    logits: Tensor<B, 2>,
+    targets: Tensor<B, 2>,
+) -> Tensor<B, 1> {
+    -(log_softmax(logits, 1) * targets).sum_dim(1).squeeze_dim(1)
 }
 
 /// The mean of [`cross_entropies`] over the samples of a set.

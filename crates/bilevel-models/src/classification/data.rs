@@ -2,11 +2,12 @@
 
 use bilevel_core::{BilevelProblem, Differentiable, Samples};
 use burn::module::Module;
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, TensorData};
 
 use bilevel_core::algorithm::rule::{Block, Blocks};
 
+use super::matrices::{check, matrices};
 use crate::{Error, ErrorKind};
 
 /// Samples with their labels, some of a set or all.
@@ -65,38 +66,16 @@ impl<B: Backend> Set<B> {
         device: &B::Device,
     ) -> Result<Self, Error> {
         let n = labels.len();
-        assert_eq!(
-            rows.len(),
-            n * width,
-            "{n} samples of {width} numbers need {} of them, got {}",
-            n * width,
-            rows.len()
-        );
         if block == 0 || block > n {
             return Err(ErrorKind::BlockSize { block, samples: n }.into());
         }
-        if let Some((sample, &label)) = labels.iter().enumerate().find(|(_, l)| **l >= classes) {
-            return Err(ErrorKind::Label {
-                sample,
-                label,
-                classes,
-            }
-            .into());
-        }
+        check(rows, width, labels, classes)?;
         let part = |first: usize, last: usize, share: f64| {
-            let (count, labels) = (last - first, &labels[first..last]);
-            let features =
-                TensorData::new(rows[first * width..last * width].to_vec(), [count, width]);
-            let mut targets = vec![0f32; count * classes];
-            for (i, label) in labels.iter().enumerate() {
-                targets[i * classes + label] = 1.0;
-            }
+            let (rows, labels) = (&rows[first * width..last * width], &labels[first..last]);
+            let [features, targets] = matrices(rows, width, labels, classes, device);
             Part {
-                features: Tensor::from_data(features.convert::<B::FloatElem>(), device),
-                targets: Tensor::from_data(
-                    TensorData::new(targets, [count, classes]).convert::<B::FloatElem>(),
-                    device,
-                ),
+                features,
+                targets,
                 first,
                 share,
             }

@@ -3,9 +3,12 @@
 mod accuracy;
 mod classifier;
 mod data;
+mod matrices;
 
 pub use accuracy::{accuracy, agreement};
 pub use classifier::{Classifier, Linear, LinearParameters, Mlp, MlpParameters};
 pub use data::{Batch, Part, Set, TwoSets};
 
-pub(crate) use classifier::{cross_entropies, mean_cross_entropy};
+pub(crate) use accuracy::right;
+pub(crate) use classifier::{cross_entropies, cross_entropy, mean_cross_entropy};
+pub(crate) use matrices::{check, matrices};

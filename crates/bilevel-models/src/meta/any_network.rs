@@ -34,6 +34,24 @@ pub enum AnyWeights<B: Backend> {
 }
 
 impl AnyNetwork {
+    /// Side of the pictures it takes, if it takes pictures.
+    pub fn side(&self) -> Option<usize> {
+        match self {
+            Self::Conv4(network) => Some(network.side),
+            Self::ResNet12(network) => Some(network.side),
+            Self::Perceptron(_) => None,
+        }
+    }
+
+    /// How many classes it gives scores for, if it has a head.
+    pub fn classes(&self) -> Option<usize> {
+        match self {
+            Self::Conv4(network) => network.classes,
+            Self::ResNet12(network) => network.classes,
+            Self::Perceptron(_) => None,
+        }
+    }
+
     /// Random weights.
     pub fn init<B: Backend>(&self, seed: u64, device: &B::Device) -> AnyWeights<B> {
         match self {

@@ -8,7 +8,7 @@ use burn::tensor::ops::ConvOptions;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::start::{he, zero_affine};
+use super::start::{check_side, he, zero_affine};
 use super::{EpisodicNorm, Network, Pass};
 use crate::classification::LinearParameters;
 
@@ -95,6 +95,17 @@ pub(super) fn halved<B: Backend>(maps: Tensor<B, 4>) -> Tensor<B, 4> {
     max_pool2d(maps, [2, 2], [2, 2], [0, 0], [1, 1], false)
 }
 
+/// The scores of a head, or the embedding itself.
+pub(super) fn headed<B: Backend>(
+    embedding: Tensor<B, 2>,
+    head: Option<&LinearParameters<B>>,
+) -> Tensor<B, 2> {
+    match head {
+        Some(head) => embedding.matmul(head.weight.val()) + head.bias.val().unsqueeze(),
+        None => embedding,
+    }
+}
+
 impl Conv4 {
     /// Numbers of the embedding.
     pub fn embedding(&self) -> usize {
@@ -107,11 +118,7 @@ impl Conv4 {
     /// # Panics
     /// If the pictures are smaller than 16×16.
     pub fn init<B: Backend>(&self, seed: u64, device: &B::Device) -> Conv4Weights<B> {
-        assert!(
-            self.side >= 16,
-            "four halvings need pictures of 16x16, got {0}x{0}",
-            self.side
-        );
+        check_side(self.side);
         let rng = &mut ChaCha8Rng::seed_from_u64(seed);
         let mut inputs = 1;
         let blocks = (0..4).map(|_| {
@@ -141,9 +148,6 @@ impl Network for Conv4 {
             maps = halved(block.forward(maps, pass)).clamp_min(0.0);
         }
         let embedding = maps.flatten(1, 3);
-        match &weights.head {
-            Some(head) => embedding.matmul(head.weight.val()) + head.bias.val().unsqueeze(),
-            None => embedding,
-        }
+        headed(embedding, weights.head.as_ref())
     }
 }

@@ -1,11 +1,12 @@
 //! Learning from few samples, as a task.
 
-use bilevel_core::Vector;
-use burn::module::Module;
-use burn::tensor::activation::log_softmax;
+use bilevel_core::vector::read;
+use bilevel_core::{Tape, Vector};
+use burn::module::{AutodiffModule, Module};
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, TensorData};
 
+use crate::classification::{check, cross_entropy, matrices, right};
 use crate::{Error, ErrorKind};
 
 /// Samples with what is wanted of them.
@@ -41,39 +42,12 @@ impl<B: Backend> Samples<B> {
         ways: usize,
         device: &B::Device,
     ) -> Result<Self, Error> {
-        let n = labels.len();
-        assert_eq!(
-            rows.len(),
-            n * width,
-            "{n} samples of {width} numbers need {} of them, got {}",
-            n * width,
-            rows.len()
-        );
-        if n == 0 {
+        if labels.is_empty() {
             return Err(ErrorKind::NoSample.into());
         }
-        let mut targets = vec![0f32; n * ways];
-        for (sample, &label) in labels.iter().enumerate() {
-            if label >= ways {
-                return Err(ErrorKind::Label {
-                    sample,
-                    label,
-                    classes: ways,
-                }
-                .into());
-            }
-            targets[sample * ways + label] = 1.0;
-        }
-        let tensor = |values: Vec<f32>, shape: [usize; 2]| {
-            Tensor::from_data(
-                TensorData::new(values, shape).convert::<B::FloatElem>(),
-                device,
-            )
-        };
-        Ok(Self {
-            inputs: tensor(rows.to_vec(), [n, width]),
-            targets: tensor(targets, [n, ways]),
-        })
+        check(rows, width, labels, ways)?;
+        let [inputs, targets] = matrices(rows, width, labels, ways, device);
+        Ok(Self { inputs, targets })
     }
 
     /// How many samples there are.
@@ -88,6 +62,11 @@ impl<B: Backend> Samples<B> {
 }
 
 impl<B: Backend> Episode<B> {
+    /// The same numbers, one tape up.
+    pub(super) fn lifted(&self) -> Episode<Tape<B>> {
+        Episode::from_inner(self.clone())
+    }
+
     /// The inputs of support and queries, in this order.
     pub(super) fn inputs(&self) -> Tensor<B, 2> {
         Tensor::cat(
@@ -112,10 +91,7 @@ impl Loss {
     /// The loss of outputs `[samples, outputs]`, one number.
     pub fn of<B: Backend>(self, outputs: Tensor<B, 2>, targets: Tensor<B, 2>) -> Tensor<B, 1> {
         match self {
-            Self::CrossEntropy => {
-                let n = targets.dims()[0];
-                -(log_softmax(outputs, 1) * targets).sum() / n as f64
-            }
+            Self::CrossEntropy => cross_entropy(outputs, targets).mean(),
             Self::MeanSquare => (outputs - targets).square().mean(),
         }
     }
@@ -123,7 +99,5 @@ impl Loss {
 
 /// The share of rows whose largest score is in the column of their class. One read.
 pub fn accuracy<B: Backend>(scores: Vector<B>, targets: Vector<B>) -> f64 {
-    let right = scores.argmax(1).equal(targets.argmax(1));
-    let right: Vec<f64> = right.float().mean().into_data().iter::<f64>().collect();
-    right[0]
+    read(right(scores, targets).float().mean().unsqueeze())[0]
 }

@@ -110,7 +110,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for ImplicitMaml<N> {
     fn outputs(&self, x: &Upper<B, N>, episode: &Episode<B>) -> Tensor<B, 2> {
         let adaptation = self.adaptation(None);
         let y = self.solve::<B>(&adaptation, x, episode).no_grad();
-        let lifted = Episode::<Tape<B>>::from_inner(episode.clone());
+        let lifted = episode.lifted();
         adaptation.outputs(&y, &lifted).inner()
     }
 }

@@ -1,9 +1,9 @@
 //! What all few-shot learners do.
 
-use bilevel_core::parameters::{pack, pack_gradients};
+use bilevel_core::parameters::pack_gradients;
 use bilevel_core::vector::read;
 use bilevel_core::{Cause, Failure, Level, Tape, Vector};
-use burn::module::{AutodiffModule, Module, ModuleDisplay, Param};
+use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
@@ -121,12 +121,4 @@ pub(super) fn joined<B: Backend>(weights: Vector<B>, own: Option<Vector<B>>) -> 
         }
         None => weights,
     }
-}
-
-/// The values of a module's parameters as one row.
-pub(super) fn row<B: Backend, M>(module: &M) -> Vector<B>
-where
-    M: AutodiffModule<Tape<B>> + ModuleDisplay,
-{
-    pack::<Tape<B>, _>(module, 1)
 }

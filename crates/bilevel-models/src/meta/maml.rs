@@ -3,17 +3,18 @@
 use std::ops::Range;
 
 use bilevel_core::hypergradient::{Descent, Keep, LowerMap};
-use bilevel_core::parameters::{sizes, unpack};
+use bilevel_core::parameters::{pack, unpack};
 use bilevel_core::{DoubleBackward, Error, LowerObjective, Point, SecondOrder, Tape, Vector};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use super::learner::{Judged, joined, row};
+use super::learner::{Judged, joined};
 use super::normalization::Seen;
+use super::rates::Layout;
 use super::{
     Adaptation, Episode, EpisodeGradient, Filter, Learner, Loss, MetaParameters, Normalization,
-    Pass, TwiceNetwork, Upper,
+    Pass, Rates, StepLosses, TwiceNetwork, Upper,
 };
 
 /// Learns weights from which a few gradient steps on the support lead to weights that are good for the queries.
@@ -52,12 +53,11 @@ use super::{
 /// struct Weight<B: Backend> { theta: Param<Tensor<B, 2>> }
 ///
 /// impl Network for Slope {
-///     type Weights<B: Backend> = Weights<B>;
-///     fn forward<B: Backend>(&self, y: &Weights<B>, inputs: Tensor<B, 2>, _: Pass<'_>) -> Tensor<B, 2> {
+///     type Weights<B: Backend> = Weight<B>;
+///     fn forward<B: Backend>(&self, y: &Weight<B>, inputs: Tensor<B, 2>, _: Pass<'_>) -> Tensor<B, 2> {
 ///         inputs.matmul(y.theta.val())
 ///     }
 /// }
-/// # type Weights<B> = Weight<B>;
 ///
 /// let maml = Maml {
 ///     network: Slope,
@@ -107,58 +107,6 @@ pub struct Maml<N> {
     pub step_losses: StepLosses,
 }
 
-/// Inner step sizes.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Rates {
-    /// One number.
-    Fixed(f64),
-    /// Learned with the weights, of any sign.
-    Learned {
-        /// All of them at the start.
-        start: f64,
-        /// What has a step size of its own.
-        of: RateOf,
-        /// Whether each step has its own, too.
-        each_step: bool,
-    },
-}
-
-/// What has a step size of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RateOf {
-    /// Every entry (Meta-SGD).
-    Entry,
-    /// Every parameter (MAML++).
-    Parameter,
-}
-
-/// Which weights the queries judge.
-#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum StepLosses {
-    /// Those after the last step.
-    #[default]
-    Last,
-    /// Those after every step: `F = (1 − s) f(y_K) + s mean_k f(y_k)`. MAML++ lets the share s fall from 1 to 0.
-    Every {
-        /// s in `[0, 1]`.
-        share: f64,
-    },
-}
-
-impl StepLosses {
-    /// The weight of `f(y_k)`, k from 1 to `steps`.
-    fn weight(self, k: usize, steps: usize) -> f64 {
-        let last = f64::from(k == steps);
-        match self {
-            Self::Last => last,
-            Self::Every { share } => (1.0 - share) * last + share / steps as f64,
-        }
-    }
-}
-
 /// The inner steps of one episode.
 struct Steps<'a, B: Backend, N: TwiceNetwork<B>> {
     maml: &'a Maml<N>,
@@ -166,8 +114,7 @@ struct Steps<'a, B: Backend, N: TwiceNetwork<B>> {
     episode: &'a Episode<B>,
     /// Where kept statistics are learned, if they are.
     seen: Option<&'a Seen>,
-    /// Of the adapted parameters: `(path, entries)`.
-    sizes: Vec<(String, usize)>,
+    layout: Layout<'a, B>,
 }
 
 impl<N> Maml<N> {
@@ -185,8 +132,22 @@ impl<N> Maml<N> {
             x,
             episode,
             seen,
-            sizes: sizes::<Tape<B>, _>(&x.weights),
+            layout: Layout::new(&x.weights, &self.adapted, episode.support.inputs.device()),
         }
+    }
+
+    /// The weights after the inner steps on the support: `[1, dim]`.
+    pub(super) fn adapted<B: Backend>(
+        &self,
+        x: &Upper<B, N>,
+        episode: &Episode<B>,
+        seen: Option<&Seen>,
+    ) -> Vector<B>
+    where
+        N: TwiceNetwork<B>,
+    {
+        let steps = self.steps::<B>(x, episode, seen);
+        steps.advance(pack::<Tape<B>, _>(&x.weights, 1), 0..self.steps)
     }
 
     /// # Errors
@@ -215,66 +176,14 @@ impl<B: Backend, N: TwiceNetwork<B>> Steps<'_, B, N> {
         }
     }
 
+    /// `α_k`.
+    fn rates(&self, k: usize) -> Vector<B> {
+        let own = self.x.own.as_ref().map(|own| own.val().inner());
+        self.maml.rates.at(k, own, &self.layout)
+    }
+
     fn module(&self, y: Vector<B>) -> N::Weights<Tape<B>> {
         unpack::<Tape<B>, _>(self.x.weights.clone(), y)
-    }
-
-    /// `α_k`, zero for what is not adapted; broadcasts to `[1, dim]`.
-    fn rates(&self, k: usize) -> Vector<B> {
-        let weights = row::<B, _>(&self.x.weights);
-        let device = weights.device();
-        let constant = |value: f64, entries: usize| Tensor::full([1, entries], value, &device);
-        let all = self
-            .sizes
-            .iter()
-            .all(|(path, _)| self.maml.adapted.accepts(path));
-        match self.maml.rates {
-            Rates::Fixed(rate) if all => constant(rate, 1),
-            Rates::Fixed(rate) => self.spread(|_, _, entries| constant(rate, entries)),
-            Rates::Learned { of, .. } => {
-                let own = self.x.own.as_ref().expect("the rates are learned");
-                let own = own.val().inner();
-                let row = k.min(own.dims()[0] - 1);
-                let own = own.narrow(0, row, 1);
-                self.spread(|i, at, entries| match of {
-                    RateOf::Entry => own.clone().narrow(1, at, entries),
-                    RateOf::Parameter => own.clone().narrow(1, i, 1).repeat_dim(1, entries),
-                })
-            }
-        }
-    }
-
-    /// One row made of `part(i, first entry, entries)` for every parameter that is adapted, of zeros for the others.
-    fn spread(&self, part: impl Fn(usize, usize, usize) -> Vector<B>) -> Vector<B> {
-        let device = self.episode.support.inputs.device();
-        let mut at = 0;
-        let parts = self.sizes.iter().enumerate().map(|(i, (path, entries))| {
-            let first = at;
-            at += entries;
-            if self.maml.adapted.accepts(path) {
-                part(i, first, *entries)
-            } else {
-                Tensor::zeros([1, *entries], &device)
-            }
-        });
-        Tensor::cat(parts.collect(), 1)
-    }
-
-    /// The adjoint of the learned numbers that [`rates`](Self::rates) are made of, from that of the rates.
-    fn pull_back_rates(&self, of: RateOf, bar: Vector<B>) -> Vector<B> {
-        let adapted = self.spread(|_, at, entries| bar.clone().narrow(1, at, entries));
-        match of {
-            RateOf::Entry => adapted,
-            RateOf::Parameter => {
-                let mut at = 0;
-                let sums = self.sizes.iter().map(|(_, entries)| {
-                    let part = adapted.clone().narrow(1, at, *entries);
-                    at += entries;
-                    part.sum_dim(1)
-                });
-                Tensor::cat(sums.collect(), 1)
-            }
-        }
     }
 
     /// `∇loss(y; support)` at step k.
@@ -312,9 +221,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Steps<'_, B, N> {
     /// Loss of the queries at `y`, after k steps, with its gradient in y.
     fn judged(&self, k: usize, y: Vector<B>) -> Judged<B> {
         let module = self.module(y);
-        let episode = <Episode<Tape<B>> as burn::module::AutodiffModule<Tape<B>>>::from_inner(
-            self.episode.clone(),
-        );
+        let episode = self.episode.lifted();
         let outputs = self.adaptation(k).outputs(&module, &episode);
         let loss = self.maml.loss.of(outputs.clone(), episode.query.targets);
         Judged::new(&module, outputs, loss)
@@ -333,7 +240,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Steps<'_, B, N> {
         let module = self.module(y.clone());
         let hessian = DoubleBackward.at(self.point(&adaptation, &module));
         let product = hessian.apply(bar.clone() * rates);
-        let own = learned.map(|of| self.pull_back_rates(of, -bar.clone() * hessian.gradient()));
+        let own = learned.map(|of| of.pull_back(-bar.clone() * hessian.gradient(), &self.layout));
         (bar - product, own)
     }
 }
@@ -342,27 +249,10 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Maml<N> {
     type Network = N;
 
     fn begin(&self, weights: N::Weights<Tape<B>>) -> Upper<B, N> {
-        let own = match self.rates {
-            Rates::Fixed(_) => None,
-            Rates::Learned {
-                start,
-                of,
-                each_step,
-            } => {
-                let sizes = sizes::<Tape<B>, _>(&weights);
-                let columns = match of {
-                    RateOf::Entry => sizes.iter().map(|(_, entries)| entries).sum(),
-                    RateOf::Parameter => sizes.len(),
-                };
-                let rows = if each_step { self.steps.max(1) } else { 1 };
-                let device = weights.devices().into_iter().next().unwrap_or_default();
-                Some(Param::from_tensor(Tensor::full(
-                    [rows, columns],
-                    start,
-                    &device,
-                )))
-            }
-        };
+        let device = weights.devices().into_iter().next().unwrap_or_default();
+        let layout = Layout::new(&weights, &self.adapted, device);
+        let own = self.rates.start(self.steps, &layout);
+        let own = own.map(|own| Param::from_tensor(Tensor::from_inner(own)));
         MetaParameters { weights, own }
     }
 
@@ -371,7 +261,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Maml<N> {
     fn gradient(&self, x: &Upper<B, N>, episode: &Episode<B>) -> EpisodeGradient<B> {
         let seen = Seen::default();
         let steps = self.steps::<B>(x, episode, Some(&seen));
-        let start = row::<B, _>(&x.weights);
+        let start = pack::<Tape<B>, _>(&x.weights, 1);
         let schedule = self
             .schedule::<B>(start.dims()[1])
             .unwrap_or_else(|error| panic!("{error}"));
@@ -411,7 +301,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Maml<N> {
             },
         );
         let end = end.unwrap_or_else(|| steps.judged(self.steps, y));
-        let bar = bar.unwrap_or_else(|| end.gradient.clone() * weight(self.steps.max(1)));
+        let bar = bar.unwrap_or_else(|| end.gradient.clone() * weight(self.steps));
         let weights = match before {
             Some(before) => bar + before,
             None => bar,
@@ -433,11 +323,9 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Maml<N> {
 
     fn outputs(&self, x: &Upper<B, N>, episode: &Episode<B>) -> Tensor<B, 2> {
         let steps = self.steps::<B>(x, episode, None);
-        let y = steps.advance(row::<B, _>(&x.weights), 0..self.steps);
+        let y = steps.advance(pack::<Tape<B>, _>(&x.weights, 1), 0..self.steps);
         let module = steps.module(y).no_grad();
-        let episode = <Episode<Tape<B>> as burn::module::AutodiffModule<Tape<B>>>::from_inner(
-            episode.clone(),
-        );
+        let episode = episode.lifted();
         steps
             .adaptation(self.steps)
             .outputs(&module, &episode)

@@ -1,7 +1,7 @@
 //! Prototypical networks.
 
 use bilevel_core::Tape;
-use burn::module::{AutodiffModule, Module};
+use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
@@ -86,7 +86,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Prototypes<N> {
 
     fn gradient(&self, x: &Upper<B, N>, episode: &Episode<B>) -> EpisodeGradient<B> {
         let seen = Seen::default();
-        let lifted = Episode::<Tape<B>>::from_inner(episode.clone());
+        let lifted = episode.lifted();
         let scores = self.scores(&x.weights, &lifted, Some(&seen));
         let loss = Loss::CrossEntropy.of(scores.clone(), lifted.query.targets);
         let judged = Judged::new(&x.weights, scores, loss);
@@ -94,7 +94,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Prototypes<N> {
     }
 
     fn outputs(&self, x: &Upper<B, N>, episode: &Episode<B>) -> Tensor<B, 2> {
-        let lifted = Episode::<Tape<B>>::from_inner(episode.clone());
+        let lifted = episode.lifted();
         let weights = x.weights.clone().no_grad();
         self.scores(&weights, &lifted, None).inner()
     }

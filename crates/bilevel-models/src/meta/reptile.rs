@@ -1,15 +1,16 @@
 //! Reptile.
 
+use bilevel_core::Tape;
 use bilevel_core::hypergradient::Keep;
-use bilevel_core::{LowerObjective, Point, Tape, Vector};
+use bilevel_core::parameters::pack;
+use bilevel_core::vector::read;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use super::learner::row;
 use super::normalization::Seen;
 use super::{
-    Adaptation, Episode, EpisodeGradient, Filter, Learner, Loss, Maml, MetaParameters,
-    Normalization, Pass, Rates, Samples, StepLosses, TwiceNetwork, Upper,
+    Episode, EpisodeGradient, Filter, Learner, Loss, Maml, MetaParameters, Normalization, Rates,
+    Samples, StepLosses, TwiceNetwork, Upper,
 };
 
 /// Moves the weights towards where a few steps on a task lead.
@@ -39,7 +40,7 @@ pub struct Reptile<N> {
 }
 
 impl<N: Clone> Reptile<N> {
-    /// What it does with a support once it has learned: plain steps.
+    /// The steps, none of them differentiated.
     fn plain(&self) -> Maml<N> {
         Maml {
             network: self.network.clone(),
@@ -77,32 +78,11 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Reptile<N> {
             support: all,
             query: episode.query.clone(),
         };
-        let start: Vector<B> = row::<B, _>(&x.weights);
-        let mut y = start.clone();
-        for step in 0..self.steps {
-            let adaptation = Adaptation {
-                network: &self.network,
-                loss: self.loss,
-                proximity: 0.0,
-                pass: Pass {
-                    normalization: self.normalization,
-                    support: 0,
-                    step,
-                    learning: Some(&seen),
-                },
-            };
-            let point = Point {
-                problem: &adaptation,
-                x: &x.weights,
-                y: &x.weights,
-                batch: &together,
-            };
-            let gradient = LowerObjective::new(point).gradient(y.clone());
-            y = y - gradient * self.rate;
-        }
+        let start = pack::<Tape<B>, _>(&x.weights, 1);
+        let y = self.plain().adapted::<B>(x, &together, Some(&seen));
         let outputs = self.outputs(x, episode);
         let loss = self.loss.of(outputs.clone(), episode.query.targets.clone());
-        let loss = bilevel_core::vector::read(loss.unsqueeze())[0];
+        let loss = read(loss.unsqueeze())[0];
         EpisodeGradient::checked(loss, outputs, start - y, seen)
     }
 

@@ -7,8 +7,8 @@ use burn::tensor::backend::Backend;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::conv4::{ConvBlock, halved, pictures};
-use super::start::zero_affine;
+use super::conv4::{ConvBlock, halved, headed, pictures};
+use super::start::{check_side, zero_affine};
 use super::{Network, Pass};
 use crate::classification::LinearParameters;
 
@@ -61,11 +61,7 @@ impl ResNet12 {
     /// # Panics
     /// If the pictures are smaller than 16×16.
     pub fn init<B: Backend>(&self, seed: u64, device: &B::Device) -> ResNet12Weights<B> {
-        assert!(
-            self.side >= 16,
-            "four halvings need pictures of 16x16, got {0}x{0}",
-            self.side
-        );
+        check_side(self.side);
         let rng = &mut ChaCha8Rng::seed_from_u64(seed);
         let mut inputs = 1;
         let blocks = self.channels.map(|channels| {
@@ -110,9 +106,6 @@ impl Network for ResNet12 {
             maps = halved(leaky_relu(maps + shortcut, LEAK));
         }
         let embedding = maps.flatten::<3>(2, 3).mean_dim(2).flatten(1, 2);
-        match &weights.head {
-            Some(head) => embedding.matmul(head.weight.val()) + head.bias.val().unsqueeze(),
-            None => embedding,
-        }
+        headed(embedding, weights.head.as_ref())
     }
 }

@@ -1,7 +1,7 @@
 //! A ridge regression on an embedding.
 
 use bilevel_core::Tape;
-use burn::module::{AutodiffModule, Module, Param};
+use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 
@@ -115,7 +115,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for RidgeHead<N> {
 
     fn gradient(&self, x: &Upper<B, N>, episode: &Episode<B>) -> EpisodeGradient<B> {
         let seen = Seen::default();
-        let lifted = Episode::<Tape<B>>::from_inner(episode.clone());
+        let lifted = episode.lifted();
         let scores = self.scores(x, &lifted, Some(&seen));
         let loss = Loss::CrossEntropy.of(scores.clone(), lifted.query.targets);
         let judged = Judged::new(x, scores, loss);
@@ -123,7 +123,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for RidgeHead<N> {
     }
 
     fn outputs(&self, x: &Upper<B, N>, episode: &Episode<B>) -> Tensor<B, 2> {
-        let lifted = Episode::<Tape<B>>::from_inner(episode.clone());
+        let lifted = episode.lifted();
         self.scores(&x.clone().no_grad(), &lifted, None).inner()
     }
 }

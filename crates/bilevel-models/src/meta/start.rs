@@ -43,3 +43,12 @@ pub(super) fn affine<B: Backend>(
         bias: Param::from_tensor(Tensor::zeros([outputs], device)),
     }
 }
+
+/// # Panics
+/// If four halvings leave nothing of pictures of this side.
+pub(super) fn check_side(side: usize) {
+    assert!(
+        side >= 16,
+        "four halvings need pictures of 16x16, got {side}x{side}"
+    );
+}
