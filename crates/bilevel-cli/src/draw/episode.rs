@@ -106,29 +106,16 @@ fn cell(canvas: &mut Canvas, image: &GrayImage, frame: Option<Colour>, (x, y): (
         canvas.fill((x, y), CELL, CELL, colour);
     }
     let inside = CELL - 2 * FRAME;
-    let side = image.width().max(image.height()) as u32;
-    let (image, scale) = if side > inside {
-        (shrunk(image, inside as usize), 1)
+    let longest = image.width().max(image.height());
+    let (image, scale) = if longest > inside as usize {
+        let size = |old: usize| (old * inside as usize / longest).max(1);
+        (image.resized(size(image.width()), size(image.height())), 1)
     } else {
-        (image.clone(), inside / side)
+        (image.clone(), inside / longest as u32)
     };
     let left = x + (CELL - image.width() as u32 * scale) / 2;
     let top = y + (CELL - image.height() as u32 * scale) / 2;
     canvas.gray(&image, (left, top), scale);
-}
-
-/// The image with at most `side` pixels a side, each the nearest old one.
-fn shrunk(image: &GrayImage, side: usize) -> GrayImage {
-    let longest = image.width().max(image.height());
-    let size = |old: usize| (old * side / longest).max(1);
-    let (width, height) = (size(image.width()), size(image.height()));
-    let pixels = (0..width * height)
-        .map(|p| {
-            let (x, y) = (p % width, p / width);
-            image.pixels()[y * image.height() / height * image.width() + x * image.width() / width]
-        })
-        .collect();
-    GrayImage::new(width, height, pixels)
 }
 
 #[cfg(test)]
