@@ -56,6 +56,7 @@ struct Arguments {
 }
 
 fn main() {
+    Cpu::join_pool();
     let arguments = Arguments::parse();
     let peers: Vec<Peer> = arguments
         .python

@@ -1,6 +1,7 @@
 //! The default backend: Burn's `Flex` with our own convolutions and element-wise arithmetic.
 
 mod activation;
+mod channels;
 mod convolution;
 mod float;
 mod pooling;
@@ -35,6 +36,20 @@ use crate::delegate::prelude::*;
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cpu;
+
+impl Cpu {
+    /// Makes the calling thread one of those that compute; call it first thing in `main`.
+    ///
+    /// Without it the calling thread hands each operation to rayon's pool and sleeps until it is done, which small
+    /// tensors feel: a MAML gradient takes a quarter less time with it. Other threads may compute as before. Does
+    /// nothing when rayon's global pool exists already.
+    pub fn join_pool() {
+        // An error says that there is a pool: it works, only not on this thread.
+        let _ = rayon::ThreadPoolBuilder::new()
+            .use_current_thread()
+            .build_global();
+    }
+}
 
 impl BackendTypes for Cpu {
     type Device = FlexDevice;

@@ -17,12 +17,14 @@
 
 #[macro_use]
 mod delegate;
+mod channels;
 mod cpu;
 mod kernel;
 mod piecewise;
 mod sparse_rows;
 mod tape;
 
+pub use channels::{channel_affine, channel_moments};
 pub use cpu::Cpu;
 pub use piecewise::piecewise_linear;
 pub use sparse_rows::SparseRows;

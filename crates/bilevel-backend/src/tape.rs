@@ -3,6 +3,7 @@
 mod activation;
 mod bilinear;
 mod by_value;
+mod channels;
 mod convolution;
 mod float;
 mod fourier;

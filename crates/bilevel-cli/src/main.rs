@@ -49,6 +49,7 @@ use arguments::{
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    Cpu::join_pool();
     let result = match Arguments::try_parse() {
         Ok(arguments) => run(arguments),
         Err(error) => Err(in_one_line(error)),

@@ -1,20 +1,26 @@
 //! Independent pieces of work on all cores.
 
 use std::num::NonZero;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::thread;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// `items.map(work)` on as many threads as there are cores; the results keep the order of the items.
 ///
-/// Plain threads and not a work-stealing pool: a worker that waits inside a backend's own parallel
-/// loop would steal another item while it holds the lock of an autodiff graph.
+/// With an item for every core each item stays on its core, and what a backend shares out inside it is computed there
+/// in turn: nobody waits for anybody. With fewer items they share the pool that backends compute on. A map inside a map
+/// runs on its caller's core.
+///
+/// Not items in one work-stealing pool: a worker that waits inside a backend's own parallel loop would steal another
+/// item while it holds the lock of an autodiff graph.
 pub fn map<T: Send, U: Send>(items: Vec<T>, work: impl Fn(T) -> U + Sync) -> Vec<U> {
-    let threads = thread::available_parallelism()
-        .map_or(1, NonZero::get)
-        .min(items.len());
-    if threads <= 1 {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = cores.min(items.len());
+    if threads <= 1 || rayon::current_num_threads() == 1 {
         return items.into_iter().map(work).collect();
     }
+    let own = (threads == cores).then(|| of_one_thread(cores));
     let queue = Mutex::new(items.into_iter().enumerate());
     let next = || {
         queue
@@ -30,7 +36,11 @@ pub fn map<T: Send, U: Send>(items: Vec<T>, work: impl Fn(T) -> U + Sync) -> Vec
         done
     };
     let mut done: Vec<(usize, U)> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        let spawned = (0..threads).map(|i| match own {
+            Some(pools) => scope.spawn(move || pools[i].install(worker)),
+            None => scope.spawn(worker),
+        });
+        let workers: Vec<_> = spawned.collect();
         let results = workers.into_iter().map(|worker| worker.join());
         results
             .flat_map(|result| result.unwrap_or_else(|p| std::panic::resume_unwind(p)))
@@ -38,6 +48,16 @@ pub fn map<T: Send, U: Send>(items: Vec<T>, work: impl Fn(T) -> U + Sync) -> Vec
     });
     done.sort_by_key(|&(index, _)| index);
     done.into_iter().map(|(_, value)| value).collect()
+}
+
+/// Pools of one thread each, made once.
+fn of_one_thread(count: usize) -> &'static [ThreadPool] {
+    static POOLS: OnceLock<Vec<ThreadPool>> = OnceLock::new();
+    POOLS.get_or_init(|| {
+        let pool = |_| ThreadPoolBuilder::new().num_threads(1).build();
+        let pools: Result<_, _> = (0..count).map(pool).collect();
+        pools.expect("a thread for each core")
+    })
 }
 
 #[cfg(test)]
@@ -49,6 +69,14 @@ mod tests {
         let squares = map((0..100).collect(), |i: i32| i * i);
         assert_eq!(squares, (0..100).map(|i| i * i).collect::<Vec<_>>());
         assert!(map(Vec::<i32>::new(), |i| i).is_empty());
+    }
+
+    #[test]
+    fn a_map_inside_a_map() {
+        let sums = map((0..20).collect(), |i: i32| {
+            map((0..i).collect(), |j: i32| j).into_iter().sum::<i32>()
+        });
+        assert_eq!(sums, (0..20).map(|i| i * (i - 1) / 2).collect::<Vec<_>>());
     }
 
     #[test]

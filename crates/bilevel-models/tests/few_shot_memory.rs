@@ -69,12 +69,12 @@ fn memory_does_not_grow_with_the_steps_under_a_budget() {
     let _alone = ALONE.lock();
     let budget = Keep::Bytes(3 * WEIGHTS as usize);
     let [few, many] = [4, 32].map(|steps| peak(steps, budget));
-    let all = peak(32, Keep::All);
-    println!("peak bytes: 4 steps {few:.0}, 32 steps {many:.0}, all 32 kept {all:.0}");
+    let [some, all] = [4, 32].map(|steps| peak(steps, Keep::All));
+    println!("peak bytes under a budget: {few:.0} for 4 steps, {many:.0} for 32");
+    println!("peak bytes, all kept: {some:.0} for 4 steps, {all:.0} for 32");
     assert!(many < 1.1 * few, "{many} after {few}");
-    // All states, and nothing that grows faster: no tape spans the steps.
-    assert!(all > many + 25.0 * WEIGHTS, "{all}");
-    assert!(all < many + 35.0 * WEIGHTS, "{all}");
+    // With everything kept, memory grows with every step: there is something to save.
+    assert!(all > some + 28.0 * WEIGHTS, "{all} after {some}");
 }
 
 /// The budget changes what is stored, not what is found.

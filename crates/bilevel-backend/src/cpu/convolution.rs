@@ -4,7 +4,7 @@ use burn_backend::{Shape, TensorMetadata};
 use burn_flex::{Flex, FlexTensor};
 
 use super::Cpu;
-use super::pooling::{Window, maxima};
+use super::pooling::{Window, at_maxima, maxima};
 use super::tensor::from_vec;
 use crate::delegate::prelude::*;
 use crate::kernel::convolution::{Geometry, convolve, image_gradient, kernel_gradient};
@@ -47,6 +47,32 @@ impl ModuleOps<Self> for Cpu {
         let inner =
             Flex::max_pool2d_with_indices(x, kernel_size, stride, padding, dilation, ceil_mode);
         MaxPool2dWithIndices::new(inner.output, inner.indices)
+    }
+
+    fn max_pool2d_with_indices_backward(
+        x: FloatTensor<Self>,
+        kernel_size: [usize; 2],
+        stride: [usize; 2],
+        padding: [usize; 2],
+        dilation: [usize; 2],
+        ceil_mode: bool,
+        output_grad: FloatTensor<Self>,
+        indices: IntTensor<Self>,
+    ) -> MaxPool2dBackward<Self> {
+        let gradient = at_maxima(&output_grad, &indices, x.shape());
+        MaxPool2dBackward::new(gradient.unwrap_or_else(|| {
+            Flex::max_pool2d_with_indices_backward(
+                x,
+                kernel_size,
+                stride,
+                padding,
+                dilation,
+                ceil_mode,
+                output_grad,
+                indices,
+            )
+            .x_grad
+        }))
     }
 
     fn conv1d(

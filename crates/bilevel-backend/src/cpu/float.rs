@@ -219,29 +219,34 @@ fn binary(
     }
 }
 
-/// Whether a tensor is a view that repeats entries, as an expanded gradient is: an axis longer than one has stride 0.
+/// Whether [`once`] changes a tensor: a view that repeats entries, as an expanded gradient is, or one that did.
 fn repeats(tensor: &FlexTensor) -> bool {
     let layout = tensor.layout();
-    let mut axes = layout.shape().iter().zip(layout.strides());
-    layout.num_elements() > 0 && axes.any(|(n, stride)| *n > 1 && *stride == 0)
+    layout.num_elements() > 0 && layout.strides() != once_layout(layout).strides()
 }
 
 /// What a view repeats: its axes of stride 0 become one entry long.
 fn once(view: FlexTensor) -> FlexTensor {
-    if !repeats(&view) {
+    if view.layout().num_elements() == 0 {
         return view;
     }
-    let layout = view.layout();
-    let sizes = layout.shape().iter().zip(layout.strides());
-    let sizes: Vec<usize> = sizes
-        .map(|(n, stride)| if *stride == 0 { 1 } else { *n })
-        .collect();
-    let once = Layout::new(
-        Shape::from(sizes),
-        layout.strides().to_vec(),
-        layout.start_offset(),
-    );
+    let once = once_layout(view.layout());
     view.with_layout(once)
+}
+
+/// The layout of what a view repeats. An axis of one entry has the stride that it would have in order, which Flex
+/// asks for before it calls memory contiguous.
+fn once_layout(layout: &Layout) -> Layout {
+    let mut sizes = layout.shape().to_vec();
+    let mut strides = layout.strides().to_vec();
+    let mut in_order = 1;
+    for (size, stride) in sizes.iter_mut().zip(&mut strides).rev() {
+        if *size == 1 || *stride == 0 {
+            (*size, *stride) = (1, in_order);
+        }
+        in_order = *size as isize * *stride;
+    }
+    Layout::new(Shape::from(sizes), strides, layout.start_offset())
 }
 
 /// A view of `shape` that repeats `tensor` along the axes in which it is one entry long.

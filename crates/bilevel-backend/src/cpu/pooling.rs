@@ -5,7 +5,7 @@ use burn_flex::FlexTensor;
 
 use super::tensor::{from_vec, slice};
 use crate::kernel::element::Element;
-use crate::kernel::pooling::largest_of_blocks;
+use crate::kernel::pooling::{largest_of_blocks, spread};
 
 /// A window and how it moves.
 pub struct Window {
@@ -49,4 +49,30 @@ fn maxima_of<E: Element + PartialOrd>(x: &FlexTensor, size: [usize; 2]) -> Optio
         DType::I64,
     );
     Some([from_vec(values, shape), places])
+}
+
+/// What came back from the maxima, where they are in tensors of `shape`; zeros elsewhere. None for half precision, and
+/// for places of another type than [`maxima`] gives.
+pub fn at_maxima(grad: &FlexTensor, places: &FlexTensor, shape: Shape) -> Option<FlexTensor> {
+    if places.dtype() != DType::I64 {
+        return None;
+    }
+    match grad.dtype() {
+        DType::F32 => at_maxima_of::<f32>(grad, places, shape),
+        DType::F64 => at_maxima_of::<f64>(grad, places, shape),
+        _ => None,
+    }
+}
+
+fn at_maxima_of<E: Element>(
+    grad: &FlexTensor,
+    places: &FlexTensor,
+    shape: Shape,
+) -> Option<FlexTensor> {
+    let [_, _, height, width] = shape.dims();
+    let [_, _, down, right] = grad.shape().dims();
+    let (grad, places) = (grad.to_contiguous(), places.to_contiguous());
+    let [blocks, plane] = [down * right, height * width];
+    let values = spread(slice::<E>(&grad)?, places.as_slice()?, blocks, plane);
+    Some(from_vec(values, shape))
 }

@@ -306,29 +306,6 @@ macro_rules! backward_ops {
             MaxPool1dBackward::new(inner.x_grad)
         }
 
-        fn max_pool2d_with_indices_backward(
-            x: FloatTensor<Self>,
-            kernel_size: [usize; 2],
-            stride: [usize; 2],
-            padding: [usize; 2],
-            dilation: [usize; 2],
-            ceil_mode: bool,
-            output_grad: FloatTensor<Self>,
-            indices: IntTensor<Self>,
-        ) -> MaxPool2dBackward<Self> {
-            let inner = <$inner as ModuleOps<$inner>>::max_pool2d_with_indices_backward(
-                x,
-                kernel_size,
-                stride,
-                padding,
-                dilation,
-                ceil_mode,
-                output_grad,
-                indices,
-            );
-            MaxPool2dBackward::new(inner.x_grad)
-        }
-
         fn deform_conv2d_backward(
             x: FloatTensor<Self>,
             offset: FloatTensor<Self>,

@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 
 use aligned_vec::{AVec, ConstAlign};
+use rayon::prelude::*;
 
 use super::element::Element;
 
@@ -13,6 +14,39 @@ pub type Scratch<E> = AVec<E, ConstAlign<64>>;
 pub fn zeros<E: Element>(len: usize) -> Scratch<E> {
     let mut scratch = Scratch::with_capacity(0, len);
     scratch.resize(len, E::default());
+    scratch
+}
+
+/// Scratch memory in `count` chunks of `chunk` elements, each zero before `write(index, chunk)` is called for it, and
+/// `slack` more zeros behind them. The threads share all of it, touching new memory for the first time included.
+#[allow(unsafe_code)]
+pub fn zeroed_chunks<E: Element>(
+    count: usize,
+    chunk: usize,
+    slack: usize,
+    write: impl Fn(usize, &mut [E]) + Sync,
+) -> Scratch<E> {
+    let len = count * chunk;
+    let mut scratch = Scratch::<E>::with_capacity(0, len + slack);
+    // SAFETY: the memory is the vector's own, as long as its capacity, and borrowed until its length is set.
+    let memory = unsafe {
+        let start: *mut MaybeUninit<E> = scratch.as_mut_ptr().cast();
+        std::slice::from_raw_parts_mut(start, len + slack)
+    };
+    let zero = MaybeUninit::new(E::default());
+    let (chunks, rest) = memory.split_at_mut(len);
+    rest.fill(zero);
+    if chunk > 0 {
+        let chunks = chunks.par_chunks_mut(chunk).enumerate();
+        chunks.for_each(|(index, chunk)| {
+            chunk.fill(zero);
+            // SAFETY: every element has just been written.
+            let chunk = unsafe { &mut *(std::ptr::from_mut(chunk) as *mut [E]) };
+            write(index, chunk);
+        });
+    }
+    // SAFETY: the chunks and the rest cover the memory, and all of it has been written.
+    unsafe { scratch.set_len(len + slack) };
     scratch
 }
 

@@ -1,4 +1,4 @@
-//! The largest entries of blocks.
+//! The largest entries of blocks, and the transpose of looking them up.
 
 use rayon::prelude::*;
 
@@ -44,6 +44,33 @@ pub fn largest_of_blocks<E: Element + PartialOrd>(
             }
         });
     (values, places)
+}
+
+/// The transpose of looking up: planes of `plane` entries, zero but for the sums of the `blocks` values of each plane at
+/// their places.
+///
+/// # Panics
+///
+/// When values and places are not equally many and a whole number of planes, or a place is outside a plane.
+pub fn spread<E: Element>(values: &[E], places: &[i64], blocks: usize, plane: usize) -> Vec<E> {
+    assert_eq!(values.len(), places.len(), "a place for every value");
+    assert_eq!(values.len() % blocks.max(1), 0, "a whole number of planes");
+    let count = values.len().checked_div(blocks).unwrap_or(0);
+    let mut x = vec![E::default(); count * plane];
+    let some = (PIECE / plane.max(1)).max(1);
+    x.par_chunks_mut((some * plane).max(1))
+        .zip(values.par_chunks((some * blocks).max(1)))
+        .zip(places.par_chunks((some * blocks).max(1)))
+        .for_each(|((x, values), places)| {
+            let planes = x.chunks_exact_mut(plane);
+            let values = values.chunks_exact(blocks);
+            for (x, (values, places)) in planes.zip(values.zip(places.chunks_exact(blocks))) {
+                for (value, place) in values.iter().zip(places) {
+                    x[*place as usize] += *value;
+                }
+            }
+        });
+    x
 }
 
 /// Entries that a thread takes at a time.
@@ -141,5 +168,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Places that meet add up, planes do not mix, and what no place names is zero.
+    #[test]
+    fn values_return_to_their_places() {
+        let x = spread(&[1.0f64, 2.0, 3.0, 4.0], &[5, 5, 0, 2], 2, 6);
+        let expected = [0.0, 0.0, 0.0, 0.0, 0.0, 3.0, 3.0, 0.0, 4.0, 0.0, 0.0, 0.0];
+        assert_eq!(x.as_slice(), expected);
+        assert!(spread::<f32>(&[], &[], 0, 6).is_empty());
     }
 }

@@ -39,6 +39,58 @@ impl<B: Backend, P: TwiceDifferentiable<B>> SecondOrder<B, P> for DoubleBackward
     }
 }
 
+impl DoubleBackward {
+    /// Records `∇y g` at a point, for one Hessian product later.
+    ///
+    /// For whoever needs the gradient first and the product much later, as the reversal of a chain of steps does: the
+    /// gradient is not computed again, and the memory of its tape is held until then.
+    pub fn record<B: Backend, P: TwiceDifferentiable<B>>(
+        &self,
+        point: Point<'_, B, P>,
+    ) -> RecordedGradient<B, P::Lower<Tape<B>>> {
+        let y = point.y.clone();
+        RecordedGradient {
+            gradient: recorded(&point, &point.x.clone().no_grad()),
+            systems: point.systems(),
+            y,
+        }
+    }
+}
+
+/// `∇y g`, recorded: see [`DoubleBackward::record`].
+#[derive(Debug)]
+pub struct RecordedGradient<B: Backend, L> {
+    y: L,
+    gradient: Tensor<Tape<B>, 2>,
+    systems: usize,
+}
+
+impl<B: Backend, L: AutodiffModule<Tape<B>>> RecordedGradient<B, L> {
+    /// `∇y g`, `[systems, dim y]`.
+    pub fn gradient(&self) -> Vector<B> {
+        self.gradient.clone().inner()
+    }
+
+    /// `∇²yy g · v`, `[systems, dim y]`. Consumes the record, as Burn's `backward` consumes a tape.
+    pub fn product(self, v: Vector<B>) -> Vector<B> {
+        let gradients = (self.gradient * Tensor::from_inner(v)).sum().backward();
+        pack_gradients::<Tape<B>, _>(&self.y, &gradients, self.systems)
+    }
+}
+
+/// `∇y g` on `Tape<B>`, `x` and the point's `y` its leaves.
+fn recorded<B: Backend, P: TwiceDifferentiable<B>>(
+    point: &Point<'_, B, P>,
+    x: &P::Upper<Tape<B>>,
+) -> Tensor<Tape<B>, 2> {
+    let batch = P::Batch::<Outer<B>>::from_inner(point.lifted_batch());
+    // The outer tape needs gradients in y only.
+    let x = P::Upper::<Outer<B>>::from_inner(x.clone()).no_grad();
+    let y = P::Lower::<Outer<B>>::from_inner(point.y.clone());
+    let gradients = point.problem.lower_loss(&x, &y, &batch).backward();
+    pack_gradients::<Outer<B>, _>(&y, &gradients, point.systems())
+}
+
 struct At<'a, B: Backend, P: TwiceDifferentiable<B>> {
     point: Point<'a, B, P>,
     constant_x: P::Upper<Tape<B>>,
@@ -56,14 +108,7 @@ impl<B: Backend, P: TwiceDifferentiable<B>> At<'_, B, P> {
         x: &P::Upper<Tape<B>>,
         v: Vector<B>,
     ) -> <Tape<B> as AutodiffBackend>::Gradients {
-        let Point { problem, y, .. } = self.point;
-        let systems = self.point.systems();
-        let batch = P::Batch::<Outer<B>>::from_inner(self.point.lifted_batch());
-        // The outer tape needs gradients in y only.
-        let x = P::Upper::<Outer<B>>::from_inner(x.clone()).no_grad();
-        let y = P::Lower::<Outer<B>>::from_inner(y.clone());
-        let gradients = problem.lower_loss(&x, &y, &batch).backward();
-        let gy = pack_gradients::<Outer<B>, _>(&y, &gradients, systems);
+        let gy = recorded(&self.point, x);
         self.gradient.get_or_init(|| gy.clone().inner());
         (gy * Tensor::from_inner(v)).sum().backward()
     }

@@ -7,7 +7,7 @@ mod lower_objective;
 mod point;
 
 pub use difference::CentralDifference;
-pub use double_backward::DoubleBackward;
+pub use double_backward::{DoubleBackward, RecordedGradient};
 pub use gradient_backward::GradientBackward;
 pub use lower_objective::LowerObjective;
 pub use point::{LossGradients, Point, Unreached};

@@ -1,10 +1,13 @@
 //! Model-agnostic meta-learning.
 
+use std::cell::RefCell;
 use std::ops::Range;
+use std::rc::Rc;
 
+use bilevel_core::derivative::RecordedGradient;
 use bilevel_core::hypergradient::{Descent, Keep, LowerMap};
 use bilevel_core::parameters::{pack, unpack};
-use bilevel_core::{DoubleBackward, Error, LowerObjective, Point, SecondOrder, Tape, Vector};
+use bilevel_core::{DoubleBackward, Error, LowerObjective, Point, Tape, Vector};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -13,8 +16,8 @@ use super::learner::{Judged, joined};
 use super::normalization::Seen;
 use super::rates::Layout;
 use super::{
-    Adaptation, Episode, EpisodeGradient, Filter, Learner, Loss, MetaParameters, Normalization,
-    Pass, Rates, StepLosses, TwiceNetwork, Upper,
+    Adaptation, Episode, EpisodeGradient, Filter, Learner, Loss, MetaParameters, Network,
+    Normalization, Pass, Rates, StepLosses, TwiceNetwork, Upper,
 };
 
 /// Learns weights from which a few gradient steps on the support lead to weights that are good for the queries.
@@ -32,8 +35,9 @@ use super::{
 /// | Meta-SGD | `rates:` [`Rates::Learned`] for every entry |
 /// | MAML++ | [`StepLosses::Every`], [`Rates::Learned`] for every parameter and step, [`Normalization::PerStep`] |
 ///
-/// A differentiated step costs a gradient and a Hessian product, which costs about 2.2 gradients; memory is that of one
-/// step and of the states kept, whatever the number of steps.
+/// A differentiated step costs a recorded gradient and its derivative, 2.2 gradients together, and the tape of every step
+/// is held until it is reversed. With [`Keep::Bytes`] states are held and not tapes: memory is that of one step and of
+/// the states that fit, whatever the number of steps, and a step costs a gradient more.
 ///
 /// # Example
 ///
@@ -210,12 +214,17 @@ impl<B: Backend, N: TwiceNetwork<B>> Steps<'_, B, N> {
     fn advance(&self, y: Vector<B>, range: Range<usize>) -> Vector<B> {
         range.fold(y, |y, k| {
             let g = self.support_gradient(k, y.clone());
-            let [y] = Descent
-                .step(k, &[y], &g, &self.rates(k))
-                .try_into()
-                .expect("descent has one vector");
-            y
+            self.descend(k, y, g)
         })
+    }
+
+    /// `y − α_k g`
+    fn descend(&self, k: usize, y: Vector<B>, g: Vector<B>) -> Vector<B> {
+        let [y] = Descent
+            .step(k, &[y], &g, &self.rates(k))
+            .try_into()
+            .expect("descent has one vector");
+        y
     }
 
     /// Loss of the queries at `y`, after k steps, with its gradient in y.
@@ -227,21 +236,67 @@ impl<B: Backend, N: TwiceNetwork<B>> Steps<'_, B, N> {
         Judged::new(&module, outputs, loss)
     }
 
+    /// `∇loss(y; support)` at step k, recorded for its reversal.
+    fn record(&self, k: usize, y: Vector<B>, seen: Option<&Seen>) -> Record<B, N> {
+        let mut adaptation = self.adaptation(k);
+        adaptation.pass.learning = seen;
+        DoubleBackward.record(self.point(&adaptation, &self.module(y)))
+    }
+
+    /// `y_{k+1}` from `y_k`, whose record is kept with it.
+    fn advance_recorded(&self, k: usize, state: &State<B, N>) -> Vector<B> {
+        let record = self.record(k, state.y.clone(), self.seen);
+        let y = self.descend(k, state.y.clone(), record.gradient());
+        state.record.replace(Some(record));
+        y
+    }
+
     /// `a_k` and the adjoint of the learned step sizes, from `a_{k+1}`.
-    fn reverse(&self, k: usize, y: &Vector<B>, bar: Vector<B>) -> (Vector<B>, Option<Vector<B>>) {
+    fn reverse(
+        &self,
+        k: usize,
+        state: &State<B, N>,
+        bar: Vector<B>,
+    ) -> (Vector<B>, Option<Vector<B>>) {
         let rates = self.rates(k);
         let learned = match self.maml.rates {
             Rates::Learned { of, .. } => Some(of),
             Rates::Fixed(_) => None,
         };
-        let unheard = Seen::default();
-        let mut adaptation = self.adaptation(k);
-        adaptation.pass.learning = self.seen.map(|_| &unheard);
-        let module = self.module(y.clone());
-        let hessian = DoubleBackward.at(self.point(&adaptation, &module));
-        let product = hessian.apply(bar.clone() * rates);
-        let own = learned.map(|of| of.pull_back(-bar.clone() * hessian.gradient(), &self.layout));
+        let record = state.record.take().unwrap_or_else(|| {
+            // The statistics of this step were noted when it was made.
+            let unheard = Seen::default();
+            self.record(k, state.y.clone(), self.seen.map(|_| &unheard))
+        });
+        let own = learned.map(|of| of.pull_back(-bar.clone() * record.gradient(), &self.layout));
+        let product = record.product(bar.clone() * rates);
         (bar - product, own)
+    }
+}
+
+/// The gradient of a step's support, recorded.
+type Record<B, N> = RecordedGradient<B, <N as Network>::Weights<Tape<B>>>;
+
+/// A state on the way back, and the record of the step from it if that was made already.
+struct State<B: Backend, N: TwiceNetwork<B>> {
+    y: Vector<B>,
+    record: Rc<RefCell<Option<Record<B, N>>>>,
+}
+
+impl<B: Backend, N: TwiceNetwork<B>> State<B, N> {
+    fn new(y: Vector<B>) -> Self {
+        let record = Rc::default();
+        Self { y, record }
+    }
+}
+
+/// The same state: the record is shared.
+impl<B: Backend, N: TwiceNetwork<B>> Clone for State<B, N> {
+    fn clone(&self) -> Self {
+        Self {
+            y: self.y.clone(),
+            record: self.record.clone(),
+        }
     }
 }
 
@@ -266,6 +321,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Maml<N> {
             .schedule::<B>(start.dims()[1])
             .unwrap_or_else(|error| panic!("{error}"));
         let first = self.steps - schedule.steps;
+        let tapes = !matches!(self.keep, Keep::Bytes(_));
         let weight = |k: usize| self.step_losses.weight(k, self.steps);
 
         // What intermediate losses add, those before the first differentiated step.
@@ -283,16 +339,23 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Maml<N> {
         let mut own: Vec<Option<Vector<B>>> = vec![None; self.steps];
         schedule.reverse(
             first,
-            y.clone(),
-            |y, range| steps.advance(y, range),
-            |k, y| {
+            State::<B, N>::new(y.clone()),
+            |state, range| {
+                State::new(if tapes && range.len() == 1 {
+                    steps.advance_recorded(range.start, &state)
+                } else {
+                    steps.advance(state.y, range)
+                })
+            },
+            |k, state| {
+                let y = &state.y;
                 let next = bar.take().unwrap_or_else(|| {
-                    let judged = steps.judged(k + 1, steps.advance(y.clone(), k..k + 1));
+                    let judged = steps.judged(k + 1, steps.advance_recorded(k, state));
                     let bar = judged.gradient.clone() * weight(self.steps);
                     end = Some(judged);
                     bar
                 });
-                let (mut here, rates) = steps.reverse(k, y, next);
+                let (mut here, rates) = steps.reverse(k, state, next);
                 own[k] = rates;
                 if k > 0 && weight(k) != 0.0 {
                     here = here + steps.judged(k, y.clone()).gradient * weight(k);

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
+use bilevel_backend::{channel_affine, channel_moments};
 use burn::module::{Module, Param, ParamId};
-use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, TensorPrimitive};
 
 /// Whose statistics batch normalisation uses when it learns from a few samples and is then asked for others.
 ///
@@ -133,26 +134,34 @@ impl<B: Backend> EpisodicNorm<B> {
             } else {
                 maps.clone()
             };
-            let mean = seen.clone().mean_dim(2).mean_dim(0);
-            let variance = (seen - mean.clone()).square().mean_dim(2).mean_dim(0);
+            let moments = channel_moments::<B>(primitive(seen));
+            let moments = Tensor::<B, 2>::from_primitive(TensorPrimitive::Float(moments));
+            let [mean, variance] =
+                [0, 1].map(|i| moments.clone().narrow(0, i, 1).reshape([channels]));
             if let (true, Some(seen)) = (kept, pass.learning) {
-                let read = |t: &Tensor<B, 3>| t.to_data().iter::<f32>().collect();
+                let read = |t: &Tensor<B, 1>| t.to_data().iter::<f32>().collect();
                 seen.note(self.kept.id, pass.step, [read(&mean), read(&variance)]);
             }
             [mean, variance]
         };
-        let scale = self.scale.val().reshape([1, channels, 1]) / (variance + EPSILON).sqrt();
-        let shift = self.shift.val().reshape([1, channels, 1]) - mean * scale.clone();
-        (maps * scale + shift).reshape([n, channels, height, width])
+        let scale = self.scale.val() / (variance + EPSILON).sqrt();
+        let shift = self.shift.val() - mean * scale.clone();
+        let normal = channel_affine::<B>(primitive(maps), primitive(scale), primitive(shift));
+        Tensor::<B, 3>::from_primitive(TensorPrimitive::Float(normal))
+            .reshape([n, channels, height, width])
     }
 
-    fn kept_at(&self, pass: Pass<'_>) -> [Tensor<B, 3>; 2] {
+    fn kept_at(&self, pass: Pass<'_>) -> [Tensor<B, 1>; 2] {
         let [steps, _, channels] = self.kept.dims();
         let step = match pass.normalization {
             Normalization::PerStep => pass.step.min(steps - 1),
             _ => 0,
         };
         let kept = self.kept.val().narrow(0, step, 1);
-        [0, 1].map(|i| kept.clone().narrow(1, i, 1).reshape([1, channels, 1]))
+        [0, 1].map(|i| kept.clone().narrow(1, i, 1).reshape([channels]))
     }
+}
+
+fn primitive<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> B::FloatTensorPrimitive {
+    tensor.into_primitive().tensor()
 }

@@ -10,7 +10,7 @@ use super::tile::{self, Sink, Tile};
 use crate::kernel::element::Element;
 use crate::kernel::memory::{self, Scratch};
 
-/// `r[n, o, t] = bias[o] + sum over i, k of weight(o, i, k) x[n, i, plane(k, t)]`.
+/// `r[n, o, t] = bias[o] + sum over i, k of weight(o, i, k) x[n, i, plane(k, t)]` in every group.
 ///
 /// Work: `batch * outputs * inputs * taps * output` fused multiplications, at full speed for 4
 /// channels of results or more.
@@ -34,10 +34,10 @@ pub struct Gather<'a, E> {
 }
 
 impl<E: Element> Gather<'_, E> {
-    /// Runs the sum over `x [batch, groups, inputs, source]`; `weight(o, i, k)` has `o` count the
-    /// channels of all groups.
+    /// Runs the sum over `x [batch, groups, inputs, source]`; `weight(group, o, i, k)` counts the channels within the
+    /// group.
     #[allow(unsafe_code)]
-    pub fn run(&self, x: &[E], weight: impl Fn(usize, usize, usize) -> E + Sync) -> Vec<E> {
+    pub fn run(&self, x: &[E], weight: impl Fn(usize, usize, usize, usize) -> E + Sync) -> Vec<E> {
         let count = [self.batch * self.groups, self.inputs];
         let planes = planes(x, self.source, &self.plane, count);
         let area = self.target[0] * self.target[1];
@@ -67,20 +67,19 @@ pub fn planes<E: Element>(
     [count, inputs]: [usize; 2],
 ) -> Scratch<E> {
     let area = image[0] * image[1];
-    let mut planes = memory::zeros(count * inputs * plane.stride + SLACK);
-    if !x.is_empty() {
-        planes
-            .par_chunks_mut(plane.stride * inputs)
-            .zip(x.par_chunks(area * inputs))
-            .for_each(|(planes, channels)| {
-                planes
-                    .chunks_exact_mut(plane.stride)
-                    .zip(channels.chunks_exact(area))
-                    .for_each(|(to, from)| plane.fill(from, image, to));
-            });
-    }
-    planes
+    memory::zeroed_chunks(count, inputs * plane.stride, SLACK, |index, planes| {
+        let channels = &x[index * inputs * area..][..inputs * area];
+        let planes = planes.chunks_exact_mut(plane.stride);
+        if area > 0 {
+            for (to, from) in planes.zip(channels.chunks_exact(area)) {
+                plane.fill(from, image, to);
+            }
+        }
+    })
 }
+
+/// Columns of weights that a thread packs at a time, at least.
+const PACKED: usize = 1 << 9;
 
 struct Run<'a, E, W> {
     gather: &'a Gather<'a, E>,
@@ -103,7 +102,7 @@ struct Packed<E> {
     weights: Vec<E>,
 }
 
-impl<E: Element, W: Fn(usize, usize, usize) -> E + Sync> WithSimd for Run<'_, E, W> {
+impl<E: Element, W: Fn(usize, usize, usize, usize) -> E + Sync> WithSimd for Run<'_, E, W> {
     type Output = ();
 
     #[inline(always)]
@@ -133,20 +132,25 @@ impl<E: Element, W: Fn(usize, usize, usize) -> E + Sync> WithSimd for Run<'_, E,
             })
             .collect();
         let taps = plane.offsets.len();
-        let packed: Vec<Packed<E>> = (0..groups)
+        let blocks_of_groups: Vec<_> = (0..groups)
             .flat_map(|group| {
                 blocks
                     .iter()
-                    .map(move |&(start, rows)| (group * outputs + start, rows))
+                    .map(move |&(start, rows)| (group, start, rows))
             })
-            .map(|(first, rows)| {
-                let weight = &weight;
-                let weights = (0..inputs)
-                    .flat_map(|i| (0..taps).map(move |k| (i, k)))
-                    .flat_map(|(i, k)| (first..first + rows).map(move |o| weight(o, i, k)))
-                    .collect();
+            .collect();
+        let packed: Vec<Packed<E>> = blocks_of_groups
+            .into_par_iter()
+            .with_min_len((PACKED / (inputs * taps)).max(1))
+            .map(|(group, start, rows)| {
+                let mut weights = Vec::with_capacity(inputs * taps * rows);
+                for i in 0..inputs {
+                    for k in 0..taps {
+                        weights.extend((start..start + rows).map(|o| weight(group, o, i, k)));
+                    }
+                }
                 Packed {
-                    first,
+                    first: group * outputs + start,
                     rows,
                     weights,
                 }

@@ -62,9 +62,8 @@ pub fn convolve<E: Element>(x: &[E], w: &[E], bias: Option<&[E]>, geometry: &Geo
             plane: Plane::of_output(geometry),
             bias,
         };
-        scatter.run(x, |i, o, k| {
-            let o = i / inputs * outputs + o;
-            w[(o * inputs + i % inputs) * taps + taps - 1 - k]
+        scatter.run(x, |group, i, o, k| {
+            w[((group * outputs + o) * inputs + i) * taps + taps - 1 - k]
         })
     } else {
         let gather = Gather {
@@ -77,7 +76,9 @@ pub fn convolve<E: Element>(x: &[E], w: &[E], bias: Option<&[E]>, geometry: &Geo
             plane: Plane::of_image(geometry),
             bias,
         };
-        gather.run(x, |o, i, k| w[(o * inputs + i) * taps + k])
+        gather.run(x, |group, o, i, k| {
+            w[((group * outputs + o) * inputs + i) * taps + k]
+        })
     }
 }
 
@@ -110,9 +111,8 @@ pub fn image_gradient<E: Element>(
             plane: Plane::of_output(geometry),
             bias,
         };
-        gather.run(r, |i, o, k| {
-            let o = i / inputs * outputs + o;
-            w[(o * inputs + i % inputs) * taps + taps - 1 - k]
+        gather.run(r, |group, i, o, k| {
+            w[((group * outputs + o) * inputs + i) * taps + taps - 1 - k]
         })
     } else {
         let scatter = Scatter {
@@ -125,6 +125,8 @@ pub fn image_gradient<E: Element>(
             plane: Plane::of_image(geometry),
             bias,
         };
-        scatter.run(r, |o, i, k| w[(o * inputs + i) * taps + k])
+        scatter.run(r, |group, o, i, k| {
+            w[((group * outputs + o) * inputs + i) * taps + k]
+        })
     }
 }

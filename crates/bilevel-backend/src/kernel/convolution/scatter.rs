@@ -33,9 +33,9 @@ pub struct Scatter<'a, E> {
 }
 
 impl<E: Element> Scatter<'_, E> {
-    /// Runs the sum over `r [batch, groups, inputs, source]`; `weight(i, o, k)` has `i` count the
-    /// channels of all groups.
-    pub fn run(&self, r: &[E], weight: impl Fn(usize, usize, usize) -> E + Sync) -> Vec<E> {
+    /// Runs the sum over `r [batch, groups, inputs, source]`; `weight(group, i, o, k)` counts the channels within the
+    /// group.
+    pub fn run(&self, r: &[E], weight: impl Fn(usize, usize, usize, usize) -> E + Sync) -> Vec<E> {
         let area = self.target[0] * self.target[1];
         let mut results = vec![E::default(); self.batch * self.groups * self.outputs * area];
         if !results.is_empty() {
@@ -67,7 +67,7 @@ struct Packed<E> {
     weights: Vec<E>,
 }
 
-impl<E: Element, W: Fn(usize, usize, usize) -> E + Sync> WithSimd for Run<'_, E, W> {
+impl<E: Element, W: Fn(usize, usize, usize, usize) -> E + Sync> WithSimd for Run<'_, E, W> {
     type Output = ();
 
     #[inline(always)]
@@ -100,8 +100,10 @@ impl<E: Element, W: Fn(usize, usize, usize) -> E + Sync> WithSimd for Run<'_, E,
                         let places = rows_of
                             .clone()
                             .map(|m| m / taps * plane.stride + plane.offsets[m % taps]);
-                        let weights = (group * inputs..(group + 1) * inputs).flat_map(|i| {
-                            rows_of.clone().map(move |m| weight(i, m / taps, m % taps))
+                        let weights = (0..inputs).flat_map(|i| {
+                            rows_of
+                                .clone()
+                                .map(move |m| weight(group, i, m / taps, m % taps))
                         });
                         Packed {
                             rows,

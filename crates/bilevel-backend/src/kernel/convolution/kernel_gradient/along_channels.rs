@@ -79,22 +79,24 @@ pub fn correlate<E: Element, S: Simd>(simd: S, correlation: Correlation<'_, E>) 
     }
 }
 
+/// Rows and columns of a block that is turned at a time: it stays in the first-level cache.
+const BLOCK: usize = 16;
+
 /// `r [count, outputs, area]` as `[count, area, channels]`, zeros beyond the outputs.
 fn turn<E: Element>(r: &[E], [count, outputs, area]: [usize; 3], channels: usize) -> Scratch<E> {
-    let mut turned = memory::zeros(count * area * channels);
-    turned
-        .par_chunks_mut(area * channels)
-        .zip(r.par_chunks(area * outputs))
-        .for_each(|(to, from)| {
-            for (o, channel) in from.chunks_exact(area).enumerate() {
-                to[o..]
-                    .iter_mut()
-                    .step_by(channels)
-                    .zip(channel)
-                    .for_each(|(to, from)| *to = *from);
+    memory::zeroed_chunks(count, area * channels, 0, |index, to| {
+        let from = &r[index * area * outputs..][..area * outputs];
+        for (first, to) in (0..).step_by(BLOCK).zip(to.chunks_mut(BLOCK * channels)) {
+            for o in (0..outputs).step_by(BLOCK) {
+                let block = o..(o + BLOCK).min(outputs);
+                for (t, to) in (first..).zip(to.chunks_exact_mut(channels)) {
+                    for (o, to) in block.clone().zip(&mut to[block.clone()]) {
+                        *to = from[o * area + t];
+                    }
+                }
             }
-        });
-    turned
+        }
+    })
 }
 
 /// Correlations of all results of a group with a few columns of the images.

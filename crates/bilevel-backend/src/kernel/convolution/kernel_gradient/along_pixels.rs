@@ -116,16 +116,12 @@ fn pad<E: Element>(
     length: usize,
 ) -> Scratch<E> {
     let area = height * width;
-    let mut padded = memory::zeros(r.len() / area * length);
-    padded
-        .par_chunks_mut(length)
-        .zip(r.par_chunks(area))
-        .for_each(|(to, from)| {
-            for (y, row) in from.chunks_exact(width).enumerate() {
-                to[y * pitch..][..width].copy_from_slice(row);
-            }
-        });
-    padded
+    memory::zeroed_chunks(r.len() / area, length, 0, |index, to| {
+        let from = &r[index * area..][..area];
+        for (y, row) in from.chunks_exact(width).enumerate() {
+            to[y * pitch..][..width].copy_from_slice(row);
+        }
+    })
 }
 
 /// Correlations of a few channels of results with a few columns of images.
