@@ -58,6 +58,9 @@ fn peak(steps: usize, keep: Keep) -> f64 {
     (MEMORY.peak_usage() - before) as f64 / 1e6
 }
 
+/// plotters measures text with a font of its own, for an SVG too.
+const FONT: &[u8] = include_bytes!("../crates/bilevel-cli/assets/fonts/Roboto-Regular.ttf");
+
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args()
         .nth(1)
@@ -78,6 +81,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let highest = curves[0].1.iter().map(|point| point.1).fold(0.0, f64::max);
+    plotters::style::register_font("sans-serif", FontStyle::Normal, FONT)
+        .map_err(|_| "a font that plotters cannot read")?;
     let area = SVGBackend::new(&path, (720, 440)).into_drawing_area();
     area.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&area)
