@@ -47,6 +47,20 @@ pub enum ErrorKind {
         /// Bytes needed.
         needed: usize,
     },
+    /// A constraint that nothing meets.
+    #[error("the constraint set is empty: {reason}")]
+    EmptySet {
+        /// Which of its conditions exclude each other.
+        reason: String,
+    },
+    /// A constraint on vectors of another length.
+    #[error("a constraint on {expected} entries was given {found}")]
+    ConstraintDimension {
+        /// Entries of the constraint.
+        expected: usize,
+        /// Entries that were to be constrained.
+        found: usize,
+    },
     /// A stored set of parameters lacks one that the module has.
     #[error("parameter `{path}` is missing: the values belong to another kind of module")]
     MissingParameter {

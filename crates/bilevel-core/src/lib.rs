@@ -14,10 +14,10 @@
 //!
 //! | part | choices |
 //! |---|---|
-//! | [`LowerSolver`] | [`GradientDescent`], [`Accelerated`] |
+//! | [`LowerSolver`] | [`GradientDescent`], [`Accelerated`]; [`ProjectedGradient`] onto any [`Projection`] |
 //! | [`LinearSolver`] | [`ConjugateGradient`], [`Minres`], [`Gmres`], [`Neumann`], [`Richardson`], [`Nystrom`], [`Dense`]; around them [`Normal`], [`Damping`], [`Jacobi`], [`Absolute`] |
 //! | [`SecondOrder`] | [`DoubleBackward`] (exact), [`CentralDifference`] (one tape) |
-//! | [`Hypergradient`] | [`ImplicitDifferentiation`], [`JacobianFree`], [`Unrolled`], [`ForwardMode`], [`OneStep`], [`Darts`], [`StochasticNeumann`], [`ZerothOrder`], [`Penalty`]: [which when](hypergradient#which-estimator-when) |
+//! | [`Hypergradient`] | [`ImplicitDifferentiation`], [`ConstrainedImplicit`], [`ConstrainedNeumann`], [`JacobianFree`], [`Unrolled`], [`ForwardMode`], [`OneStep`], [`Darts`], [`StochasticNeumann`], [`ZerothOrder`], [`Penalty`]: [which when](hypergradient#which-estimator-when) |
 //! | algorithm | [`DoubleLoop`], [`Maid`], [`Isgd`], [`Hoag`], [`Bome`], [`Soba`]: [which when](algorithm); any optimizer of `burn::optim`, [`ScheduleFreeSgd`], [`ScheduleFreeAdam`] |
 //!
 //! Every [`Estimate`] carries a [`Certificate`] of what was measured on the way; [`audit()`] compares any
@@ -38,16 +38,17 @@ pub mod observe;
 pub mod parallel;
 pub mod parameters;
 mod problem;
+pub mod projection;
 mod solution;
 pub mod vector;
 
 pub use algorithm::{
-    Amigo, Barrier, Bome, Bsa, Bsg1, Bvfsm, BvfsmSettings, Decay, Direction, DoubleLoop, End, F2sa,
-    F3sa, Fsla, Hoag, HoagState, HoagStep, Isgd, IsgdSettings, MaSoba, Maid, MaidSettings,
-    MaidState, MaidStep, Mrbo, Oracle, Pair, Pbgd, Penalization, Pzobo, Rule, Run, RunState, Saba,
-    Sampled, Samples, Sampling, ScheduleFree, ScheduleFreeAdam, ScheduleFreeSgd, ScheduleFreeState,
-    Soba, Spent, Srba, State, Step, StocBio, Stop, Stopped, Sustain, Task, Ttsa, Vrbo, Whole,
-    evaluation_point,
+    Amigo, Barrier, Bome, Bsa, Bsg1, Bvfsm, BvfsmSettings, Decay, Direction, Dmlcbo,
+    DmlcboSettings, DoubleLoop, End, F2sa, F3sa, Fsla, Hoag, HoagState, HoagStep, Isgd,
+    IsgdSettings, MaSoba, Maid, MaidSettings, MaidState, MaidStep, Mrbo, Oracle, Pair, Pbgd,
+    Penalization, Pzobo, Rule, Run, RunState, Saba, Sampled, Samples, Sampling, ScheduleFree,
+    ScheduleFreeAdam, ScheduleFreeSgd, ScheduleFreeState, Soba, Spent, Srba, State, Step, StocBio,
+    Stop, Stopped, Sustain, Task, Ttsa, Vrbo, Whole, evaluation_point,
 };
 pub use audit::{Audit, Finding, Settings as AuditSettings, audit};
 pub use bilevel_backend::Tape;
@@ -57,9 +58,9 @@ pub use derivative::{
 };
 pub use error::{Error, ErrorKind, positive};
 pub use hypergradient::{
-    Bound, Certificate, Constants, Darts, Estimate, ForwardMode, Hypergradient,
-    ImplicitDifferentiation, JacobianFree, Keep, NeumannForm, OneStep, Penalty, Probe,
-    StochasticNeumann, Unrolled, ZerothOrder,
+    Bound, Certificate, Constants, ConstrainedImplicit, ConstrainedNeumann, Darts, Estimate,
+    ForwardMode, Hypergradient, ImplicitDifferentiation, JacobianFree, Keep, NeumannForm, OneStep,
+    Penalty, Probe, StochasticNeumann, Unrolled, ZerothOrder,
 };
 pub use inexact::Inexact;
 pub use linear::{
@@ -67,9 +68,11 @@ pub use linear::{
     Minres, Neumann, Normal, Nystrom, Richardson,
 };
 pub use lower::{
-    Accelerated, Backtracking, GradientDescent, Known, LowerSolver, PowerIteration, Smoothness,
+    Accelerated, Backtracking, GradientDescent, Known, LowerSolver, PowerIteration,
+    ProjectedGradient, Smoothness,
 };
 pub use observe::{Accuracy, Cause, Failure, Level, Observer, Report};
 pub use problem::{BilevelProblem, Differentiable, TwiceDifferentiable};
+pub use projection::Projection;
 pub use solution::{Outcome, Solution, Status};
 pub use vector::Vector;

@@ -14,6 +14,7 @@
 mod decay;
 mod double_loop;
 mod evaluation;
+mod goldstein;
 mod hoag;
 mod isgd;
 mod maid;
@@ -26,13 +27,14 @@ mod stop;
 
 pub use decay::Decay;
 pub use double_loop::DoubleLoop;
+pub use goldstein::goldstein;
 pub use hoag::{Hoag, HoagState, HoagStep};
 pub use isgd::{Isgd, IsgdSettings};
 pub use maid::{Direction, Maid, MaidSettings, MaidState, MaidStep};
 pub use rule::{
-    Amigo, Barrier, Bome, Bsa, Bsg1, Bvfsm, BvfsmSettings, F2sa, F3sa, Fsla, MaSoba, Mrbo, Oracle,
-    Pair, Pbgd, Penalization, Pzobo, Rule, Run, RunState, Saba, Sampled, Samples, Soba, Srba,
-    StocBio, Sustain, Ttsa, Vrbo, Whole,
+    Amigo, Barrier, Bome, Bsa, Bsg1, Bvfsm, BvfsmSettings, Dmlcbo, DmlcboSettings, F2sa, F3sa,
+    Fsla, MaSoba, Mrbo, Oracle, Pair, Pbgd, Penalization, Pzobo, Rule, Run, RunState, Saba,
+    Sampled, Samples, Soba, Srba, StocBio, Sustain, Ttsa, Vrbo, Whole,
 };
 pub use sampling::Sampling;
 pub use schedule_free::{

@@ -9,6 +9,7 @@
 //! | estimator | use it when | gradients | HVPs | memory | error |
 //! |---|---|---|---|---|---|
 //! | [`ImplicitDifferentiation`] + [`ConjugateGradient`] | the lower problem is solved and strongly convex: the default | 0–1 | K + 1 | 6 | `O(ε + δ/μ)`, certified |
+//! | [`ConstrainedImplicit`] + [`Gmres`] | y is confined to a convex set | 1 | K + 2 | K + 8 | `O(ε + δ/μ)` away from kinks |
 //! | + [`Minres`] | its Hessian is singular or indefinite | 0–1 | K + 1 | 9 | as above |
 //! | + [`Neumann`], [`Richardson`] | η of the lower solver is known, the condition number small | 0–1 | K + 1 | 5 | `(1 − ημ)^K` |
 //! | + [`Nystrom`] | few large eigenvalues; products in parallel | 0–1 | rank + 1 | 2 rank | unseen eigenvalues / ρ |
@@ -19,11 +20,13 @@
 //! | [`Unrolled`], last k kept | long solves | K | k | k | `(1 − ημ)^k` |
 //! | [`Unrolled`], in a budget of bytes | long solves, exactly | K and up, [a table](Unrolled) | K | what you give | `(1 − ημ)^K` |
 //! | [`ForwardMode`] | few upper variables | K | K · dim x | dim x | equals [`Unrolled`] |
+//! | [`ConstrainedNeumann`] | the same, by projections alone | 1 | K random | 3 | bias `(1 − ημ)^K`, variance |
 //! | [`StochasticNeumann`] | data come in batches | 0 | K random | 3 | bias `(1 − ημ)^K`, variance |
 //! | [`ZerothOrder`] | nothing can be differentiated twice | (N + 1) K | 0 | 2 | variance `dim x / N` |
 //! | [`Penalty`] | as above, smooth lower problem, a second solve is cheap | K + 3, K + 3 of f | 0 | 2 | `O(1/λ)` |
 //!
 //! [`ConjugateGradient`]: crate::ConjugateGradient
+//! [`Gmres`]: crate::Gmres
 //! [`Minres`]: crate::Minres
 //! [`Neumann`]: crate::Neumann
 //! [`Richardson`]: crate::Richardson
@@ -31,6 +34,8 @@
 
 mod certificate;
 mod constants;
+mod constrained_implicit;
+mod constrained_neumann;
 mod darts;
 mod draft;
 mod forward_mode;
@@ -48,6 +53,8 @@ mod zeroth_order;
 
 pub use certificate::{Bound, Certificate, Curvature, Evidence, Memory};
 pub use constants::{Constants, Probe};
+pub use constrained_implicit::ConstrainedImplicit;
+pub use constrained_neumann::ConstrainedNeumann;
 pub use darts::Darts;
 pub use forward_mode::ForwardMode;
 pub use implicit::ImplicitDifferentiation;

@@ -2,10 +2,12 @@
 
 mod accelerated;
 mod gradient_descent;
+mod projected_gradient;
 mod smoothness;
 
 pub use accelerated::Accelerated;
 pub use gradient_descent::GradientDescent;
+pub use projected_gradient::ProjectedGradient;
 pub use smoothness::{Backtracking, Known, PowerIteration, Smoothness};
 
 use bilevel_backend::Tape;

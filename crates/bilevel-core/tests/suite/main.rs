@@ -7,6 +7,7 @@ mod bome;
 mod certificate;
 mod closed_forms;
 mod conjugate_gradient;
+mod constrained;
 mod derivatives;
 mod double_loop;
 mod estimators;

@@ -19,6 +19,7 @@
 //! | [`Fsla`] | three products | blocks | as a baseline of [`Soba`] |
 //! | [`Amigo`] | n + 1 products | blocks | steps of y are cheap beside those of x |
 //! | [`StocBio`], [`Bsa`], [`Ttsa`] | a Neumann series | blocks | as baselines |
+//! | [`Dmlcbo`] | a Neumann product | blocks | y is confined to a convex set |
 //! | [`Sustain`], [`Mrbo`], [`Vrbo`] | two Neumann series | blocks | as baselines |
 //!
 //! What they share are values: the [`Directions`] of a [`Joint`] point, a [`Series`], SAGA's table, and
@@ -31,6 +32,7 @@ mod bsg1;
 mod bvfsm;
 mod calls;
 mod directions;
+mod dmlcbo;
 mod draws;
 mod f2sa;
 mod f3sa;
@@ -63,6 +65,7 @@ pub use bsg1::Bsg1;
 pub use bvfsm::{Bvfsm, BvfsmMemory, BvfsmSettings};
 pub use calls::{Calls, Counter};
 pub use directions::{Directions, Joint};
+pub use dmlcbo::{Anchor, Dmlcbo, DmlcboMemory, DmlcboSettings, Scaling};
 pub use draws::Draws;
 pub use f2sa::{F2sa, F2saMemory};
 pub use f3sa::{F3sa, F3saEstimates, F3saMemory};

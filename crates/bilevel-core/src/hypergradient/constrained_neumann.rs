@@ -1,0 +1,76 @@
+//! A random term of the Neumann series of a constrained lower problem.
+
+use burn::tensor::backend::Backend;
+
+use super::draft::{Draft, fixed, y_of};
+use super::tally::{Counted, Tally};
+use super::{Estimate, Hypergradient};
+use crate::algorithm::rule::{Blocks, Draws};
+use crate::projection::{Projection, ProjectionJacobian};
+use crate::{Differentiable, LinearOperator, Point, SecondOrder, Vector};
+
+/// An unbiased estimate of a truncated series for [`ConstrainedImplicit`](super::ConstrainedImplicit), with any Jacobian of the
+/// projection, random ones included.
+///
+/// ```text
+/// E[w̄] = ∇x f − η C Σ_{q<Q} (D (I − ηH))^q D ∇y f
+/// w̄ = ∇x f − η Q C u,    u = H₀ᵀ ∇y f,   then c times   u ← H_jᵀ (I − ηH) u,    c uniform in {0, …, Q−1}
+/// ```
+///
+/// Every factor draws a direction of its own. The bias is `O((1 − ημ)^Q/μ)`. Costs a gradient of each loss, at most `Q − 1`
+/// Hessian products and one cross term.
+///
+/// # References
+/// Shi, Chang, Gu (2024), "Double momentum method for lower-level constrained bilevel optimization", ICML, PMLR 235.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ConstrainedNeumann<D, C> {
+    /// How second derivatives are made.
+    pub second_order: D,
+    /// The set Y.
+    pub projection: C,
+    /// How its projection is differentiated.
+    pub jacobian: ProjectionJacobian,
+    /// Step size η, at most 1/L.
+    pub learning_rate: f64,
+    /// Terms Q, at least 1.
+    pub terms: usize,
+}
+
+impl<B, P, D, C> Hypergradient<B, P> for ConstrainedNeumann<D, C>
+where
+    B: Backend,
+    P: Differentiable<B>,
+    D: SecondOrder<B, P>,
+    C: Projection<B>,
+{
+    fn estimate(&self, point: Point<'_, B, P>, _: Option<Vector<B>>, seed: u64) -> Estimate<B> {
+        assert!(self.terms > 0, "a Neumann series needs at least one term");
+        let eta = self.learning_rate;
+        let draws = &mut Draws::new(seed, 0, Blocks { lower: 1, upper: 1 });
+        let tally = Tally::new();
+        let f = point.upper_gradients();
+        let g = self.second_order.at(point);
+        let y = y_of(point);
+        let z = y.clone() - g.gradient() * eta;
+        let hessian = Counted::new(&*g, &tally);
+        let u = self.jacobian.random_term(
+            &self.projection,
+            &z,
+            f.y.clone(),
+            (eta, self.terms),
+            draws,
+            |u, _| hessian.apply(u.clone()),
+        );
+        let (_, cross) = hessian.both(u);
+        Draft {
+            gradient: f.x.clone() - cross,
+            lower_gradient: (y.clone() - self.projection.project(z)) / eta,
+            lower: None,
+            adjoint: None,
+            memory: fixed(3, &y),
+            f,
+            y,
+        }
+        .finish(point, &tally)
+    }
+}

@@ -1,0 +1,91 @@
+//! Which Jacobian of a projection an estimator uses.
+
+use burn::tensor::backend::Backend;
+
+use super::Projection;
+use crate::algorithm::rule::Draws;
+use crate::vector::{dot, norm};
+use crate::{Error, Vector, positive};
+
+/// The Jacobian of a projection: an element of the generalised one, or a random estimate of that of the projection
+/// smoothed over a small neighbourhood, which needs projections alone and knows both sides of a kink.
+///
+/// ```text
+/// Exact      D
+/// Gaussian   H = (P(z + δu) − P(z)) uᵀ / δ,                    u ~ N(0, I):          E H = ∇ E_u P(z + δu)
+/// Sphere     H = dim (P(z + δu) − P(z − δu)) uᵀ / (2δ),        u on the unit sphere: E H = ∇ E P(z + δw), w in the ball
+/// ```
+///
+/// # References
+/// Shi, Chang, Gu (2024), "Double momentum method for lower-level constrained bilevel optimization", ICML;
+/// Nesterov, Spokoiny (2017), "Random gradient-free minimization of convex functions", Found. Comput. Math. 17.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ProjectionJacobian {
+    /// The element of the generalised Jacobian that the projection gives.
+    Exact,
+    /// Along a normal direction of δ.
+    Gaussian(f64),
+    /// Along a direction of length δ, to both sides.
+    Sphere(f64),
+}
+
+impl ProjectionJacobian {
+    /// # Errors
+    /// If the radius is not a positive number.
+    pub fn checked(self) -> Result<Self, Error> {
+        if let Self::Gaussian(delta) | Self::Sphere(delta) = self {
+            positive("smoothing radius", delta)?;
+        }
+        Ok(self)
+    }
+
+    /// `Q η H₀ᵀ`, then c times `v ↦ H_jᵀ (I − ηH) v`, c uniform in `{0, …, Q−1}`: one random term of the series, whose mean
+    /// is `η Σ_{q<Q} (Dᵀ(I − ηH))^q Dᵀ v`.
+    ///
+    /// `hessian(v)` may be of another sample each time.
+    pub(crate) fn random_term<B: Backend>(
+        self,
+        projection: &dyn Projection<B>,
+        z: &Vector<B>,
+        v: Vector<B>,
+        (eta, terms): (f64, usize),
+        draws: &mut Draws,
+        mut hessian: impl FnMut(&Vector<B>, &mut Draws) -> Vector<B>,
+    ) -> Vector<B> {
+        let factors = draws.below(terms);
+        let mut u = self.transposed(projection, z, v, draws);
+        for _ in 0..factors {
+            let factor = u.clone() - hessian(&u, draws) * eta;
+            u = self.transposed(projection, z, factor, draws);
+        }
+        u * (eta * terms as f64)
+    }
+
+    /// `Hᵀ v` at `z`. (The exact one is symmetric.) Every call draws a direction of its own, as every factor of a
+    /// product has to have: powers of one random matrix are not those of its mean.
+    pub fn transposed<B: Backend>(
+        self,
+        projection: &dyn Projection<B>,
+        z: &Vector<B>,
+        v: Vector<B>,
+        draws: &mut Draws,
+    ) -> Vector<B> {
+        match self {
+            Self::Exact => projection.jacobian(z, v),
+            Self::Gaussian(delta) => {
+                let u = draws.normal(z);
+                let there = projection.project(z.clone() + u.clone() * delta);
+                let change = there - projection.project(z.clone());
+                u * dot(change, v) / delta
+            }
+            Self::Sphere(delta) => {
+                let u = draws.normal(z);
+                let u = u.clone() / norm(u);
+                let [there, back] =
+                    [delta, -delta].map(|delta| projection.project(z.clone() + u.clone() * delta));
+                let dim = z.dims()[1] as f64;
+                u * dot(there - back, v) * (dim / (2.0 * delta))
+            }
+        }
+    }
+}
