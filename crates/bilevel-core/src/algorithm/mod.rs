@@ -6,6 +6,7 @@
 //! | [`Maid`] | adaptive, certified | adaptive, certified | nothing shall be tuned; all data fit in a step |
 //! | [`Isgd`] | on a schedule | on a schedule, with any optimizer | there are many tasks |
 //! | [`Hoag`] | on a schedule | adaptive, heuristic | as a baseline |
+//! | [`PerturbedAid`](escape::PerturbedAid) and [its kin](escape) | fixed | fixed | the hypergradient may vanish at saddles |
 //! | [update rules](rule) such as [`Bome`] and [`Soba`] | none is solved: both levels move at once | fixed | steps have to be cheap |
 //!
 //! Every step takes the state and the tasks and gives them back with a [`Report`](crate::Report); every
@@ -13,6 +14,7 @@
 
 mod decay;
 mod double_loop;
+pub mod escape;
 mod evaluation;
 mod goldstein;
 mod hoag;

@@ -56,6 +56,7 @@ pub use constants::{Constants, Probe};
 pub use constrained_implicit::ConstrainedImplicit;
 pub use constrained_neumann::ConstrainedNeumann;
 pub use darts::Darts;
+pub(crate) use draft::without_adjoint;
 pub use forward_mode::ForwardMode;
 pub use implicit::ImplicitDifferentiation;
 pub use jacobian_free::JacobianFree;

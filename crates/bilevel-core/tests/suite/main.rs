@@ -10,6 +10,7 @@ mod conjugate_gradient;
 mod constrained;
 mod derivatives;
 mod double_loop;
+mod escape;
 mod estimators;
 mod hoag;
 mod hypergradient;

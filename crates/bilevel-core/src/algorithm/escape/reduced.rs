@@ -1,0 +1,112 @@
+//! The objective in x alone.
+
+use bilevel_backend::Tape;
+use burn::tensor::backend::Backend;
+
+use crate::parameters::{pack, unpack};
+use crate::{Differentiable, Failure, Hypergradient, LowerSolver, Point, Vector};
+
+/// Value and hypergradient at a point, as exact as they come.
+#[derive(Debug, Clone)]
+pub struct Evaluated<B: Backend> {
+    /// `f(x, y)` at the y at hand.
+    pub loss: f64,
+    /// `dΦ/dx`: `[1, dim x]`.
+    pub gradient: Vector<B>,
+    /// Set if the numbers are of no use.
+    pub failure: Option<Failure>,
+}
+
+/// `Φ(x) = f(x, y*(x))` with its gradient, both perhaps inexact or random.
+pub trait Reduced<B: Backend> {
+    /// Value and gradient at `x`, `[1, dim x]`. What is random in them depends on `draw`: two calls with one `draw` see
+    /// the same samples.
+    fn evaluate(&mut self, x: &Vector<B>, draw: u64) -> Evaluated<B>;
+}
+
+/// Any closure is an objective.
+impl<B: Backend, F: FnMut(&Vector<B>, u64) -> (f64, Vector<B>)> Reduced<B> for F {
+    fn evaluate(&mut self, x: &Vector<B>, draw: u64) -> Evaluated<B> {
+        let (loss, gradient) = self(x, draw);
+        Evaluated {
+            loss,
+            gradient,
+            failure: None,
+        }
+    }
+}
+
+/// Φ of a problem, by a lower solver and an estimator; each point is solved from the y and the adjoint of the one before.
+pub struct ReducedObjective<'a, B: Backend, P: Differentiable<B>, L, H> {
+    problem: &'a P,
+    batch: &'a P::Batch<B>,
+    lower: L,
+    hypergradient: H,
+    x: P::Upper<Tape<B>>,
+    y: P::Lower<Tape<B>>,
+    adjoint: Option<Vector<B>>,
+}
+
+impl<'a, B, P, L, H> ReducedObjective<'a, B, P, L, H>
+where
+    B: Backend,
+    P: Differentiable<B>,
+{
+    /// Φ on a batch; the first point is solved from `y`.
+    pub fn new(
+        problem: &'a P,
+        batch: &'a P::Batch<B>,
+        (lower, hypergradient): (L, H),
+        x: P::Upper<Tape<B>>,
+        y: P::Lower<Tape<B>>,
+    ) -> Self {
+        Self {
+            problem,
+            batch,
+            lower,
+            hypergradient,
+            x,
+            y,
+            adjoint: None,
+        }
+    }
+
+    /// The x it was made with, as a vector to begin at.
+    pub fn first(&self) -> Vector<B> {
+        pack::<Tape<B>, _>(&self.x, 1)
+    }
+
+    /// The y of the last point: `[systems, dim y]`.
+    pub fn y(&self) -> Vector<B> {
+        pack::<Tape<B>, _>(&self.y, self.problem.systems(&self.y))
+    }
+}
+
+impl<B, P, L, H> Reduced<B> for ReducedObjective<'_, B, P, L, H>
+where
+    B: Backend,
+    P: Differentiable<B>,
+    L: LowerSolver<B, P>,
+    H: Hypergradient<B, P>,
+{
+    fn evaluate(&mut self, x: &Vector<B>, draw: u64) -> Evaluated<B> {
+        let x = unpack::<Tape<B>, _>(self.x.clone(), x.clone());
+        let at = |y| Point {
+            problem: self.problem,
+            x: &x,
+            y,
+            batch: self.batch,
+        };
+        let y = self.lower.solve(at(&self.y)).value;
+        let estimate = self
+            .hypergradient
+            .estimate(at(&y), self.adjoint.take(), draw);
+        self.y = y;
+        self.adjoint = estimate.adjoint;
+        Evaluated {
+            loss: estimate.loss,
+            gradient: estimate.gradient,
+            failure: estimate.failure,
+        }
+    }
+}
