@@ -344,7 +344,7 @@ fn prgda_leaves_a_saddle_and_not_a_minimum() {
         tolerance: 0.011,
         radius: 1e-3,
         escape_step: 0.1,
-        movement: 1e-6,
+        movement: 4e-6,
         window: 200,
     };
     let run = |c: f64, seed: u64| {
