@@ -251,3 +251,51 @@ fn mistakes_are_one_line() {
         .arg(denoiser);
     refuses(&mut other, &["few-shot-learner", "few-shot train"]);
 }
+
+/// Not a panic in the middle of the first step.
+#[test]
+fn too_few_bytes_are_an_error_in_one_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recipe = folder.path().join("recipe.toml");
+    let text = r#"
+seed = 0
+steps = 1
+batch = 1
+learning_rate = 0.001
+validate_every = 1
+rotations = false
+normalization = "transductive"
+
+[training]
+ways = 5
+shots = 1
+queries = 5
+
+[validation]
+ways = 5
+shots = 1
+queries = 5
+
+[method]
+kind = "maml"
+steps = 3
+bytes = 1000
+rates = { fixed = 0.4 }
+
+[network]
+kind = "conv4"
+channels = 8
+side = 28
+kept_steps = 1
+"#;
+    std::fs::write(&recipe, text).expect("written");
+    let mut train = bilevel();
+    train
+        .args(["few-shot", "train", "--data"])
+        .arg(glyphs())
+        .arg("--recipe")
+        .arg(&recipe)
+        .arg("--output")
+        .arg(folder.path().join("run"));
+    refuses(&mut train, &["bytes", "1000", "give at least"]);
+}

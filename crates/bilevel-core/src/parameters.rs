@@ -62,6 +62,11 @@ pub fn unpack<B: AutodiffBackend, M: Module<B>>(module: M, vector: Vector<B::Inn
     module
 }
 
+/// The module with its parameters as leaves that nothing was recorded on yet; no value is copied.
+pub fn fresh_leaves<B: AutodiffBackend, M: Module<B>>(module: M) -> M {
+    module.map(&mut Fresh)
+}
+
 /// The module with the values of its parameters replaced by those of `values`, as fresh leaves.
 ///
 /// `values` is the same module on the plain backend, with other numbers. What is frozen keeps its value.
@@ -337,6 +342,20 @@ impl<B: AutodiffBackend> ModuleMapper<B> for Unpack<B> {
         let (id, value, mapper) = param.consume();
         let value = if value.is_require_grad() {
             Tensor::from_inner(self.pieces.take(value.dims())).require_grad()
+        } else {
+            value
+        };
+        Param::from_mapped_value(id, value, mapper)
+    }
+}
+
+struct Fresh;
+
+impl<B: AutodiffBackend> ModuleMapper<B> for Fresh {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let (id, value, mapper) = param.consume();
+        let value = if value.is_require_grad() {
+            Tensor::from_inner(value.inner()).require_grad()
         } else {
             value
         };

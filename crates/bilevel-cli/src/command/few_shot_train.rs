@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use bilevel_backend::Tape;
 use bilevel_core::Status;
-use bilevel_core::parameters::{load_values, named_values};
+use bilevel_core::parameters::{load_values, named_values, sizes};
 use bilevel_data::{EpisodeSampler, EpisodeShape};
 use bilevel_models::meta::{
     AnyNetwork, MetaReport, MetaState, Upper, evaluate, mean_and_interval, meta_step,
@@ -115,6 +115,10 @@ pub(crate) fn few_shot_train<B: Backend>(
         .method
         .in_use::<B>(&about.network, about.normalization)?;
     let mut x = training.begin(about.network.init::<Tape<B>>(recipe.seed, device));
+    let entries: usize = sizes::<Tape<B>, _>(&x.weights).iter().map(|(_, n)| n).sum();
+    recipe
+        .method
+        .check_memory(entries * size_of::<B::FloatElem>())?;
     if let Some(path) = &arguments.from {
         let model = load_few_shot_model::<B>(path, device)?;
         x = begin_with(x, &model.x)

@@ -1,6 +1,6 @@
 //! Which learner: a word of a file becomes a type.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use bilevel_core::{ConjugateGradient, GradientDescent, Keep};
 use bilevel_models::meta::{
     AnyNetwork, Filter, ImplicitMaml, Learner, Loss, Maml, Normalization, Prototypes, Rates,
@@ -66,6 +66,24 @@ impl Method {
     /// Whether the network ends in scores of classes, whose number is then that of the episodes it learns from.
     pub fn has_head(&self) -> bool {
         !matches!(self, Self::Prototypes | Self::RidgeHead)
+    }
+
+    /// Whether the bytes it may use hold what it needs for a network of so many bytes of weights.
+    ///
+    /// # Errors
+    /// If they do not, with how many do.
+    pub fn check_memory(&self, weights: usize) -> Result<()> {
+        if let Self::Maml {
+            steps,
+            bytes: Some(bytes),
+            ..
+        } = self
+        {
+            Keep::Bytes(*bytes)
+                .schedule(*steps, weights)
+                .context("method: bytes")?;
+        }
+        Ok(())
     }
 
     /// As it is trained.

@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 
 use super::{LowerHessian, Point, SecondOrder};
-use crate::parameters::pack_gradients;
+use crate::parameters::{fresh_leaves, pack_gradients};
 use crate::{LinearOperator, TwiceDifferentiable, Vector};
 
 /// Exact second derivatives by a backward pass through a backward pass.
@@ -48,9 +48,9 @@ impl DoubleBackward {
         &self,
         point: Point<'_, B, P>,
     ) -> RecordedGradient<B, P::Lower<Tape<B>>> {
-        let y = point.y.clone();
+        let y = fresh_leaves::<Tape<B>, _>(point.y.clone());
         RecordedGradient {
-            gradient: recorded(&point, &point.x.clone().no_grad()),
+            gradient: recorded(&point, &point.x.clone().no_grad(), &y),
             systems: point.systems(),
             y,
         }
@@ -78,15 +78,16 @@ impl<B: Backend, L: AutodiffModule<Tape<B>>> RecordedGradient<B, L> {
     }
 }
 
-/// `∇y g` on `Tape<B>`, `x` and the point's `y` its leaves.
+/// `∇y g` on `Tape<B>`, `x` and `y` its leaves, which nothing else may have been recorded on (decision 0011).
 fn recorded<B: Backend, P: TwiceDifferentiable<B>>(
     point: &Point<'_, B, P>,
     x: &P::Upper<Tape<B>>,
+    y: &P::Lower<Tape<B>>,
 ) -> Tensor<Tape<B>, 2> {
     let batch = P::Batch::<Outer<B>>::from_inner(point.lifted_batch());
     // The outer tape needs gradients in y only.
     let x = P::Upper::<Outer<B>>::from_inner(x.clone()).no_grad();
-    let y = P::Lower::<Outer<B>>::from_inner(point.y.clone());
+    let y = P::Lower::<Outer<B>>::from_inner(y.clone());
     let gradients = point.problem.lower_loss(&x, &y, &batch).backward();
     pack_gradients::<Outer<B>, _>(&y, &gradients, point.systems())
 }
@@ -101,34 +102,48 @@ struct At<'a, B: Backend, P: TwiceDifferentiable<B>> {
 /// Records what the backward pass on `Tape<B>` cannot see.
 type Outer<B> = Tape<Tape<B>>;
 
+/// Gradients on the inner tape, and the leaves that they belong to.
+struct Products<B: Backend, P: TwiceDifferentiable<B>> {
+    x: P::Upper<Tape<B>>,
+    y: P::Lower<Tape<B>>,
+    gradients: <Tape<B> as AutodiffBackend>::Gradients,
+}
+
 impl<B: Backend, P: TwiceDifferentiable<B>> At<'_, B, P> {
-    /// Backward pass of `∇y g · v` on the inner tape; `x` and the point's `y` are its leaves.
-    fn backward(
-        &self,
-        x: &P::Upper<Tape<B>>,
-        v: Vector<B>,
-    ) -> <Tape<B> as AutodiffBackend>::Gradients {
-        let gy = recorded(&self.point, x);
+    /// Backward pass of `∇y g · v` on the inner tape; its leaves are `x` and `y` made anew.
+    fn backward(&self, x: &P::Upper<Tape<B>>, v: Vector<B>) -> Products<B, P> {
+        let x = fresh_leaves::<Tape<B>, _>(x.clone());
+        let y = fresh_leaves::<Tape<B>, _>(self.point.y.clone());
+        let gy = recorded(&self.point, &x, &y);
         self.gradient.get_or_init(|| gy.clone().inner());
-        (gy * Tensor::from_inner(v)).sum().backward()
+        let gradients = (gy * Tensor::from_inner(v)).sum().backward();
+        Products { x, y, gradients }
+    }
+
+    fn of_x(&self, Products { x, gradients, .. }: &Products<B, P>) -> Vector<B> {
+        pack_gradients::<Tape<B>, _>(x, gradients, 1)
+    }
+
+    fn of_y(&self, Products { y, gradients, .. }: &Products<B, P>) -> Vector<B> {
+        pack_gradients::<Tape<B>, _>(y, gradients, self.point.systems())
     }
 }
 
 impl<B: Backend, P: TwiceDifferentiable<B>> LinearOperator<B> for At<'_, B, P> {
     fn apply(&self, v: Vector<B>) -> Vector<B> {
-        let gradients = self.backward(&self.constant_x, v);
-        pack_gradients::<Tape<B>, _>(self.point.y, &gradients, self.point.systems())
+        self.of_y(&self.backward(&self.constant_x, v))
     }
 }
 
 impl<B: Backend, P: TwiceDifferentiable<B>> LowerHessian<B> for At<'_, B, P> {
     fn cross(&self, v: Vector<B>) -> Vector<B> {
-        let gradients = self.backward(self.point.x, v);
-        pack_gradients::<Tape<B>, _>(self.point.x, &gradients, 1)
+        self.of_x(&self.backward(self.point.x, v))
     }
 
     fn cross_transposed(&self, u: Vector<B>) -> Vector<B> {
-        let Point { problem, x, y, .. } = self.point;
+        let problem = self.point.problem;
+        let x = fresh_leaves::<Tape<B>, _>(self.point.x.clone());
+        let y = fresh_leaves::<Tape<B>, _>(self.point.y.clone());
         let batch = P::Batch::<Outer<B>>::from_inner(self.point.lifted_batch());
         // The outer tape needs gradients in x only.
         let upper = P::Upper::<Outer<B>>::from_inner(x.clone());
@@ -136,7 +151,7 @@ impl<B: Backend, P: TwiceDifferentiable<B>> LowerHessian<B> for At<'_, B, P> {
         let gradients = problem.lower_loss(&upper, &lower, &batch).backward();
         let gx = pack_gradients::<Outer<B>, _>(&upper, &gradients, 1);
         let gradients = (gx * Tensor::from_inner(u)).sum().backward();
-        pack_gradients::<Tape<B>, _>(y, &gradients, self.point.systems())
+        pack_gradients::<Tape<B>, _>(&y, &gradients, self.point.systems())
     }
 
     fn gradient(&self) -> Vector<B> {
@@ -145,10 +160,7 @@ impl<B: Backend, P: TwiceDifferentiable<B>> LowerHessian<B> for At<'_, B, P> {
     }
 
     fn both(&self, v: Vector<B>) -> (Vector<B>, Vector<B>) {
-        let gradients = self.backward(self.point.x, v);
-        (
-            pack_gradients::<Tape<B>, _>(self.point.y, &gradients, self.point.systems()),
-            pack_gradients::<Tape<B>, _>(self.point.x, &gradients, 1),
-        )
+        let products = self.backward(self.point.x, v);
+        (self.of_y(&products), self.of_x(&products))
     }
 }

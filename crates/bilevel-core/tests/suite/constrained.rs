@@ -6,7 +6,7 @@ use bilevel_core::algorithm::rule::{
 };
 use bilevel_core::parameters::pack;
 use bilevel_core::projection::{
-    Bounds, Everywhere, L1Ball, L2Ball, NonNegative, Projection, ProjectionJacobian,
+    Bounds, Everywhere, L1Ball, L2Ball, NonNegative, Product, Projection, ProjectionJacobian,
 };
 use bilevel_core::vector::read;
 use bilevel_core::{
@@ -603,4 +603,27 @@ fn a_step_of_dmlcbo_costs_what_it_says() {
         wrong(|s| s.share = 30.0),
         "share / √offset must be in (0, 1], got 1.3416407864998738"
     );
+}
+
+/// A set for a parameter by its path; the others are free.
+#[test]
+fn a_product_over_a_module() {
+    #[derive(Module, Debug)]
+    struct Layer<B: Backend> {
+        weight: Param<Tensor<B, 2>>,
+        bias: Param<Tensor<B, 1>>,
+    }
+    let device = Default::default();
+    let layer = Layer::<Tape<B>> {
+        weight: Param::from_tensor(Tensor::full([2, 3], 2.0, &device)),
+        bias: Param::from_tensor(Tensor::full([3], 5.0, &device)),
+    };
+    let set = Product::over(&layer, |path| {
+        let ball = L1Ball::new(3.0).expect("a radius above zero");
+        (path == "weight").then(|| Box::new(ball) as Box<dyn Projection<B>>)
+    })
+    .expect("a ball has any length");
+    let y = read(set.project(pack::<Tape<B>, _>(&layer, 1)));
+    near(&y, &[0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 5.0, 5.0, 5.0], 1e-12);
+    assert!(Projection::<B>::check(&set, 8).is_err());
 }

@@ -185,3 +185,76 @@ fn upper_gradients_are_the_slopes_of_the_upper_loss() {
     let slope = inner(&gradients.x, &u) + inner(&gradients.y, &v);
     assert!((difference - slope).abs() < 1e-7 * (1.0 + slope.abs()));
 }
+
+/// Four uses of y, one point: each product is the same, however many were made before (decision 0011).
+#[test]
+fn a_hundred_products_are_one() {
+    use burn::module::{Module, Param};
+    use burn::tensor::Tensor;
+    use burn::tensor::backend::Backend;
+
+    #[derive(Module, Debug)]
+    struct Row<B: Backend> {
+        row: Param<Tensor<B, 2>>,
+    }
+    #[derive(Module, Debug)]
+    struct Square<B: Backend> {
+        h: Tensor<B, 2>,
+    }
+    /// `g = ½ yᵀHy + ¼ Σ y⁴ − Σ x y²`: `∇²yy g = H + diag(3 y² − 2 x)`, `∇²xy g · v = −2 y v`.
+    struct Quartic;
+    impl BilevelProblem for Quartic {
+        type Upper<B: Backend> = Row<B>;
+        type Lower<B: Backend> = Row<B>;
+        type Batch<B: Backend> = Square<B>;
+        fn upper_loss<B: Backend>(&self, _: &Row<B>, y: &Row<B>, _: &Square<B>) -> Tensor<B, 1> {
+            y.row.val().sum()
+        }
+        fn lower_loss<B: Backend>(&self, x: &Row<B>, y: &Row<B>, data: &Square<B>) -> Tensor<B, 1> {
+            let y = y.row.val();
+            let curved = (y.clone().matmul(data.h.clone()) * y.clone()).sum() * 0.5;
+            let quartic = y.clone().powi_scalar(4).sum() * 0.25;
+            curved + quartic - (x.row.val() * y.clone() * y).sum()
+        }
+    }
+
+    let device = Default::default();
+    let row = |entries: [f64; 2]| Row::<Tape<B>> {
+        row: Param::from_tensor(Tensor::from_data([entries], &device)),
+    };
+    let (x, y) = (row([0.1, 0.2]), row([0.7, -0.4]));
+    let batch = Square {
+        h: Tensor::<B, 2>::from_data([[2.0, 0.3], [0.3, 1.0]], &device),
+    };
+    let point = Point {
+        problem: &Quartic,
+        x: &x,
+        y: &y,
+        batch: &batch,
+    };
+    let hessian = SecondOrder::<B, Quartic>::at(&DoubleBackward, point);
+    let v = vector::<B>(&[vec![0.5, 1.0]]);
+    let product = [
+        0.5 * (2.0 + 3.0 * 0.49 - 0.2) + 0.3,
+        0.15 + 1.0 + 3.0 * 0.16 - 0.4,
+    ];
+    let cross = [-2.0 * 0.7 * 0.5, 2.0 * 0.4];
+    let near = |found: Vector<B>, expected: [f64; 2], what: &str| {
+        for (found, expected) in rows(&found)[0].iter().zip(expected) {
+            assert!(
+                (found - expected).abs() < 1e-12,
+                "{what}: {found}, not {expected}"
+            );
+        }
+    };
+    for _ in 0..100 {
+        near(hessian.apply(v.clone()), product, "H v");
+        near(hessian.cross(v.clone()), cross, "C v");
+        let (hv, cv) = hessian.both(v.clone());
+        near(hv, product, "H v of both");
+        near(cv, cross, "C v of both");
+        near(hessian.cross_transposed(v.clone()), cross, "Cᵀ v");
+        let record = DoubleBackward.record(point);
+        near(record.product(v.clone()), product, "H v of a record");
+    }
+}

@@ -607,3 +607,99 @@ fn the_theory_keeps_its_promise() {
         "ι below 1"
     );
 }
+
+/// `‖ĥ − ∇Φ‖ ≤ (L + Lκ + (ρM/μ)(1 + κ)) ‖y − y*‖ + L ‖q − q̂‖` on random problems with a quartic term, where all constants are
+/// known on the region that is visited.
+#[test]
+fn the_error_of_the_hypergradient_is_bounded() {
+    /// `g = ½ yᵀHy + ¼ c Σ y⁴ − (x B) yᵀ`, `f = ½ ‖y − t‖²`; batch: H above B.
+    #[derive(Debug)]
+    struct Quartic {
+        c: f64,
+    }
+    impl BilevelProblem for Quartic {
+        type Upper<B: Backend> = Matrix<B>;
+        type Lower<B: Backend> = Matrix<B>;
+        type Batch<B: Backend> = Target<B>;
+        fn upper_loss<B: Backend>(
+            &self,
+            _: &Matrix<B>,
+            y: &Matrix<B>,
+            _: &Target<B>,
+        ) -> Tensor<B, 1> {
+            (y.m.val() - 0.7).square().sum() * 0.5
+        }
+        fn lower_loss<B: Backend>(
+            &self,
+            x: &Matrix<B>,
+            y: &Matrix<B>,
+            data: &Target<B>,
+        ) -> Tensor<B, 1> {
+            let n = y.m.val().dims()[1];
+            let (h, b) = (
+                data.m.clone().narrow(0, 0, n),
+                data.m.clone().narrow(0, n, n),
+            );
+            let y = y.m.val();
+            let linear = (x.m.val().matmul(b) * y.clone()).sum();
+            let quartic = y.clone().powi_scalar(4).sum() * (0.25 * self.c);
+            (y.clone().matmul(h) * y).sum() * 0.5 + quartic - linear
+        }
+    }
+    for seed in 0..20 {
+        let rng = &mut generator(seed);
+        let n = 4;
+        let root: Tensor<B, 2> = normal([n, n], rng);
+        let h = root.clone().transpose().matmul(root) * 0.1
+            + Tensor::<B, 2>::eye(n, &Default::default()) * 0.5;
+        let b: Tensor<B, 2> = normal([n, n], rng) * 0.5;
+        let (problem, batch) = (
+            Quartic { c: 0.3 },
+            Target {
+                m: Tensor::cat(vec![h.clone(), b.clone()], 0),
+            },
+        );
+        let x: Vector<B> = normal([1, n], rng);
+        let zero = || matrix(row(&[0.0; 4]));
+        let at = |lower_steps: usize, linear_steps: usize| {
+            let method = PerturbedAid {
+                lower_step: 0.2,
+                lower_steps,
+                linear_steps,
+                perturbation: PERTURBATION,
+            };
+            let mut objective = method.objective(&problem, &batch, zero(), zero());
+            let gradient = objective.evaluate(&x, 0).gradient;
+            (gradient, objective.y())
+        };
+        let (exact, best) = at(3000, 20);
+        let size = |t: Vector<B>| norm(t).into_scalar();
+        // Norms of matrices by Frobenius', which is the larger one.
+        let frobenius = |m: &Tensor<B, 2>| m.clone().square().sum().into_scalar().sqrt();
+        for lower_steps in [1, 3, 10, 30] {
+            // Exact linear solves: only the error of y is left.
+            let (found, y) = at(lower_steps, 20);
+            let reach = read(y.clone().abs())
+                .into_iter()
+                .chain(read(best.clone().abs()));
+            let reach = reach.fold(0.0, f64::max);
+            let mu = 0.5;
+            let lipschitz = (frobenius(&h) + 0.9 * reach * reach)
+                .max(frobenius(&b))
+                .max(1.0);
+            let rho = 6.0 * 0.3 * reach;
+            let slope = size(y.clone() - 0.7).max(size(best.clone() - 0.7));
+            let kappa = lipschitz / mu;
+            let bound = (lipschitz + lipschitz * kappa + rho * slope / mu * (1.0 + kappa))
+                * size(y - best.clone());
+            let error = size(found - exact.clone());
+            assert!(
+                error <= bound + 1e-9,
+                "seed {seed}, {lower_steps} steps: {error} > {bound}"
+            );
+        }
+        // Few linear steps at the solution: only the error of q is left.
+        let (found, _) = at(3000, 1);
+        assert!(size(found - exact.clone()) > 1e-9, "one step is not exact");
+    }
+}
