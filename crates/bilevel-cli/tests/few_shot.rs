@@ -286,6 +286,7 @@ rates = { fixed = 0.4 }
 kind = "conv4"
 channels = 8
 side = 28
+classes = 5
 kept_steps = 1
 "#;
     std::fs::write(&recipe, text).expect("written");
