@@ -9,7 +9,7 @@ use bilevel::burn::module::{Module, Param};
 use bilevel::burn::tensor::Tensor;
 use bilevel::burn::tensor::backend::Backend;
 use bilevel::vector::read;
-use bilevel::{BilevelProblem, Vector};
+use bilevel::{BilevelProblem, Task, Vector};
 use plotters::prelude::*;
 use plotters::style::register_font;
 
@@ -81,8 +81,11 @@ fn main() -> Result<(), Box<dyn Error>> {
                 decrease: Some(1e-6),
             },
         };
-        let mut objective =
-            method.objective::<B, _>(&Hidden, &batch, row(&[1.0, 0.0]), row(&[0.0]));
+        let mut objective = method.objective::<B, _>(
+            &Hidden,
+            row(&[1.0, 0.0]),
+            Task::new(batch.clone(), row(&[0.0])),
+        );
         let mut way = Vec::new();
         let end = method.run(&mut objective, 1000, seed, &mut |visit| {
             let x = read(visit.x.clone());

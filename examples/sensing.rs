@@ -14,7 +14,7 @@ use bilevel::burn::tensor::backend::Backend;
 use bilevel::burn::tensor::{Distribution, Tensor, TensorData};
 use bilevel::projection::{Projection, Simplex};
 use bilevel::vector::read;
-use bilevel::{ProjectedGradient, Vector};
+use bilevel::{ProjectedGradient, Task, Vector};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -111,8 +111,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         };
         let problem = Minimax(Sensing);
         let clock = Instant::now();
-        let mut objective =
-            method.objective::<B, Sensing>(&problem, &data, module(start.clone()), even());
+        let mut objective = method.objective::<B, Sensing>(
+            &problem,
+            module(start.clone()),
+            Task::new(data.clone(), even()),
+        );
         let end = method.run(&mut objective, STEPS, 7, &mut |visit| {
             if visit.step % 250 == 0 {
                 eprintln!(

@@ -1,11 +1,11 @@
 //! Is a hypergradient right? Compares it with differences of the solved problem.
 
 use burn::tensor::backend::Backend;
-use burn::tensor::{Distribution, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use crate::parameters::{pack, unpack};
+use crate::random::unit;
 use crate::vector::{largest, norm, read};
 use crate::{
     CentralDifference, Certificate, DoubleBackward, Estimate, Failure, Hypergradient, LowerSolver,
@@ -296,14 +296,6 @@ fn ratio(a: f64, b: f64) -> f64 {
 /// A random direction as long as `like` and 1.
 fn proportionate<B: Backend>(like: &Vector<B>, rng: &mut ChaCha8Rng) -> Vector<B> {
     unit(like, rng) * (norm(like.clone()) + 1.0)
-}
-
-/// A random direction of length 1 (each row, if there are several).
-fn unit<B: Backend>(like: &Vector<B>, rng: &mut ChaCha8Rng) -> Vector<B> {
-    let standard = Distribution::Normal(0.0, 1.0);
-    let data = TensorData::random::<f64, _, _>(like.dims(), standard, rng);
-    let v: Vector<B> = Tensor::from_data(data, &like.device());
-    v.clone() / norm(v)
 }
 
 fn y_aside<B: Backend, P: TwiceDifferentiable<B>>(

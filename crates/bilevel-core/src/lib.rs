@@ -17,7 +17,7 @@
 //! | [`LowerSolver`] | [`GradientDescent`], [`Accelerated`]; [`ProjectedGradient`] onto any [`Projection`] |
 //! | [`LinearSolver`] | [`ConjugateGradient`], [`Minres`], [`Gmres`], [`Neumann`], [`Richardson`], [`Nystrom`], [`Dense`]; around them [`Normal`], [`Damping`], [`Jacobi`], [`Absolute`] |
 //! | [`SecondOrder`] | [`DoubleBackward`] (exact), [`CentralDifference`] (one tape) |
-//! | [`Hypergradient`] | [`ImplicitDifferentiation`], [`ConstrainedImplicit`], [`ConstrainedNeumann`], [`JacobianFree`], [`Unrolled`], [`ForwardMode`], [`OneStep`], [`Darts`], [`StochasticNeumann`], [`ZerothOrder`], [`Penalty`]: [which when](hypergradient#which-estimator-when) |
+//! | [`Hypergradient`] | [`ImplicitDifferentiation`], [`ConstrainedImplicit`], [`ConstrainedNeumann`], [`JacobianFree`], [`Unrolled`], [`ForwardMode`], [`OneStep`], [`Darts`], [`PartialGradient`], [`StochasticNeumann`], [`ZerothOrder`], [`Penalty`]: [which when](hypergradient#which-estimator-when) |
 //! | algorithm | [`DoubleLoop`], [`Maid`], [`Isgd`], [`Hoag`], [`Bome`], [`Soba`]: [which when](algorithm); any optimizer of `burn::optim`, [`ScheduleFreeSgd`], [`ScheduleFreeAdam`] |
 //!
 //! Every [`Estimate`] carries a [`Certificate`] of what was measured on the way; [`audit()`] compares any
@@ -39,6 +39,7 @@ pub mod parallel;
 pub mod parameters;
 mod problem;
 pub mod projection;
+mod random;
 mod solution;
 pub mod vector;
 
@@ -60,7 +61,7 @@ pub use error::{Error, ErrorKind, positive};
 pub use hypergradient::{
     Bound, Certificate, Constants, ConstrainedImplicit, ConstrainedNeumann, Darts, Estimate,
     ForwardMode, Hypergradient, ImplicitDifferentiation, JacobianFree, Keep, NeumannForm, OneStep,
-    Penalty, Probe, StochasticNeumann, Unrolled, ZerothOrder,
+    PartialGradient, Penalty, Probe, StochasticNeumann, Unrolled, ZerothOrder,
 };
 pub use inexact::Inexact;
 pub use linear::{

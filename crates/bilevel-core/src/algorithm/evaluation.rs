@@ -1,12 +1,11 @@
 //! What all algorithms share: the upper loss and its hypergradient at one x, over all tasks.
 
 use bilevel_backend::Tape;
-use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
 
 use super::{Spent, Task};
 use crate::observe::{Cause, Failure, Level};
-use crate::parameters::{non_finite_parameter, unpack};
+use crate::parameters::{fresh_leaves, non_finite_parameter, unpack};
 use crate::vector::{norm, read};
 use crate::{
     Accuracy, Bound, Certificate, Differentiable, Estimate, Hypergradient, LowerSolver, Outcome,
@@ -25,10 +24,9 @@ where
     P: Differentiable<B> + 'a,
     T: Send,
 {
-    let fresh = || P::Upper::<Tape<B>>::from_inner(x.valid());
     let items = tasks
         .enumerate()
-        .map(|(index, task)| (index, fresh(), task.clone()));
+        .map(|(index, task)| (index, fresh_leaves::<Tape<B>, _>(x.clone()), task.clone()));
     parallel::map(items.collect(), |(index, x, task)| work(index, x, task))
 }
 

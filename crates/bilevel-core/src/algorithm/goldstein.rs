@@ -1,10 +1,12 @@
 //! Stationarity where the hypergradient jumps.
 
 use burn::tensor::backend::Backend;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 
-use super::rule::{Blocks, Draws};
 use crate::Vector;
-use crate::vector::{norm, read};
+use crate::random::in_ball;
+use crate::vector::read;
 
 /// An upper bound on the Goldstein (δ, ·)-stationarity of a point.
 ///
@@ -25,16 +27,13 @@ pub fn goldstein<B: Backend>(
     seed: u64,
     mut gradient: impl FnMut(Vector<B>) -> Vector<B>,
 ) -> f64 {
-    let mut draws = Draws::new(seed, 0, Blocks { lower: 1, upper: 1 });
-    let dim = x.dims()[1] as f64;
+    let rng = &mut ChaCha8Rng::seed_from_u64(seed);
     let gradients: Vec<Vec<f64>> = (0..samples.max(1))
         .map(|i| {
             let at = if i == 0 {
                 x.clone()
             } else {
-                let u = draws.normal(x);
-                let uniform = (draws.below(1 << 30) as f64 + 0.5) / f64::from(1 << 30);
-                x.clone() + u.clone() / norm(u) * (delta * uniform.powf(dim.recip()))
+                x.clone() + in_ball(x, delta, rng)
             };
             read(gradient(at))
         })

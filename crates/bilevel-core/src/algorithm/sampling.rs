@@ -1,7 +1,9 @@
 //! Which tasks a stochastic step sees.
 
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
+
+use crate::random::below;
 
 /// How batches are drawn. They depend on the seed and the step's number alone: a run that goes on after
 /// a break sees the batches it would have seen.
@@ -55,10 +57,4 @@ impl Sampling {
             }
         }
     }
-}
-
-/// A number below `n`, each as likely as the others: the leading bits of a product with 64 random bits,
-/// which favour none by more than `n / 2⁶⁴`.
-pub(super) fn below(n: usize, rng: &mut ChaCha8Rng) -> usize {
-    ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize
 }

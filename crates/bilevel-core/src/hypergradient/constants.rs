@@ -1,11 +1,11 @@
 //! Smoothness constants of a problem, stated or probed.
 
 use burn::tensor::backend::Backend;
-use burn::tensor::{Distribution, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use crate::parameters::{pack, unpack};
+use crate::random::unit;
 use crate::vector::{epsilon, largest, norm, read};
 use crate::{Differentiable, Point, SecondOrder, Tape, Vector};
 
@@ -115,29 +115,23 @@ impl Probe {
         assert!(self.probes > 0, "constants need at least one probe");
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let y = pack::<Tape<B>, _>(point.y, point.systems());
-        let device = y.device();
-        let mut draw = |[rows, columns]: [usize; 2]| -> Vector<B> {
-            let standard = Distribution::Normal(0.0, 1.0);
-            let data = TensorData::random::<f64, _, _>([rows, columns], standard, &mut rng);
-            let v = Tensor::from_data(data, &device);
-            v.clone() / norm(v)
-        };
-        let dim_x = pack::<Tape<B>, _>(point.x, 1).dims()[1];
+        let x = pack::<Tape<B>, _>(point.x, 1);
+        let mut draw = |like: &Vector<B>| unit(like, &mut rng);
         let g = second_order.at(point);
 
-        let smoothness = self.top(draw(y.dims()), |v| g.apply(v));
-        let gap = self.top(draw(y.dims()), |v| v.clone() * smoothness - g.apply(v));
-        let cross_squared = self.top(draw([1, dim_x]), |u| g.cross(g.cross_transposed(u)));
+        let smoothness = self.top(draw(&y), |v| g.apply(v));
+        let gap = self.top(draw(&y), |v| v.clone() * smoothness - g.apply(v));
+        let cross_squared = self.top(draw(&x), |u| g.cross(g.cross_transposed(u)));
 
         let f = point.upper_gradients();
         let [mut l_h, mut l_j, mut l_f, mut l_d] = [const { Vec::new() }; 4];
         for _ in 0..self.probes {
             let size = (norm(y.clone()) + 1.0) * self.radius;
-            let d = draw(y.dims()) * size.clone();
+            let d = draw(&y) * size.clone();
             let moved = unpack::<Tape<B>, _>(point.y.clone(), y.clone() + d);
             let moved = Point { y: &moved, ..point };
             let there = second_order.at(moved);
-            let v = draw(y.dims());
+            let v = draw(&y);
             let change = there.apply(v.clone()) - g.apply(v.clone());
             l_h.extend(read(norm(change) / size.clone()));
             // The rows add up in the cross term and in ∇x f: an orthogonal sum bounds the largest.

@@ -3,7 +3,7 @@
 use burn::tensor::backend::Backend;
 
 use super::draft::{Adjoint, Draft, fixed, y_of};
-use super::tally::{Counted, Tally};
+use super::tally::{Counted, Finished, Tally};
 use super::{Estimate, Hypergradient};
 use crate::projection::Projection;
 use crate::{Differentiable, LinearOperator, LinearSolver, Point, SecondOrder, Vector};
@@ -18,9 +18,10 @@ use crate::{Differentiable, LinearOperator, LinearSolver, Point, SecondOrder, Ve
 /// Where P is differentiable at z the result does not depend on η; at a kink it is one of the values that Clarke's
 /// Jacobian allows, and does. With `Y` everything it is [`ImplicitDifferentiation`](super::ImplicitDifferentiation). The system is
 /// not symmetric: [`Gmres`](crate::Gmres), or for `η ≤ 1/L` [`Richardson`](crate::Richardson), whose factor is `1 − ημ`. Costs one
-/// gradient of each loss, a Hessian product for each step of the solver and one cross term.
+/// gradient of each loss, a Hessian product for each step of the solver, one for the residual, and the cross term that
+/// comes with it.
 ///
-/// The lower residual in the certificate is that of the fixed point, `‖y − P(z)‖/η`; a bound on the error is not given.
+/// The estimate's adjoint is `v`, the next estimate's warm start. The lower residual in the certificate is that of the fixed point, `‖y − P(z)‖/η`; a bound on the error is not given.
 ///
 /// # References
 /// Shi, Chang, Gu (2024), "Double momentum method for lower-level constrained bilevel optimization", ICML, PMLR 235.
@@ -49,6 +50,12 @@ impl<B: Backend> LinearOperator<B> for FixedPoint<'_, B> {
     fn apply(&self, v: Vector<B>) -> Vector<B> {
         let d = self.projection.jacobian(&self.z, v.clone());
         v - (d.clone() - self.hessian.apply(d) * self.eta)
+    }
+
+    /// The product with `D v` that the residual takes brings the cross term.
+    fn finish(&self, v: Vector<B>) -> Vector<B> {
+        let d = self.projection.jacobian(&self.z, v.clone());
+        v - (d.clone() - self.hessian.finish(d) * self.eta)
     }
 
     fn apply_transposed(&self, v: Vector<B>) -> Vector<B> {
@@ -80,8 +87,8 @@ where
         };
         let v = self.solver.solve(&system, f.y.clone(), warm);
         let d = self.projection.jacobian(&z, v.value.clone());
-        let (hd, cross) = system.hessian.both(d.clone());
-        let product = v.value.clone() - (d - hd * eta);
+        let Finished { product, cross } = system.hessian.finished();
+        let product = v.value.clone() - (d - product * eta);
         let memory = fixed(self.solver.vectors(y.dims()[1]) + 2, &y);
         Draft {
             gradient: f.x.clone() - cross * eta,

@@ -1,12 +1,14 @@
 //! A random term of the Neumann series of a constrained lower problem.
 
 use burn::tensor::backend::Backend;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 
 use super::draft::{Draft, fixed, y_of};
 use super::tally::{Counted, Tally};
 use super::{Estimate, Hypergradient};
-use crate::algorithm::rule::{Blocks, Draws};
 use crate::projection::{Projection, ProjectionJacobian};
+use crate::random::below;
 use crate::{Differentiable, LinearOperator, Point, SecondOrder, Vector};
 
 /// An unbiased estimate of a truncated series for [`ConstrainedImplicit`](super::ConstrainedImplicit), with any Jacobian of the
@@ -46,21 +48,21 @@ where
     fn estimate(&self, point: Point<'_, B, P>, _: Option<Vector<B>>, seed: u64) -> Estimate<B> {
         assert!(self.terms > 0, "a Neumann series needs at least one term");
         let eta = self.learning_rate;
-        let draws = &mut Draws::new(seed, 0, Blocks { lower: 1, upper: 1 });
+        let rng = &mut ChaCha8Rng::seed_from_u64(seed);
         let tally = Tally::new();
         let f = point.upper_gradients();
         let g = self.second_order.at(point);
         let y = y_of(point);
         let z = y.clone() - g.gradient() * eta;
         let hessian = Counted::new(&*g, &tally);
-        let u = self.jacobian.random_term(
-            &self.projection,
-            &z,
-            f.y.clone(),
-            (eta, self.terms),
-            draws,
-            |u, _| hessian.apply(u.clone()),
-        );
+        let term = RandomTerm {
+            projection: &self.projection,
+            jacobian: self.jacobian,
+            z: &z,
+            learning_rate: eta,
+            terms: self.terms,
+        };
+        let u = term.of(f.y.clone(), rng, |u, _| hessian.apply(u.clone()));
         let (_, cross) = hessian.both(u);
         Draft {
             gradient: f.x.clone() - cross,
@@ -72,5 +74,42 @@ where
             y,
         }
         .finish(point, &tally)
+    }
+}
+
+/// A random term of the series: `η Q H₀ᵀ v`, then c times `u ↦ H_jᵀ (I − ηH) u`, c uniform in `{0, …, Q−1}`.
+pub(crate) struct RandomTerm<'a, B: Backend> {
+    pub projection: &'a dyn Projection<B>,
+    pub jacobian: ProjectionJacobian,
+    /// Where the projection is differentiated.
+    pub z: &'a Vector<B>,
+    /// η.
+    pub learning_rate: f64,
+    /// Q.
+    pub terms: usize,
+}
+
+impl<B: Backend> RandomTerm<'_, B> {
+    /// The term of `v`, whose mean is `η Σ_{q<Q} (Dᵀ(I − ηH))^q Dᵀ v`; `hessian` may be of another sample each time.
+    pub fn of(
+        &self,
+        v: Vector<B>,
+        rng: &mut ChaCha8Rng,
+        mut hessian: impl FnMut(&Vector<B>, &mut ChaCha8Rng) -> Vector<B>,
+    ) -> Vector<B> {
+        let Self {
+            projection,
+            jacobian,
+            z,
+            learning_rate: eta,
+            terms,
+        } = *self;
+        let factors = below(terms, rng);
+        let mut u = jacobian.transposed(projection, z, v, rng);
+        for _ in 0..factors {
+            let factor = u.clone() - hessian(&u, rng) * eta;
+            u = jacobian.transposed(projection, z, factor, rng);
+        }
+        u * (eta * terms as f64)
     }
 }

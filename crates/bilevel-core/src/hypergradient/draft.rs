@@ -209,24 +209,6 @@ where
     .finish(point, tally)
 }
 
-/// The estimate `∇x f`, for problems without an implicit term.
-pub(crate) fn without_adjoint<B: Backend, P: Differentiable<B>>(
-    point: Point<'_, B, P>,
-) -> Estimate<B> {
-    let f = point.upper_gradients();
-    let y = y_of(point);
-    Draft {
-        gradient: f.x.clone(),
-        lower_gradient: point.lower_gradients().y,
-        lower: None,
-        adjoint: None,
-        memory: fixed(0, &y),
-        f,
-        y,
-    }
-    .finish(point, &Tally::new())
-}
-
 /// The bytes of `vectors` vectors like `like`.
 pub(super) fn bytes<B: Backend>(vectors: usize, like: &Vector<B>) -> usize {
     vectors * like.shape().num_elements() * B::FloatElem::dtype().size()

@@ -9,7 +9,7 @@
 //! | estimator | use it when | gradients | HVPs | memory | error |
 //! |---|---|---|---|---|---|
 //! | [`ImplicitDifferentiation`] + [`ConjugateGradient`] | the lower problem is solved and strongly convex: the default | 0–1 | K + 1 | 6 | `O(ε + δ/μ)`, certified |
-//! | [`ConstrainedImplicit`] + [`Gmres`] | y is confined to a convex set | 1 | K + 2 | K + 8 | `O(ε + δ/μ)` away from kinks |
+//! | [`ConstrainedImplicit`] + [`Gmres`] | y is confined to a convex set | 0 | K + 1 | K + 8 | `O(ε + δ/μ)` away from kinks |
 //! | + [`Minres`] | its Hessian is singular or indefinite | 0–1 | K + 1 | 9 | as above |
 //! | + [`Neumann`], [`Richardson`] | η of the lower solver is known, the condition number small | 0–1 | K + 1 | 5 | `(1 − ημ)^K` |
 //! | + [`Nystrom`] | few large eigenvalues; products in parallel | 0–1 | rank + 1 | 2 rank | unseen eigenvalues / ρ |
@@ -21,6 +21,7 @@
 //! | [`Unrolled`], in a budget of bytes | long solves, exactly | K and up, [a table](Unrolled) | K | what you give | `(1 − ημ)^K` |
 //! | [`ForwardMode`] | few upper variables | K | K · dim x | dim x | equals [`Unrolled`] |
 //! | [`ConstrainedNeumann`] | the same, by projections alone | 1 | K random | 3 | bias `(1 − ημ)^K`, variance |
+//! | [`PartialGradient`] | `∇y f = 0` at the solution, as in minimax problems | 1 | 0 | 0 | the implicit term |
 //! | [`StochasticNeumann`] | data come in batches | 0 | K random | 3 | bias `(1 − ημ)^K`, variance |
 //! | [`ZerothOrder`] | nothing can be differentiated twice | (N + 1) K | 0 | 2 | variance `dim x / N` |
 //! | [`Penalty`] | as above, smooth lower problem, a second solve is cheap | K + 3, K + 3 of f | 0 | 2 | `O(1/λ)` |
@@ -43,6 +44,7 @@ mod implicit;
 mod jacobian_free;
 mod lower_map;
 mod one_step;
+mod partial_gradient;
 mod penalty;
 mod schedule;
 mod step_size;
@@ -55,13 +57,14 @@ pub use certificate::{Bound, Certificate, Curvature, Evidence, Memory};
 pub use constants::{Constants, Probe};
 pub use constrained_implicit::ConstrainedImplicit;
 pub use constrained_neumann::ConstrainedNeumann;
+pub(crate) use constrained_neumann::RandomTerm;
 pub use darts::Darts;
-pub(crate) use draft::without_adjoint;
 pub use forward_mode::ForwardMode;
 pub use implicit::ImplicitDifferentiation;
 pub use jacobian_free::JacobianFree;
 pub use lower_map::{Adam, Descent, HeavyBall, LowerMap, Nesterov, PullBack};
 pub use one_step::OneStep;
+pub use partial_gradient::PartialGradient;
 pub use penalty::{Penalized, Penalty};
 pub use schedule::Schedule;
 pub use step_size::{Learned, PerParameter, StepSize};

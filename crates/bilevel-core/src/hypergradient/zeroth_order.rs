@@ -1,7 +1,6 @@
 //! The hypergradient from function values of the lower solver.
 
 use burn::tensor::backend::Backend;
-use burn::tensor::{Distribution, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -10,6 +9,7 @@ use super::tally::Tally;
 use super::unrolled::End;
 use super::{Estimate, Hypergradient};
 use crate::parameters::{pack, unpack};
+use crate::random::normal;
 use crate::vector::dot;
 use crate::{
     Cause, Differentiable, Failure, Level, LowerObjective, LowerSolver, Outcome, Point, Tape,
@@ -87,9 +87,7 @@ where
         let mut indirect = x.zeros_like();
         let mut has_moved = false;
         for _ in 0..self.directions {
-            let standard = Distribution::Normal(0.0, 1.0);
-            let u = TensorData::random::<f64, _, _>(x.dims(), standard, rng);
-            let u: Vector<B> = Tensor::from_data(u, &x.device());
+            let u = normal(&x, rng);
             let moved = unpack::<Tape<B>, _>(point.x.clone(), x.clone() + u.clone() * self.radius);
             let (there, outcome_there) = solve(Point { x: &moved, ..point });
             has_moved |= outcome_there.steps > 0;

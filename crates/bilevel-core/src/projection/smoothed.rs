@@ -1,10 +1,11 @@
 //! Which Jacobian of a projection an estimator uses.
 
 use burn::tensor::backend::Backend;
+use rand_chacha::ChaCha8Rng;
 
 use super::Projection;
-use crate::algorithm::rule::Draws;
-use crate::vector::{dot, norm};
+use crate::random::{normal, unit};
+use crate::vector::dot;
 use crate::{Error, Vector, positive};
 
 /// The Jacobian of a projection: an element of the generalised one, or a random estimate of that of the projection
@@ -39,48 +40,25 @@ impl ProjectionJacobian {
         Ok(self)
     }
 
-    /// `Q η H₀ᵀ`, then c times `v ↦ H_jᵀ (I − ηH) v`, c uniform in `{0, …, Q−1}`: one random term of the series, whose mean
-    /// is `η Σ_{q<Q} (Dᵀ(I − ηH))^q Dᵀ v`.
-    ///
-    /// `hessian(v)` may be of another sample each time.
-    pub(crate) fn random_term<B: Backend>(
-        self,
-        projection: &dyn Projection<B>,
-        z: &Vector<B>,
-        v: Vector<B>,
-        (eta, terms): (f64, usize),
-        draws: &mut Draws,
-        mut hessian: impl FnMut(&Vector<B>, &mut Draws) -> Vector<B>,
-    ) -> Vector<B> {
-        let factors = draws.below(terms);
-        let mut u = self.transposed(projection, z, v, draws);
-        for _ in 0..factors {
-            let factor = u.clone() - hessian(&u, draws) * eta;
-            u = self.transposed(projection, z, factor, draws);
-        }
-        u * (eta * terms as f64)
-    }
-
     /// `Hᵀ v` at `z`. (The exact one is symmetric.) Every call draws a direction of its own, as every factor of a
     /// product has to have: powers of one random matrix are not those of its mean.
-    pub fn transposed<B: Backend>(
+    pub(crate) fn transposed<B: Backend>(
         self,
         projection: &dyn Projection<B>,
         z: &Vector<B>,
         v: Vector<B>,
-        draws: &mut Draws,
+        rng: &mut ChaCha8Rng,
     ) -> Vector<B> {
         match self {
             Self::Exact => projection.jacobian(z, v),
             Self::Gaussian(delta) => {
-                let u = draws.normal(z);
+                let u = normal(z, rng);
                 let there = projection.project(z.clone() + u.clone() * delta);
                 let change = there - projection.project(z.clone());
                 u * dot(change, v) / delta
             }
             Self::Sphere(delta) => {
-                let u = draws.normal(z);
-                let u = u.clone() / norm(u);
+                let u = unit(z, rng);
                 let [there, back] =
                     [delta, -delta].map(|delta| projection.project(z.clone() + u.clone() * delta));
                 let dim = z.dims()[1] as f64;

@@ -3,12 +3,14 @@
 use std::cell::Cell;
 
 use bilevel_core::algorithm::escape::{
-    Escape, EscapeEnd, Evaluated, Ineon, IneonSearch, Minimax, MinimaxProblem, PartialGradient,
-    Perturbation, PerturbedAid, PerturbedGdMax, Prgda, Probed, Reduced, ReducedObjective, in_ball,
+    Escape, EscapeEnd, Evaluated, Ineon, IneonSearch, Minimax, MinimaxProblem, Perturbation,
+    PerturbedAid, PerturbedGdMax, Prgda, Probed, Reduced, ReducedObjective, in_ball,
     lowest_curvature,
 };
 use bilevel_core::vector::{norm, read};
-use bilevel_core::{BilevelProblem, GradientDescent, Tape, Vector};
+use bilevel_core::{
+    BilevelProblem, Cause, GradientDescent, Level, PartialGradient, Tape, Task, Vector,
+};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -95,7 +97,7 @@ fn escape(
 ) -> (Escape<B>, usize) {
     let (problem, batch, method) = (Hidden { c }, nothing(), aid(perturbation));
     let (x, y) = (matrix(row(&[1.0, x2])), matrix(row(&[0.0])));
-    let mut objective = method.objective(&problem, &batch, x, y);
+    let mut objective = method.objective(&problem, x, Task::new(batch, y));
     let passed = Cell::new(usize::MAX);
     let end = method.run(&mut objective, steps, seed, &mut |visit| {
         if read(visit.x.clone())[1].abs() > 0.5 && passed.get() == usize::MAX {
@@ -117,9 +119,8 @@ fn descent_stays_at_a_saddle_and_a_displacement_leaves_it() {
     let (problem, batch) = (Hidden { c: 0.0 }, nothing());
     let mut objective = aid(PERTURBATION).objective(
         &problem,
-        &batch,
         matrix(row(&[1.0, 0.0])),
-        matrix(row(&[0.0])),
+        Task::new(batch, matrix(row(&[0.0]))),
     );
     let probe = Probed {
         steps: 2,
@@ -168,7 +169,8 @@ fn a_missing_implicit_term_is_seen() {
         tolerance: 0.0,
     };
     let (x, y) = (matrix(row(&[1.0, 0.1])), matrix(row(&[0.0])));
-    let mut objective = ReducedObjective::new(&problem, &batch, (lower, PartialGradient), x, y);
+    let mut objective =
+        ReducedObjective::new(&problem, (lower, PartialGradient), x, Task::new(batch, y));
     let x = objective.first();
     let end = PERTURBATION.run(&mut objective, x, 1000, 0, &mut |_| ());
     assert!((read(end.x)[1] - 0.5f64.sqrt()).abs() < 1e-3);
@@ -260,7 +262,7 @@ fn a_matrix_is_factored() {
             },
         };
         let (x, y) = (matrix(start.clone()), matrix(start.clone()));
-        let mut objective = method.objective(&Factors, &batch, x, y);
+        let mut objective = method.objective(&Factors, x, Task::new(batch.clone(), y));
         let passed = Cell::new(usize::MAX);
         let end = method.run(&mut objective, steps, seed, &mut |visit| {
             if visit.loss < 0.01 {
@@ -317,7 +319,7 @@ fn a_minimax_saddle_is_left() {
             },
         };
         let (x, y) = (matrix(row(&[1.0, 0.0])), matrix(row(&[0.0])));
-        let mut objective = method.objective::<B, Game>(&problem, &batch, x, y);
+        let mut objective = method.objective::<B, Game>(&problem, x, Task::new(batch.clone(), y));
         let end = method.run(&mut objective, 1500, seed, &mut |_| ());
         (read(end.x), read(objective.y())[0], end.loss)
     };
@@ -358,13 +360,6 @@ fn prgda_leaves_a_saddle_and_not_a_minimum() {
     };
     for seed in 0..3 {
         let end = run(0.0, seed);
-        println!(
-            "prgda {seed}: {:?} {} {} {:?}",
-            end.end,
-            end.steps,
-            end.displacements,
-            read(in_ball::<B>(&row(&[0.0; 2]), 1e-3, seed, 99))
-        );
         assert_eq!(end.end, EscapeEnd::LocalMinimum);
         assert!((end.loss + 0.25).abs() < 1e-3, "{}", end.loss);
         let end = run(1.0, seed);
@@ -408,7 +403,8 @@ fn of_seed(seed: u64) -> [f64; 3] {
 fn direction(objective: &mut dyn Reduced<B>, draw: u64) -> Option<Vec<f64>> {
     let x = row(&[0.0; 3]);
     let here: Evaluated<B> = objective.evaluate(&x, draw);
-    SEARCH.direction(objective, &x, &here, draw).map(read)
+    let found = SEARCH.direction(objective, &x, &here, draw);
+    found.expect("finite").map(read)
 }
 
 #[test]
@@ -441,6 +437,7 @@ fn neon_finds_negative_curvature_and_none_where_there_is_none() {
         };
         let u = SEARCH
             .direction(&mut consistent, &x, &here, draw)
+            .expect("finite")
             .map(read)
             .expect("it cancels");
         assert!((rayleigh(&u) + 0.1).abs() < 1e-6, "{u:?}");
@@ -450,7 +447,9 @@ fn neon_finds_negative_curvature_and_none_where_there_is_none() {
             of_seed(1000 * draw + calls)
         });
         let here = alone.evaluate(&x, draw);
-        let wrong = SEARCH.direction(&mut alone, &x, &here, draw);
+        let wrong = SEARCH
+            .direction(&mut alone, &x, &here, draw)
+            .expect("finite");
         // No curvature is negative here: whatever independent noise finds is wrong, and it leaves the ball at once.
         assert!(wrong.is_none_or(|u| rayleigh(&read(u)) > 0.0));
     }
@@ -516,7 +515,7 @@ fn warm_starts_follow() {
     let method = aid(PERTURBATION);
     let zero = || matrix(row(&[0.0; 3]));
     let (q, eta) = (0.8f64.powi(3), 0.1);
-    let mut warm = method.objective(&Following, &batch, zero(), zero());
+    let mut warm = method.objective(&Following, zero(), Task::new(batch.clone(), zero()));
     let mut x = warm.first();
     let mut bound = 0.0;
     for _ in 0..60 {
@@ -527,7 +526,7 @@ fn warm_starts_follow() {
             "{} > {bound}",
             off(warm.y(), &x)
         );
-        let mut cold = method.objective(&Following, &batch, zero(), zero());
+        let mut cold = method.objective(&Following, zero(), Task::new(batch.clone(), zero()));
         cold.evaluate(&x, 0);
         let (warm_error, cold_error) = (off(warm.y(), &x), off(cold.y(), &x));
         assert!(
@@ -668,7 +667,8 @@ fn the_error_of_the_hypergradient_is_bounded() {
                 linear_steps,
                 perturbation: PERTURBATION,
             };
-            let mut objective = method.objective(&problem, &batch, zero(), zero());
+            let mut objective =
+                method.objective(&problem, zero(), Task::new(batch.clone(), zero()));
             let gradient = objective.evaluate(&x, 0).gradient;
             (gradient, objective.y())
         };
@@ -702,4 +702,83 @@ fn the_error_of_the_hypergradient_is_bounded() {
         let (found, _) = at(3000, 1);
         assert!(size(found - exact.clone()) > 1e-9, "one step is not exact");
     }
+}
+
+/// Numbers that are of no use end a run at the last point where they were, and never pass for a minimum.
+#[test]
+fn a_failure_is_not_a_minimum() {
+    let prgda = Prgda {
+        step: 0.01,
+        tolerance: 0.011,
+        radius: 1e-3,
+        escape_step: 0.1,
+        movement: 4e-6,
+        window: 200,
+    };
+    let ineon = Ineon {
+        step: 0.1,
+        tolerance: 1e-4,
+        length: 0.1,
+        search: SEARCH,
+    };
+    // A bowl in x₁ that is no number off the axis x₂ = 0: descent sees nothing of it, what looks aside does.
+    let bowl = |x: &Vector<B>, _: u64| {
+        let v = read(x.clone());
+        let hole = if v[1].to_bits() << 1 == 0 {
+            1.0
+        } else {
+            f64::NAN
+        };
+        (0.5 * v[0] * v[0] * hole, row(&[v[0], 0.0]))
+    };
+    let start = || row(&[1.0, 0.0]);
+    let ends = [
+        PERTURBATION.run(&mut { bowl }, start(), 500, 0, &mut |_| ()),
+        prgda.run(&mut { bowl }, start(), 500, 0, &mut |_| ()),
+        ineon.run(&mut { bowl }, start(), 500, 0, &mut |_| ()),
+    ];
+    for end in ends {
+        let EscapeEnd::Failed(failure) = &end.end else {
+            panic!("{:?} at {:?}", end.end, read(end.x));
+        };
+        assert_eq!(
+            (failure.level, failure.cause),
+            (Level::UpperLoss, Cause::NonFinite)
+        );
+        let x = read(end.x.clone());
+        assert!(x[0].abs() < 0.02 && x[1].to_bits() << 1 == 0, "{x:?}");
+        assert!(end.loss.is_finite() && end.gradient_norm.is_finite());
+    }
+}
+
+/// Named, and before anything runs.
+#[test]
+fn settings_that_make_no_sense_are_errors() {
+    let never = Perturbation {
+        window: 0,
+        ..PERTURBATION
+    };
+    let message = never.checked().unwrap_err().to_string();
+    assert_eq!(message, "window must be finite and > 0, got 0");
+    let ineon = Ineon {
+        step: 0.1,
+        tolerance: 1e-4,
+        length: 0.1,
+        search: IneonSearch {
+            radius: f64::NAN,
+            ..SEARCH
+        },
+    };
+    let message = ineon.checked().unwrap_err().to_string();
+    assert_eq!(message, "search.radius must be finite and > 0, got NaN");
+    let prgda = Prgda {
+        step: 0.01,
+        tolerance: 0.011,
+        radius: 1e-3,
+        escape_step: -0.1,
+        movement: 4e-6,
+        window: 200,
+    };
+    let message = prgda.checked().unwrap_err().to_string();
+    assert_eq!(message, "escape_step must be finite and > 0, got -0.1");
 }

@@ -1,11 +1,14 @@
 //! Negative curvature from noise.
 
 use burn::tensor::backend::Backend;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 
-use super::{Escape, EscapeEnd, Evaluated, Reduced, Visit};
-use crate::Vector;
-use crate::algorithm::rule::{Blocks, Draws};
+use super::walk::{Next, walk};
+use super::{Escape, Evaluated, Reduced, Visit};
+use crate::random::unit;
 use crate::vector::{dot, norm, read};
+use crate::{Error, Failure, Vector, positive};
 
 /// iNEON's search for a direction of negative curvature by differences of hypergradients.
 ///
@@ -32,29 +35,32 @@ pub struct IneonSearch {
 
 impl IneonSearch {
     /// A unit vector along which Φ curves down, if one is found from `x`, where the objective is `here` for `draw`.
+    ///
+    /// # Errors
+    /// If numbers on the way are of no use.
     pub fn direction<B: Backend>(
         &self,
         objective: &mut dyn Reduced<B>,
         x: &Vector<B>,
         here: &Evaluated<B>,
         draw: u64,
-    ) -> Option<Vector<B>> {
-        let start = Draws::new(draw, 0, Blocks { lower: 1, upper: 1 }).normal(x);
-        let mut u = start.clone() / norm(start) * self.radius;
+    ) -> Result<Option<Vector<B>>, Failure> {
+        let mut u = unit(x, &mut ChaCha8Rng::seed_from_u64(draw)) * self.radius;
         for _ in 0..self.steps {
             let there = objective.evaluate(&(x.clone() + u.clone()), draw);
+            there.usable()?;
             let along = dot(here.gradient.clone(), u.clone());
             let numbers = read(Vector::cat(vec![along, norm(u.clone())], 1));
             let (along, size) = (numbers[0], numbers[1]);
-            if size > self.limit || size.is_nan() {
-                return None;
+            if size > self.limit {
+                return Ok(None);
             }
             if there.loss - here.loss - along <= -2.5 * self.decrease {
-                return Some(u / size);
+                return Ok(Some(u / size));
             }
             u = u - (there.gradient - here.gradient.clone()) * self.step;
         }
-        None
+        Ok(None)
     }
 }
 
@@ -87,7 +93,21 @@ pub struct Ineon {
 }
 
 impl Ineon {
-    /// At most `steps` steps from `x`.
+    /// # Errors
+    /// If a number is not positive.
+    pub fn checked(self) -> Result<Self, Error> {
+        positive("step", self.step)?;
+        positive("tolerance", self.tolerance)?;
+        positive("length", self.length)?;
+        positive("search.step", self.search.step)?;
+        positive("search.steps", self.search.steps as f64)?;
+        positive("search.radius", self.search.radius)?;
+        positive("search.limit", self.search.limit)?;
+        positive("search.decrease", self.search.decrease)?;
+        Ok(self)
+    }
+
+    /// At most `steps` steps from `x`; `observer` sees every point before the step from it.
     pub fn run<B: Backend>(
         &self,
         objective: &mut dyn Reduced<B>,
@@ -96,45 +116,33 @@ impl Ineon {
         seed: u64,
         observer: &mut dyn FnMut(&Visit<'_, B>),
     ) -> Escape<B> {
-        let mut x = x;
         let mut searches = 0;
-        for k in 0..steps {
-            let draw = seed
-                .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-                .wrapping_add(k as u64);
-            let here = objective.evaluate(&x, draw);
-            let size = read(norm(here.gradient.clone()))[0];
-            observer(&Visit {
-                step: k,
-                x: &x,
-                loss: here.loss,
-                gradient_norm: size,
-            });
-            if let Some(failure) = here.failure.clone() {
-                return Escape::failed(x, &here, (k, searches), failure);
-            }
-            if size > self.tolerance {
-                x = x - here.gradient * self.step;
-                continue;
+        let escape = walk(objective, x, steps, seed, observer, |objective, here| {
+            if here.size > self.tolerance {
+                return Ok(Next::To(here.down(self.step)));
             }
             searches += 1;
-            let Some(u) = self.search.direction(objective, &x, &here, draw) else {
-                let end = EscapeEnd::LocalMinimum;
-                return Escape::new(x, here.loss, size, (k, searches), end);
+            let found = self
+                .search
+                .direction(objective, here.x, here.at, here.draw)?;
+            let Some(u) = found else {
+                return Ok(Next::End(here.x.clone(), here.at.loss));
             };
-            let [there, back] = [self.length, -self.length].map(|s| x.clone() + u.clone() * s);
-            let better = |a: &Vector<B>, b: &Vector<B>, objective: &mut dyn Reduced<B>| {
-                objective.evaluate(a, draw).loss <= objective.evaluate(b, draw).loss
-            };
-            x = if better(&there, &back, objective) {
-                there
-            } else {
-                back
-            };
+            let mut best: Option<(f64, Vector<B>)> = None;
+            for s in [self.length, -self.length] {
+                let x = here.x.clone() + u.clone() * s;
+                let there = objective.evaluate(&x, here.draw);
+                there.usable()?;
+                if best.as_ref().is_none_or(|(loss, _)| there.loss < *loss) {
+                    best = Some((there.loss, x));
+                }
+            }
+            let (_, x) = best.expect("two points were looked at");
+            Ok(Next::To(x))
+        });
+        Escape {
+            displacements: searches,
+            ..escape
         }
-        let here = objective.evaluate(&x, seed);
-        let size = read(norm(here.gradient.clone()))[0];
-        let end = here.failure.map_or(EscapeEnd::Steps, EscapeEnd::Failed);
-        Escape::new(x, here.loss, size, (steps, searches), end)
     }
 }

@@ -2,10 +2,12 @@
 
 use burn::tensor::backend::Backend;
 use nalgebra::{DMatrix, SymmetricEigen};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 
 use super::Reduced;
 use crate::Vector;
-use crate::algorithm::rule::{Blocks, Draws};
+use crate::random::unit;
 use crate::vector::{dot, norm, read};
 
 /// How [`lowest_curvature`] looks.
@@ -68,8 +70,7 @@ pub fn lowest_curvature<B: Backend>(
 ) -> Curved<B> {
     let [_, dim] = x.dims();
     let steps = steps.clamp(1, dim);
-    let start = Draws::new(seed, 0, Blocks { lower: 1, upper: 1 }).normal(x);
-    let mut basis: Vec<Vector<B>> = vec![start.clone() / norm(start)];
+    let mut basis: Vec<Vector<B>> = vec![unit(x, &mut ChaCha8Rng::seed_from_u64(seed))];
     let (mut diagonal, mut beside) = (Vec::new(), Vec::new());
     let mut scale = 0.0f64;
     for k in 0..steps {

@@ -4,8 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use crate::hypergradient::{Estimate, Hypergradient};
-use crate::{BilevelProblem, Differentiable, Point, Vector};
+use crate::BilevelProblem;
 
 /// `min_x max_y f(x, y)`, stated by f.
 pub trait MinimaxProblem {
@@ -53,18 +52,5 @@ impl<M: MinimaxProblem> BilevelProblem for Minimax<M> {
         batch: &M::Batch<B>,
     ) -> Tensor<B, 1> {
         -self.0.loss(x, y, batch)
-    }
-}
-
-/// `∇x f(x, y)` alone.
-///
-/// The hypergradient where `∇y f = 0` at `y*(x)`, as in minimax problems; elsewhere the implicit term is missing, and what
-/// descent finds is not a minimum of Φ. Costs one gradient of each loss.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PartialGradient;
-
-impl<B: Backend, P: Differentiable<B>> Hypergradient<B, P> for PartialGradient {
-    fn estimate(&self, point: Point<'_, B, P>, _: Option<Vector<B>>, _: u64) -> Estimate<B> {
-        crate::hypergradient::without_adjoint(point)
     }
 }

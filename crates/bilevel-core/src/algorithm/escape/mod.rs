@@ -23,12 +23,14 @@ mod perturbed_aid;
 mod perturbed_gdmax;
 mod prgda;
 mod reduced;
+mod walk;
 
 pub use ineon::{Ineon, IneonSearch};
 pub use lanczos::{Curved, Probed, lowest_curvature};
-pub use minimax::{Minimax, MinimaxProblem, PartialGradient};
-pub use perturbation::{Escape, EscapeEnd, Perturbation, Visit, in_ball};
+pub use minimax::{Minimax, MinimaxProblem};
+pub use perturbation::Perturbation;
 pub use perturbed_aid::PerturbedAid;
 pub use perturbed_gdmax::PerturbedGdMax;
 pub use prgda::Prgda;
 pub use reduced::{Evaluated, Reduced, ReducedObjective};
+pub use walk::{Escape, EscapeEnd, Visit, in_ball};

@@ -2,10 +2,9 @@
 
 use burn::tensor::backend::Backend;
 
-use super::{Evaluated, Reduced};
-use crate::algorithm::rule::{Blocks, Draws};
-use crate::vector::{norm, read};
-use crate::{Error, ErrorKind, Failure, Vector, positive};
+use super::walk::{Next, walk};
+use super::{Escape, Reduced, Visit, in_ball};
+use crate::{Error, ErrorKind, Vector, positive};
 
 /// Descent that displaces x a little where the gradient is small, and looks whether that leads down.
 ///
@@ -89,124 +88,33 @@ impl Perturbation {
         seed: u64,
         observer: &mut dyn FnMut(&Visit<'_, B>),
     ) -> Escape<B> {
-        let mut x = x;
         let mut displacements = 0;
         // Step, point and value of the last displacement.
         let mut base: Option<(usize, Vector<B>, f64)> = None;
-        let mut here = objective.evaluate(&x, 0);
-        for k in 0..steps {
-            let size = read(norm(here.gradient.clone()))[0];
-            observer(&Visit {
-                step: k,
-                x: &x,
-                loss: here.loss,
-                gradient_norm: size,
-            });
-            if let Some(failure) = here.failure {
-                let end = EscapeEnd::Failed(failure);
-                return Escape::new(x, here.loss, size, (k, displacements), end);
-            }
+        let escape = walk(objective, x, steps, seed, observer, |objective, here| {
             if let (Some((since, before, loss)), Some(decrease)) = (&base, self.decrease)
-                && k - since == self.window
-                && loss - here.loss < decrease
+                && here.step - since == self.window
+                && loss - here.at.loss < decrease
             {
-                let end = EscapeEnd::LocalMinimum;
-                return Escape::new(before.clone(), *loss, size, (k, displacements), end);
+                return Ok(Next::End(before.clone(), *loss));
             }
             let rested = base
                 .as_ref()
-                .is_none_or(|(since, ..)| k - since > self.window);
-            if size <= self.tolerance && rested {
-                base = Some((k, x.clone(), here.loss));
-                displacements += 1;
-                let scale = if self.scaled { self.step } else { 1.0 };
-                x = x.clone() + in_ball(&x, self.radius * scale, seed, k);
-                here = objective.evaluate(&x, k as u64);
+                .is_none_or(|(since, ..)| here.step - since > self.window);
+            if here.size > self.tolerance || !rested {
+                return Ok(Next::To(here.down(self.step)));
             }
-            x = x - here.gradient * self.step;
-            here = objective.evaluate(&x, k as u64 + 1);
-        }
-        let size = read(norm(here.gradient.clone()))[0];
-        let end = here.failure.map_or(EscapeEnd::Steps, EscapeEnd::Failed);
-        Escape::new(x, here.loss, size, (steps, displacements), end)
-    }
-}
-
-/// A vector like `like`, uniform in the ball of a radius; it depends on the seed and the step alone.
-pub fn in_ball<B: Backend>(like: &Vector<B>, radius: f64, seed: u64, step: usize) -> Vector<B> {
-    let mut draws = Draws::new(seed, step, Blocks { lower: 1, upper: 1 });
-    let direction = draws.normal(like);
-    let size = norm(direction.clone());
-    let [_, dim] = like.dims();
-    let uniform = (draws.below(1 << 30) as f64 + 0.5) / f64::from(1 << 30);
-    direction / size * (radius * uniform.powf((dim as f64).recip()))
-}
-
-/// A point on the way.
-pub struct Visit<'a, B: Backend> {
-    /// Steps made before.
-    pub step: usize,
-    /// x.
-    pub x: &'a Vector<B>,
-    /// Φ there.
-    pub loss: f64,
-    /// `‖∇Φ‖` there.
-    pub gradient_norm: f64,
-}
-
-/// How a run ended.
-#[derive(Debug, Clone)]
-pub struct Escape<B: Backend> {
-    /// Where.
-    pub x: Vector<B>,
-    /// Φ there.
-    pub loss: f64,
-    /// `‖∇Φ‖` at the last point that was looked at.
-    pub gradient_norm: f64,
-    /// Steps made.
-    pub steps: usize,
-    /// Displacements, or directions that were sought.
-    pub displacements: usize,
-    /// Why.
-    pub end: EscapeEnd,
-}
-
-impl<B: Backend> Escape<B> {
-    pub(super) fn new(
-        x: Vector<B>,
-        loss: f64,
-        gradient_norm: f64,
-        (steps, displacements): (usize, usize),
-        end: EscapeEnd,
-    ) -> Self {
-        Self {
-            x,
-            loss,
-            gradient_norm,
-            steps,
+            base = Some((here.step, here.x.clone(), here.at.loss));
+            displacements += 1;
+            let scale = if self.scaled { self.step } else { 1.0 };
+            let aside = here.x.clone() + in_ball(here.x, self.radius * scale, seed, here.step);
+            let there = objective.evaluate(&aside, here.draw);
+            there.usable()?;
+            Ok(Next::To(aside - there.gradient * self.step))
+        });
+        Escape {
             displacements,
-            end,
+            ..escape
         }
     }
-
-    /// The end at a point whose numbers are of no use.
-    pub(super) fn failed(
-        x: Vector<B>,
-        here: &Evaluated<B>,
-        counts: (usize, usize),
-        failure: Failure,
-    ) -> Self {
-        Self::new(x, here.loss, f64::NAN, counts, EscapeEnd::Failed(failure))
-    }
-}
-
-/// Why a run ended.
-#[derive(Debug, Clone, PartialEq)]
-pub enum EscapeEnd {
-    /// No way down was found from a point with a small gradient.
-    LocalMinimum,
-    /// All steps are made.
-    Steps,
-    /// Numbers of no use.
-    Failed(Failure),
 }

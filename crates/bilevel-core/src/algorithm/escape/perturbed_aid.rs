@@ -5,7 +5,7 @@ use burn::tensor::backend::Backend;
 
 use super::{Escape, Perturbation, ReducedObjective, Visit};
 use crate::{
-    ConjugateGradient, DoubleBackward, GradientDescent, ImplicitDifferentiation,
+    ConjugateGradient, DoubleBackward, GradientDescent, ImplicitDifferentiation, Task,
     TwiceDifferentiable,
 };
 
@@ -46,13 +46,12 @@ pub type AidObjective<'a, B, P> = ReducedObjective<
 >;
 
 impl PerturbedAid {
-    /// Φ as the method sees it, from `x` and `y`.
+    /// Φ as the method sees it, from `x` and the task's y.
     pub fn objective<'a, B: Backend, P: TwiceDifferentiable<B>>(
         &self,
         problem: &'a P,
-        batch: &'a P::Batch<B>,
         x: P::Upper<Tape<B>>,
-        y: P::Lower<Tape<B>>,
+        task: Task<B, P>,
     ) -> AidObjective<'a, B, P> {
         let lower = GradientDescent {
             learning_rate: self.lower_step,
@@ -66,7 +65,7 @@ impl PerturbedAid {
                 tolerance: 1e-14,
             },
         };
-        ReducedObjective::new(problem, batch, (lower, hypergradient), x, y)
+        ReducedObjective::new(problem, (lower, hypergradient), x, task)
     }
 
     /// At most `steps` steps.

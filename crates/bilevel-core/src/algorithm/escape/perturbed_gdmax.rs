@@ -3,10 +3,8 @@
 use bilevel_backend::Tape;
 use burn::tensor::backend::Backend;
 
-use super::{
-    Escape, Minimax, MinimaxProblem, PartialGradient, Perturbation, ReducedObjective, Visit,
-};
-use crate::{Differentiable, LowerSolver};
+use super::{Escape, Minimax, MinimaxProblem, Perturbation, ReducedObjective, Visit};
+use crate::{BilevelProblem, Differentiable, LowerSolver, PartialGradient, Task};
 
 /// Perturbed GDmax: y climbs, x descends along `∇x f`, with a displacement where that is small.
 ///
@@ -31,26 +29,21 @@ pub struct PerturbedGdMax<L> {
 pub type MaxObjective<'a, B, M, L> = ReducedObjective<'a, B, Minimax<M>, L, PartialGradient>;
 
 impl<L> PerturbedGdMax<L> {
-    /// `max_y f(x, y)` as the method sees it, from `x` and `y`.
+    /// `max_y f(x, y)` as the method sees it, from `x` and the task's y.
     pub fn objective<'a, B, M>(
         &self,
         problem: &'a Minimax<M>,
-        batch: &'a M::Batch<B>,
-        x: M::Upper<Tape<B>>,
-        y: M::Lower<Tape<B>>,
+        x: <Minimax<M> as BilevelProblem>::Upper<Tape<B>>,
+        task: Task<B, Minimax<M>>,
     ) -> MaxObjective<'a, B, M, L>
     where
         B: Backend,
         M: MinimaxProblem,
-        Minimax<M>: Differentiable<
-                B,
-                Upper<Tape<B>> = M::Upper<Tape<B>>,
-                Lower<Tape<B>> = M::Lower<Tape<B>>,
-                Batch<B> = M::Batch<B>,
-            >,
+        Minimax<M>: Differentiable<B>,
         L: LowerSolver<B, Minimax<M>> + Clone,
     {
-        ReducedObjective::new(problem, batch, (self.ascent.clone(), PartialGradient), x, y)
+        let parts = (self.ascent.clone(), PartialGradient);
+        ReducedObjective::new(problem, parts, x, task)
     }
 
     /// At most `steps` steps.

@@ -2,9 +2,9 @@
 
 use burn::tensor::backend::Backend;
 
-use super::{Escape, EscapeEnd, Reduced, Visit, in_ball};
-use crate::Vector;
-use crate::vector::{norm, read};
+use super::walk::{Next, walk};
+use super::{Escape, Reduced, Visit, in_ball};
+use crate::{Error, Vector, positive};
 
 /// Descent by steps of one length, and from a displacement on until the way is long enough.
 ///
@@ -36,7 +36,19 @@ pub struct Prgda {
 }
 
 impl Prgda {
-    /// At most `steps` steps from `x`.
+    /// # Errors
+    /// If a number is not positive.
+    pub fn checked(self) -> Result<Self, Error> {
+        positive("step", self.step)?;
+        positive("tolerance", self.tolerance)?;
+        positive("radius", self.radius)?;
+        positive("escape_step", self.escape_step)?;
+        positive("movement", self.movement)?;
+        positive("window", self.window as f64)?;
+        Ok(self)
+    }
+
+    /// At most `steps` steps from `x`; `observer` sees every point before the step from it.
     pub fn run<B: Backend>(
         &self,
         objective: &mut dyn Reduced<B>,
@@ -45,54 +57,38 @@ impl Prgda {
         seed: u64,
         observer: &mut dyn FnMut(&Visit<'_, B>),
     ) -> Escape<B> {
-        let mut x = x;
         let mut displacements = 0;
         // Steps and square way since the displacement, and the point and value before it.
-        let mut escape: Option<(usize, f64, Vector<B>, f64)> = None;
-        for k in 0..steps {
-            let here = objective.evaluate(&x, k as u64);
-            let size = read(norm(here.gradient.clone()))[0];
-            observer(&Visit {
-                step: k,
-                x: &x,
-                loss: here.loss,
-                gradient_norm: size,
-            });
-            if let Some(failure) = here.failure.clone() {
-                return Escape::failed(x, &here, (k, displacements), failure);
-            }
-            escape = match escape {
-                None if size >= self.tolerance => {
-                    x = x - here.gradient * (self.step / size);
-                    None
-                }
+        let mut since: Option<(usize, f64, Vector<B>, f64)> = None;
+        let escape = walk(objective, x, steps, seed, observer, |_, here| {
+            let (next, now) = match since.take() {
+                None if here.size >= self.tolerance => (here.down(self.step / here.size), None),
                 None => {
                     displacements += 1;
-                    let before = x.clone();
-                    x = x.clone() + in_ball(&x, self.radius, seed, k);
-                    Some((0, 0.0, before, here.loss))
+                    let aside = here.x.clone() + in_ball(here.x, self.radius, seed, here.step);
+                    (aside, Some((0, 0.0, here.x.clone(), here.at.loss)))
                 }
                 Some((t, _, before, loss)) if t == self.window => {
-                    let end = EscapeEnd::LocalMinimum;
-                    return Escape::new(before, loss, size, (k, displacements), end);
+                    return Ok(Next::End(before, loss));
                 }
                 Some((t, way, before, loss)) => {
                     let limit = (t + 1) as f64 * self.movement;
-                    let step = (self.escape_step * size).powi(2);
+                    let step = (self.escape_step * here.size).powi(2);
                     if way + step > limit {
                         let cut = (limit - way).max(0.0).sqrt();
-                        x = x - here.gradient * (cut / size);
-                        None
+                        (here.down(cut / here.size), None)
                     } else {
-                        x = x - here.gradient * self.escape_step;
-                        Some((t + 1, way + step, before, loss))
+                        let now = Some((t + 1, way + step, before, loss));
+                        (here.down(self.escape_step), now)
                     }
                 }
             };
+            since = now;
+            Ok(Next::To(next))
+        });
+        Escape {
+            displacements,
+            ..escape
         }
-        let here = objective.evaluate(&x, steps as u64);
-        let size = read(norm(here.gradient.clone()))[0];
-        let end = here.failure.map_or(EscapeEnd::Steps, EscapeEnd::Failed);
-        Escape::new(x, here.loss, size, (steps, displacements), end)
     }
 }

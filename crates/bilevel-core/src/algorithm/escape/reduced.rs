@@ -3,8 +3,10 @@
 use bilevel_backend::Tape;
 use burn::tensor::backend::Backend;
 
+use crate::algorithm::Task;
+use crate::algorithm::evaluation::{Evaluation, Solvers};
 use crate::parameters::{pack, unpack};
-use crate::{Differentiable, Failure, Hypergradient, LowerSolver, Point, Vector};
+use crate::{Differentiable, Failure, Hypergradient, LowerSolver, Vector};
 
 /// Value and hypergradient at a point, as exact as they come.
 #[derive(Debug, Clone)]
@@ -39,12 +41,10 @@ impl<B: Backend, F: FnMut(&Vector<B>, u64) -> (f64, Vector<B>)> Reduced<B> for F
 /// Φ of a problem, by a lower solver and an estimator; each point is solved from the y and the adjoint of the one before.
 pub struct ReducedObjective<'a, B: Backend, P: Differentiable<B>, L, H> {
     problem: &'a P,
-    batch: &'a P::Batch<B>,
     lower: L,
     hypergradient: H,
     x: P::Upper<Tape<B>>,
-    y: P::Lower<Tape<B>>,
-    adjoint: Option<Vector<B>>,
+    task: Task<B, P>,
 }
 
 impl<'a, B, P, L, H> ReducedObjective<'a, B, P, L, H>
@@ -52,22 +52,19 @@ where
     B: Backend,
     P: Differentiable<B>,
 {
-    /// Φ on a batch; the first point is solved from `y`.
+    /// Φ on the data of a task, from whose y the first point is solved; `x` is a module of the shapes of its points.
     pub fn new(
         problem: &'a P,
-        batch: &'a P::Batch<B>,
         (lower, hypergradient): (L, H),
         x: P::Upper<Tape<B>>,
-        y: P::Lower<Tape<B>>,
+        task: Task<B, P>,
     ) -> Self {
         Self {
             problem,
-            batch,
             lower,
             hypergradient,
             x,
-            y,
-            adjoint: None,
+            task,
         }
     }
 
@@ -78,7 +75,7 @@ where
 
     /// The y of the last point: `[systems, dim y]`.
     pub fn y(&self) -> Vector<B> {
-        pack::<Tape<B>, _>(&self.y, self.problem.systems(&self.y))
+        pack::<Tape<B>, _>(&self.task.y, self.problem.systems(&self.task.y))
     }
 }
 
@@ -89,24 +86,29 @@ where
     L: LowerSolver<B, P>,
     H: Hypergradient<B, P>,
 {
+    /// After a failure y and adjoint stay what they were.
     fn evaluate(&mut self, x: &Vector<B>, draw: u64) -> Evaluated<B> {
         let x = unpack::<Tape<B>, _>(self.x.clone(), x.clone());
-        let at = |y| Point {
+        let solvers = Solvers {
             problem: self.problem,
-            x: &x,
-            y,
-            batch: self.batch,
+            lower: &self.lower,
+            hypergradient: &self.hypergradient,
         };
-        let y = self.lower.solve(at(&self.y)).value;
-        let estimate = self
-            .hypergradient
-            .estimate(at(&y), self.adjoint.take(), draw);
-        self.y = y;
-        self.adjoint = estimate.adjoint;
+        let solved = solvers.solve(draw, &x, self.task.clone());
+        let Evaluation {
+            mut tasks,
+            loss,
+            gradient,
+            failure,
+            ..
+        } = Evaluation::mean(&x, vec![solved], &[1.0]);
+        if failure.is_none() {
+            self.task = tasks.remove(0);
+        }
         Evaluated {
-            loss: estimate.loss,
-            gradient: estimate.gradient,
-            failure: estimate.failure,
+            loss,
+            gradient,
+            failure,
         }
     }
 }

@@ -5,7 +5,9 @@ use burn::tensor::backend::Backend;
 
 use super::{Block, Draws, Oracle, Pair, Rule};
 use crate::algorithm::decay::fraction;
+use crate::hypergradient::RandomTerm;
 use crate::projection::{Projection, ProjectionJacobian};
+use crate::random::below;
 use crate::vector::norm;
 use crate::{Error, ErrorKind, Vector, positive};
 
@@ -175,9 +177,17 @@ impl<C> Dmlcbo<C> {
             Anchor::AllSamples => oracle.lower_gradient(Block::All, at),
         };
         let z = at.y.clone() - gradient * eta;
-        let term = (eta, terms);
-        let hessian = |u: &Vector<B>, draws: &mut Draws| oracle.hessian(draws.lower(), at, u);
-        let u = jacobian.random_term(&self.projection, &z, f.y, term, draws, hessian);
+        let term = RandomTerm {
+            projection: &self.projection,
+            jacobian,
+            z: &z,
+            learning_rate: eta,
+            terms,
+        };
+        let blocks = oracle.blocks().lower;
+        let u = term.of(f.y, draws.rng(), |u, rng| {
+            oracle.hessian(Block::One(below(blocks, rng)), at, u)
+        });
         f.x - oracle.cross(i, at, &u)
     }
 }

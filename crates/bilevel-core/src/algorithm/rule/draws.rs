@@ -1,13 +1,11 @@
 //! Random choices of a step.
 
 use burn::tensor::backend::Backend;
-use burn::tensor::{Distribution, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::{Block, Blocks};
-use crate::Vector;
-use crate::algorithm::sampling::below;
+use crate::{Vector, random};
 
 /// What a step draws: it depends on the seed and the step's number alone, so that a run that goes on after a
 /// break draws what it would have drawn.
@@ -37,9 +35,7 @@ impl Draws {
 
     /// Standard normal numbers in the shape of `like`.
     pub fn normal<B: Backend>(&mut self, like: &Vector<B>) -> Vector<B> {
-        let normal = Distribution::Normal(0.0, 1.0);
-        let data = TensorData::random::<f64, _, _>(like.dims(), normal, &mut self.rng);
-        Tensor::from_data(data.convert::<B::FloatElem>(), &like.device())
+        random::normal(like, &mut self.rng)
     }
 
     /// A number below `n`.
@@ -48,6 +44,11 @@ impl Draws {
     /// If `n` is 0.
     pub fn below(&mut self, n: usize) -> usize {
         assert!(n > 0, "there is nothing to draw from");
-        below(n, &mut self.rng)
+        random::below(n, &mut self.rng)
+    }
+
+    /// What the choices are made with.
+    pub(crate) fn rng(&mut self) -> &mut ChaCha8Rng {
+        &mut self.rng
     }
 }
