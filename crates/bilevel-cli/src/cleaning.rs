@@ -1,6 +1,6 @@
 //! A cleaning problem on a data set, and how weights are judged.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use bilevel_backend::Tape;
 use bilevel_core::parameters::{pack, unpack};
 use bilevel_core::vector::read;
@@ -10,11 +10,13 @@ use bilevel_models::classification::{
     Batch, Classifier, Linear, Mlp, Part, Set, TwoSets, accuracy, agreement,
 };
 use bilevel_models::cleaning::{
-    Cleaning, Mixture, SampleWeights, SoftmaxOracle, Verdict, Weighting, train,
+    Cleaning, Mixture, SampleWeights, SoftmaxOracle, Verdict, Weighting, train, train_within,
 };
 use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
+
+use crate::ball::Ball;
 
 /// Where solves stop: `‖∇y g‖`, and steps at most.
 const TOLERANCE: f64 = 3e-4;
@@ -140,6 +142,7 @@ struct Bench<'a, B: Backend, C: Classifier> {
     data: TwoSets<B>,
     test: Option<Part<B>>,
     first: C::Parameters<Tape<B>>,
+    ball: Option<Ball>,
     device: B::Device,
 }
 
@@ -158,11 +161,12 @@ const HIDDEN: usize = 300;
 /// The problem of cleaning `sets` in blocks of `block` samples.
 ///
 /// # Errors
-/// If the blocks are larger than a set, or `regularization` is not above zero.
+/// If the blocks are larger than a set, `regularization` is not above zero, or there is a `ball` for the MLP.
 pub(crate) fn workshop<'a, B: Backend>(
     classifier: ClassifierName,
     sets: &'a Sets,
     regularization: f64,
+    ball: Option<Ball>,
     block: Option<usize>,
     seed: u64,
     device: &B::Device,
@@ -175,12 +179,18 @@ pub(crate) fn workshop<'a, B: Backend>(
                 classifier,
                 sets,
                 regularization,
+                ball,
                 block,
                 seed,
                 device,
             )?)
         }
         ClassifierName::Mlp => {
+            ensure!(
+                ball.is_none(),
+                "--ball is for --classifier linear: no bound on the curvature of the MLP is known, from which the steps of \
+                 its training would come"
+            );
             let classifier = Mlp {
                 features,
                 hidden: HIDDEN,
@@ -190,6 +200,7 @@ pub(crate) fn workshop<'a, B: Backend>(
                 classifier,
                 sets,
                 regularization,
+                ball,
                 block,
                 seed,
                 device,
@@ -206,6 +217,7 @@ where
         classifier: C,
         sets: &'a Sets,
         regularization: f64,
+        ball: Option<Ball>,
         block: Option<usize>,
         seed: u64,
         device: &B::Device,
@@ -238,19 +250,28 @@ where
             },
             test: sets.test.as_ref().map(whole).transpose()?,
             sets,
+            ball,
             device: device.clone(),
         })
     }
 
     /// The classifier trained on `batch` with weights `x`, from `start`.
     fn solve(
+        &self,
         problem: &Cleaning<C>,
         x: &SampleWeights<Tape<B>>,
         start: &C::Parameters<Tape<B>>,
         batch: &Batch<B>,
     ) -> Result<C::Parameters<Tape<B>>> {
-        let solution = train(problem, x, start, batch, TOLERANCE, MAX_STEPS);
-        anyhow::ensure!(
+        let solution = match self.ball {
+            Some(ball) => {
+                let set = ball.projection()?;
+                train_within(problem, x, start, batch, set, TOLERANCE, MAX_STEPS)
+                    .expect("a ball is for a classifier of bounded curvature")
+            }
+            None => train(problem, x, start, batch, TOLERANCE, MAX_STEPS),
+        };
+        ensure!(
             !solution.status.is_failure(),
             "training a classifier on the samples: {}",
             solution.status.advice()
@@ -302,7 +323,7 @@ where
             self.problem.regularization(),
         )?;
         let x = SampleWeights::constant(n, 1.0, &self.device);
-        Self::solve(&all, &x, &self.first, &batch)
+        self.solve(&all, &x, &self.first, &batch)
     }
 
     fn modules(&self, at: &Pair<B>) -> (SampleWeights<Tape<B>>, C::Parameters<Tape<B>>) {
@@ -368,7 +389,7 @@ where
             Some(pair) => self.modules(pair).1,
             None => self.first.clone(),
         };
-        let y = Self::solve(&self.problem, &x, &start, &self.data.whole())?;
+        let y = self.solve(&self.problem, &x, &start, &self.data.whole())?;
         *solved = Some(Pair {
             x: at.x.clone(),
             y: pack::<Tape<B>, _>(&y, 1),

@@ -26,6 +26,7 @@ pub(crate) fn preset(settings: &CleanSettings, samples: usize, trusted: usize) -
         weight: 0.5,
         period: 20,
         eta: 0.5,
+        ball: settings.ball,
     };
     let (tuning, steps, batch) = match settings.method {
         MethodName::Soba | MethodName::MaSoba => (base, 3000, 1000),
@@ -130,6 +131,16 @@ pub(crate) fn preset(settings: &CleanSettings, samples: usize, trusted: usize) -
             250,
         ),
         MethodName::Bsg1 | MethodName::Pzobo => (base, 600, 250),
+        MethodName::Dmlcbo => (
+            Tuning {
+                lower_step: 0.3,
+                upper_step: 0.012,
+                terms: 40,
+                ..base
+            },
+            2000,
+            1000,
+        ),
     };
     let tuning = settings.tuning.over(tuning);
     Preset {

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod audit_report;
+mod ball;
 mod baseline;
 mod cleaning;
 mod cleaning_preset;
@@ -30,8 +31,10 @@ mod task;
 mod tensor_file;
 mod training;
 
+use std::error::Error;
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use bilevel_backend::{Cpu, NdArray};
 use burn::tensor::backend::Backend;
 use clap::Parser;
@@ -60,22 +63,20 @@ fn main() -> ExitCode {
     })
 }
 
-/// A value that is none of those to choose from, in one line; other mistakes, and calls for help, are
-/// left to clap.
+/// A value that cannot be, in one line; other mistakes, and calls for help, are left to clap.
 fn in_one_line(error: clap::Error) -> anyhow::Error {
-    let (
-        Some(ContextValue::String(argument)),
-        Some(ContextValue::String(value)),
-        Some(ContextValue::Strings(names)),
-    ) = (
-        error.get(ContextKind::InvalidArg),
-        error.get(ContextKind::InvalidValue),
-        error.get(ContextKind::ValidValue),
-    )
-    else {
-        error.exit()
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text),
+        _ => None,
     };
-    anyhow::anyhow!("{argument}: `{value}` is none of {}", names.join(", "))
+    let named = text(ContextKind::InvalidArg).zip(text(ContextKind::InvalidValue));
+    match (named, error.get(ContextKind::ValidValue), error.source()) {
+        (Some((argument, value)), Some(ContextValue::Strings(names)), _) => {
+            anyhow!("{argument}: `{value}` is none of {}", names.join(", "))
+        }
+        (Some((argument, value)), _, Some(why)) => anyhow!("{argument}: `{value}`: {why}"),
+        _ => error.exit(),
+    }
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {

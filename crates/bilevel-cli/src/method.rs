@@ -1,7 +1,8 @@
 //! The update rules by name: the one place where a word becomes a type.
 
 use anyhow::{Result, ensure};
-use bilevel_core::algorithm::rule::StateOf;
+use bilevel_core::algorithm::rule::{Dmlcbo, DmlcboSettings, StateOf};
+use bilevel_core::projection::{Everywhere, Projection};
 use bilevel_core::{
     Amigo, Barrier, Bome, Bsa, Bsg1, Bvfsm, BvfsmSettings, Decay, F2sa, F3sa, Failure, Fsla,
     MaSoba, Mrbo, Oracle, Pair, Pbgd, Penalization, Pzobo, Rule, Run, Saba, Soba, Srba, StocBio,
@@ -11,6 +12,7 @@ use burn::tensor::backend::Backend;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use crate::ball::Ball;
 use crate::state_file::{record, restore};
 
 /// An update rule.
@@ -56,6 +58,8 @@ pub(crate) enum MethodName {
     Mrbo,
     /// Inner loop with recursive directions.
     Vrbo,
+    /// Single loop with two momenta, y in a ball.
+    Dmlcbo,
 }
 
 impl MethodName {
@@ -82,6 +86,7 @@ impl MethodName {
             Self::Sustain => "SUSTAIN",
             Self::Mrbo => "MRBO",
             Self::Vrbo => "VRBO",
+            Self::Dmlcbo => "DMLCBO",
         }
     }
 
@@ -99,7 +104,7 @@ impl MethodName {
         use MethodName as M;
         matches!(
             self,
-            M::Stocbio | M::Bsa | M::Ttsa | M::Sustain | M::Mrbo | M::Vrbo
+            M::Stocbio | M::Bsa | M::Ttsa | M::Sustain | M::Mrbo | M::Vrbo | M::Dmlcbo
         )
     }
 
@@ -128,6 +133,8 @@ pub(crate) struct Tuning {
     pub period: usize,
     /// Share of the newest direction, where there is momentum.
     pub eta: f64,
+    /// Where y is kept, by a method that can.
+    pub ball: Option<Ball>,
 }
 
 /// A run of some rule.
@@ -290,5 +297,20 @@ pub(crate) fn runner<'a, B: Backend>(
         MethodName::Sustain => run!(Sustain::new(rho, gamma, eta, terms, alpha)),
         MethodName::Mrbo => run!(Mrbo::new(rho, gamma, eta, terms, alpha)),
         MethodName::Vrbo => run!(Vrbo::new(n, rho, gamma, period, terms, alpha)),
+        MethodName::Dmlcbo => {
+            let set: Box<dyn Projection<B>> = match tuning.ball {
+                Some(ball) => ball.projection()?,
+                None => Box::new(Everywhere),
+            };
+            let settings = DmlcboSettings {
+                learning_rate: alpha,
+                terms,
+                upper_step: xi,
+                lower_step: alpha,
+                upper_momentum: tuning.eta,
+                ..DmlcboSettings::default()
+            };
+            run!(Dmlcbo::new(set, settings))
+        }
     })
 }

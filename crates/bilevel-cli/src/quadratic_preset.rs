@@ -19,6 +19,7 @@ pub(crate) fn tuning(method: MethodName, arguments: &BenchStochasticArguments) -
         weight: 0.5,
         period: 16,
         eta: 0.5,
+        ball: None,
     };
     let falling = |step| Tuning {
         lower_step: step,
@@ -82,6 +83,7 @@ pub(crate) fn tuning(method: MethodName, arguments: &BenchStochasticArguments) -
             ..falling(0.5)
         },
         MethodName::Bsg1 => falling(0.3),
+        MethodName::Dmlcbo => constant,
     };
     arguments.tuning.over(own)
 }

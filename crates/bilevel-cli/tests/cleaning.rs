@@ -99,6 +99,7 @@ fn every_method_cleans_repeats_and_resumes() {
     let methods = [
         "bome", "v-pbgd", "g-pbgd", "bvfsm", "f2sa", "f3sa", "bsg1", "pzobo", "soba", "ma-soba",
         "saba", "srba", "fsla", "amigo", "stocbio", "bsa", "ttsa", "sustain", "mrbo", "vrbo",
+        "dmlcbo",
     ];
     for method in methods {
         let folder = folder();
@@ -280,6 +281,30 @@ fn other_classifiers_clean_too() {
     );
 }
 
+/// A classifier kept in a small ball learns less than one in a large ball; what is written says in which.
+#[test]
+fn a_ball_confines_the_classifier() {
+    let accuracy = |ball: &str| {
+        let folder = folder();
+        let output = clean(
+            &folder,
+            &[
+                "--method", "dmlcbo", "--ball", ball, "--seed", "3", "--json",
+            ],
+        )
+        .output()
+        .expect("it runs");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && errors.is_empty(), "{errors}");
+        let json: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+        assert_eq!(json["ball"], ball);
+        json["f1"].as_f64().expect("known")
+    };
+    assert!(accuracy("l1:20") > 0.85);
+    assert!(accuracy("l2:5") > 0.85);
+    assert!(accuracy("l1:0.001") < 0.8);
+}
+
 /// A run that diverges stops with the last good weights.
 #[test]
 fn divergence_leaves_good_weights() {
@@ -317,6 +342,14 @@ fn bad_calls_are_refused_in_one_line() {
     refuses(&mut with(&["--method", "best"]), &["best", "saba"]);
     refuses(&mut with(&["--upper-step=-1"]), &["upper_step", "> 0"]);
     refuses(&mut with(&["--first-weight", "1"]), &["--first-weight"]);
+
+    let ball = |ball, method| clean(&folder, &["--ball", ball, "--method", method]);
+    refuses(&mut ball("l1:5", "soba"), &["--ball", "dmlcbo", "SOBA"]);
+    let mut mlp = ball("l1:5", "dmlcbo");
+    refuses(mlp.args(["--classifier", "mlp"]), &["--ball", "linear"]);
+    for text in ["l1:0", "l3:5", "5", "l2:inf"] {
+        refuses(&mut ball(text, "dmlcbo"), &["--ball", text, "l1:400"]);
+    }
 
     let trusted = folder.path().join("two.csv");
     std::fs::write(&trusted, "1,2,3,class0\n4,5,6,class1\n").expect("written");

@@ -12,6 +12,7 @@
 //! | [`regularizer`] | what is learned: filters, splines, small networks; a table is there |
 //! | [`classification`] | classifiers and their samples, which the tasks below share |
 //! | [`cleaning`] | labels that can be trusted, found by a weight for every training sample |
+//! | [`poisoning`] | training pictures that were tampered with: what defences are held against |
 //! | [`selection`] | a penalty on each feature or class of a classifier |
 //! | [`tuning`] | learning rate and loss weights of training by a number of steps |
 //! | [`meta`] | learning from few samples: MAML and its relatives on any Burn module |
@@ -23,6 +24,7 @@ pub mod cleaning;
 mod error;
 pub mod meta;
 pub mod physics;
+pub mod poisoning;
 pub mod quadratic;
 pub mod regularizer;
 pub mod selection;

@@ -6,6 +6,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::TuningArguments;
+use crate::ball::Ball;
 use crate::cleaning::ClassifierName;
 use crate::method::MethodName;
 
@@ -34,6 +35,9 @@ pub(crate) struct CleanSettings {
     /// Seed of all that is random.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// A ball that the linear classifier is kept in, `l1:RADIUS` or `l2:RADIUS`, with --method dmlcbo.
+    #[arg(long, value_name = "BALL")]
+    pub ball: Option<Ball>,
     /// Weight of the squares of the classifier's weights.
     #[arg(long, default_value_t = 1e-3, allow_negative_numbers = true)]
     pub regularization: f64,
@@ -65,8 +69,8 @@ pub(crate) struct CleanArguments {
     pub stop_after: Option<usize>,
     /// Go on with the run in the output folder, with the settings it was started with.
     #[arg(long, conflicts_with_all = [
-        "overwrite", "data", "trusted", "training", "method", "classifier", "corruption", "seed",
-        "regularization", "steps", "batch", "lower_step", "upper_step", "power", "weight",
+        "overwrite", "data", "trusted", "training", "method", "classifier", "ball", "corruption",
+        "seed", "regularization", "steps", "batch", "lower_step", "upper_step", "power", "weight",
         "inner_steps", "terms", "first_weight", "snapshots"
     ])]
     pub resume: bool,

@@ -16,7 +16,7 @@ use crate::cleaning_run::{CleaningRun, End, Saved, Spent};
 use crate::comparison::jsonl;
 use crate::draw::{CleaningPoint, SheetCell, SheetRow, cleaning_curves, comparison_sheet, save};
 use crate::interrupt;
-use crate::method::table_bytes;
+use crate::method::{MethodName, table_bytes};
 use crate::run_folder::RunFolder;
 
 /// What is known at a moment of a run.
@@ -34,6 +34,8 @@ struct Moment {
 #[derive(Debug, Serialize)]
 struct Report {
     method: &'static str,
+    /// The ball that the classifier is kept in.
+    ball: Option<String>,
     /// Samples to be cleaned, trusted, to test on.
     samples: [usize; 3],
     corruption: f64,
@@ -81,6 +83,11 @@ pub(crate) fn clean<B: Backend>(
         first > 0.0 && first < 1.0,
         "--first-weight must be in (0, 1), got {first}"
     );
+    ensure!(
+        settings.ball.is_none() || settings.method == MethodName::Dmlcbo,
+        "--ball is for --method dmlcbo: {} does not keep the classifier in a set",
+        settings.method.title()
+    );
     let sets = sets(&settings)?;
     let preset = preset(&settings, sets.training.len(), sets.trusted.len());
     let block = (!settings.method.sees_all()).then_some(preset.batch);
@@ -88,6 +95,7 @@ pub(crate) fn clean<B: Backend>(
         settings.classifier,
         &sets,
         settings.regularization,
+        settings.ball,
         block,
         settings.seed,
         device,
@@ -135,6 +143,7 @@ pub(crate) fn clean<B: Backend>(
     } = run.spent();
     let report = Report {
         method: settings.method.title(),
+        ball: settings.ball.map(|ball| ball.to_string()),
         samples: [
             sets.training.len(),
             sets.trusted.len(),

@@ -17,7 +17,7 @@ use crate::{Differentiable, LowerObjective, Point, Solution, Vector};
 ///
 /// `G` is the gradient where nothing is constrained, and zero exactly at the minimiser over the set: its norm is the
 /// residual. For μ-strongly convex g and `η ≤ 1/L` the error falls by `1 − ημ` a step without momentum, by about
-/// `1 − √(ημ)` with it. A start outside the set is projected first. Every value that is returned is in the set. Costs one
+/// `1 − √(ημ)` with it. A start outside the set is projected first: how far it was, [`Projection::distance`] says. Every value that is returned is in the set. Costs one
 /// gradient and one projection a step, and one read.
 ///
 /// # References

@@ -41,6 +41,7 @@ pub use smoothed::ProjectionJacobian;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
+use crate::vector::norm;
 use crate::{Error, ErrorKind, Vector};
 
 /// The projection onto a closed convex set, `P(z) = argmin_{y ∈ Y} ‖y − z‖`, for each row.
@@ -56,6 +57,14 @@ pub trait Projection<B: Backend> {
     /// # Panics
     /// As [`project`](Self::project).
     fn jacobian(&self, z: &Vector<B>, v: Vector<B>) -> Vector<B>;
+
+    /// `‖z − P(z)‖`, zero in the set: `[systems, 1]`.
+    ///
+    /// # Panics
+    /// As [`project`](Self::project).
+    fn distance(&self, z: Vector<B>) -> Vector<B> {
+        norm(z.clone() - self.project(z))
+    }
 
     /// The length of the vectors that the set consists of; `None` where any length will do.
     fn dim(&self) -> Option<usize> {

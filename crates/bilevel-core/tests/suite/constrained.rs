@@ -555,7 +555,7 @@ fn dmlcbo_finds_the_kink() {
 }
 
 /// One gradient of each loss, fewer Hessian products than terms, one cross product; the same bits after a break; a start
-/// outside is projected.
+/// outside is projected, and the run says how far it was.
 #[test]
 fn a_step_of_dmlcbo_costs_what_it_says() {
     let Setup { problem, data } = Setup::random(4, 3, 6);
@@ -570,7 +570,13 @@ fn a_step_of_dmlcbo_costs_what_it_says() {
             ..DmlcboSettings::default()
         };
         let run = Run::new(Dmlcbo::new(set, settings).unwrap(), &oracle, 7);
-        let (one, _) = run.step(run.start(oracle.first()));
+        let start = run.start(oracle.first());
+        // Six entries of 5 in a ball of 0.8: each goes to 0.8/6.
+        let way = 6f64.sqrt() * (5.0 - 0.8 / 6.0);
+        assert!((run.outside(&oracle.first()) - way).abs() < 1e-12);
+        near(&read(start.at.y.clone()), &[0.8 / 6.0; 6], 1e-12);
+        assert!(run.outside(&start.at) < 1e-15);
+        let (one, _) = run.step(start);
         let before = oracle.calls();
         let mut calls = before;
         let mut feasible = |y: &Vector<B>| {

@@ -169,6 +169,6 @@ impl Classifier for Mlp {
     }
 }
 
-fn square_sum<B: Backend>(w: Tensor<B, 2>) -> Tensor<B, 1> {
+pub(super) fn square_sum<B: Backend, const D: usize>(w: Tensor<B, D>) -> Tensor<B, 1> {
     (w.clone() * w).sum()
 }

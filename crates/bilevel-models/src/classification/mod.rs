@@ -2,11 +2,13 @@
 
 mod accuracy;
 mod classifier;
+mod cnn;
 mod data;
 mod matrices;
 
 pub use accuracy::{accuracy, agreement};
 pub use classifier::{Classifier, Linear, LinearParameters, Mlp, MlpParameters};
+pub use cnn::{Cnn, CnnParameters, ConvolutionParameters};
 pub use data::{Batch, Part, Set, TwoSets};
 
 pub(crate) use accuracy::right;

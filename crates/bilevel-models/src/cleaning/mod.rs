@@ -16,7 +16,7 @@
 //! | the two losses | [`Cleaning`], for any [`Classifier`](crate::classification::Classifier) |
 //! | how a number becomes a weight | [`Weighting`] |
 //! | derivatives by formula for the linear classifier | [`SoftmaxOracle`] |
-//! | the classifier of given weights | [`train`] |
+//! | the classifier of given weights | [`train`], [`train_within`] a convex set |
 //! | which samples the weights keep | [`Mixture`] |
 //! | what came out | [`Verdict`], [`accuracy`](crate::classification::accuracy) |
 
@@ -31,6 +31,6 @@ mod weighting;
 pub use mixture::Mixture;
 pub use problem::{Cleaning, SampleWeights};
 pub use softmax_oracle::SoftmaxOracle;
-pub use training::train;
+pub use training::{train, train_within};
 pub use verdict::Verdict;
 pub use weighting::Weighting;

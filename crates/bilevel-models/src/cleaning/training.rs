@@ -1,6 +1,9 @@
 //! Training a classifier with given weights: the lower problem, solved.
 
-use bilevel_core::{Accelerated, Backtracking, Known, LowerSolver, Point, Solution, Tape};
+use bilevel_core::projection::Projection;
+use bilevel_core::{
+    Accelerated, Backtracking, Known, LowerSolver, Point, ProjectedGradient, Solution, Tape,
+};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
 
@@ -28,14 +31,8 @@ where
         y: start,
         batch,
     };
-    let Part {
-        features, share, ..
-    } = &batch.training;
-    match problem.classifier.curvature_bound(features.clone()) {
-        Some(curvature) => {
-            // The bound is for a mean over the samples; weights are at most 1.
-            let samples = features.dims()[0] as f64;
-            let smoothness = curvature * samples / share + 2.0 * problem.regularization();
+    match smoothness(problem, &batch.training) {
+        Some(smoothness) => {
             let solver = Accelerated {
                 smoothness: Known(smoothness),
                 strong_convexity: 0.0, // biases are not kept small
@@ -57,4 +54,45 @@ where
             solver.solve(point)
         }
     }
+}
+
+/// `argmin_{y ∈ Y} g(x, y)`, from `start`: projected accelerated steps until the gradient mapping is no longer than `tolerance`,
+/// `max_steps` at most. `None` if no bound on the classifier's curvature is known, from which the step size would come.
+///
+/// # Panics
+/// If Y is a set of vectors of another length than y.
+pub fn train_within<B: Backend, C: Classifier>(
+    problem: &Cleaning<C>,
+    x: &SampleWeights<Tape<B>>,
+    start: &C::Parameters<Tape<B>>,
+    batch: &Batch<B>,
+    set: impl Projection<B>,
+    tolerance: f64,
+    max_steps: usize,
+) -> Option<Solution<C::Parameters<Tape<B>>>>
+where
+    C::Parameters<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = C::Parameters<B>>,
+{
+    let solver = ProjectedGradient {
+        projection: set,
+        learning_rate: 1.0 / smoothness(problem, &batch.training)?,
+        momentum: true,
+        max_steps,
+        tolerance,
+    };
+    Some(solver.solve(Point {
+        problem,
+        x,
+        y: start,
+        batch,
+    }))
+}
+
+/// A bound on the curvature of g in y, whatever x is.
+fn smoothness<B: Backend, C: Classifier>(problem: &Cleaning<C>, part: &Part<B>) -> Option<f64> {
+    let features = part.features.clone();
+    let samples = features.dims()[0] as f64;
+    let curvature = problem.classifier.curvature_bound(features)?;
+    // The bound is for a mean over the samples; weights are at most 1.
+    Some(curvature * samples / part.share + 2.0 * problem.regularization())
 }

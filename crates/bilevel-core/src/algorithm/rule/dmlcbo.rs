@@ -195,6 +195,12 @@ impl<C> Dmlcbo<C> {
 impl<B: Backend, C: Projection<B>> Rule<B> for Dmlcbo<C> {
     type Memory = DmlcboMemory<B>;
 
+    fn admissible(&self, oracle: &dyn Oracle<B>, at: Pair<B>) -> Pair<B> {
+        let Pair { x, y } = oracle.project(at);
+        let y = self.projection.project(y);
+        Pair { x, y }
+    }
+
     fn start(&self, _: &dyn Oracle<B>, at: &Pair<B>) -> DmlcboMemory<B> {
         DmlcboMemory {
             momentum: None,
@@ -221,20 +227,12 @@ impl<B: Backend, C: Projection<B>> Rule<B> for Dmlcbo<C> {
             offset,
             ..
         } = self.settings;
-        // A start outside the sets is projected; later points are in them.
-        let (at, momentum) = match memory.momentum {
-            Some(momentum) => (at, momentum),
-            None => {
-                let at = oracle.project(at);
-                let y = self.projection.project(at.y);
-                let at = Pair { x: at.x, y };
-                let i = draws.lower();
-                let v = oracle.lower_gradient(i, &at);
-                let w = self.hypergradient(oracle, draws, i, &at, &v);
-                (at, Pair { x: w, y: v })
-            }
-        };
-        let Pair { x: w, y: v } = momentum;
+        let Pair { x: w, y: v } = memory.momentum.unwrap_or_else(|| {
+            let i = draws.lower();
+            let v = oracle.lower_gradient(i, &at);
+            let w = self.hypergradient(oracle, draws, i, &at, &v);
+            Pair { x: w, y: v }
+        });
         let eta = share / (offset + t as f64).sqrt();
         let root = |direction: &Vector<B>| norm(direction.clone()).sqrt() + g;
         let (scaled, squares) = match scaling {

@@ -99,7 +99,12 @@ pub trait Rule<B: Backend> {
     /// can go on with the same bits.
     type Memory: Record<B> + Clone;
 
-    /// The memory before the first step.
+    /// The point nearest to `at` from which the method may start.
+    fn admissible(&self, oracle: &dyn Oracle<B>, at: Pair<B>) -> Pair<B> {
+        oracle.project(at)
+    }
+
+    /// The memory before the first step, from an admissible point.
     fn start(&self, oracle: &dyn Oracle<B>, at: &Pair<B>) -> Self::Memory;
 
     /// Step `t`, which counts from 0.

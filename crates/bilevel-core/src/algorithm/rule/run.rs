@@ -4,8 +4,8 @@ use burn::record::Record;
 use burn::tensor::backend::Backend;
 
 use super::{Draws, Oracle, Pair, Rule};
-use crate::vector::is_finite;
-use crate::{Cause, Failure, Level};
+use crate::vector::{is_finite, read};
+use crate::{Cause, Failure, Level, Vector};
 
 /// A rule on an oracle.
 pub struct Run<'a, B: Backend, R> {
@@ -34,13 +34,22 @@ impl<'a, B: Backend, R: Rule<B>> Run<'a, B, R> {
         Self { rule, oracle, seed }
     }
 
-    /// The state before the first step.
+    /// The state before the first step. A point from which the rule may not start is projected: how far, [`outside`](Self::outside) says.
     pub fn start(&self, at: Pair<B>) -> StateOf<B, R> {
+        let at = self.rule.admissible(self.oracle, at);
         RunState {
             memory: self.rule.start(self.oracle, &at),
             at,
             step: 0,
         }
+    }
+
+    /// How far `at` is from where the rule may start, 0 if it may start there.
+    pub fn outside(&self, at: &Pair<B>) -> f64 {
+        let there = self.rule.admissible(self.oracle, at.clone());
+        let minus = Vector::full([1, 1], -1.0, &at.x.device());
+        let way = there.plus(at, &minus);
+        read(way.dot(&way))[0].sqrt()
     }
 
     /// One step. If its numbers are not finite the state comes back as it was, with what failed.
