@@ -26,9 +26,11 @@ pub struct Participation {
 /// What becomes of a worker that is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnLoss {
-    /// Its last x, y and θ stay in the problem.
+    /// It stays in the problem with its last x, y and θ. No planes are made until it is back: without it they would be of
+    /// another problem. For workers that come back.
     Freeze,
-    /// It leaves the sums; if it comes back, it begins anew at v and z.
+    /// It leaves the sums, and the planes that were made with it are dropped; new ones are made by those who live. If it comes
+    /// back, it begins anew at v and z, and planes do once more. For workers that may not come back.
     Drop,
     /// The run ends.
     Abort,
@@ -51,7 +53,12 @@ impl Participation {
         let within = |n: usize| (1..=workers).contains(&n);
         let range = "at least 1 and at most the number of workers";
         in_range("active", self.active as f64, within(self.active), range)?;
-        in_range("min_live", self.min_live as f64, within(self.min_live), range)?;
+        in_range(
+            "min_live",
+            self.min_live as f64,
+            within(self.min_live),
+            range,
+        )?;
         if let Some(tau) = self.staleness {
             in_range("staleness", tau as f64, tau > 0, "at least 1")?;
         }
@@ -66,7 +73,7 @@ pub enum Verdict {
     Foreign,
     /// From a life that is not known to be on, or older than one that was taken.
     Outdated,
-    /// The last one that was taken, once more: its sender lacks the reply.
+    /// The last one that was taken or refused, once more: its sender lacks the reply.
     Repeat,
     /// From one that has joined, for the first time or again: it may be admitted.
     Newcomer,
@@ -95,7 +102,9 @@ struct Slot {
     present: bool,
     /// It is present and was admitted.
     live: bool,
+    /// The newest answer that was taken or refused.
     taken: Option<u64>,
+    refused: bool,
     /// Iterations since it was heard: `τᵢ`.
     counter: usize,
     heard: bool,
@@ -204,9 +213,10 @@ impl ActiveSet {
         }
         match slot.taken {
             Some(taken) if stamp.seq < taken => Verdict::Outdated,
-            _ if !slot.live => Verdict::Newcomer,
-            Some(taken) if stamp.seq == taken => Verdict::Repeat,
-            _ => Verdict::Fresh,
+            // Who was lost waits for a reply to what was taken, and no reply comes but a welcome.
+            Some(taken) if stamp.seq == taken && (slot.live || slot.refused) => Verdict::Repeat,
+            _ if slot.live => Verdict::Fresh,
+            _ => Verdict::Newcomer,
         }
     }
 
@@ -217,6 +227,7 @@ impl ActiveSet {
             present: true,
             live: true,
             taken: Some(stamp.seq),
+            refused: false,
             counter: 1,
             heard: false,
             strikes: 0,
@@ -227,14 +238,18 @@ impl ActiveSet {
     pub fn take(&mut self, stamp: Stamp) {
         let slot = &mut self.slots[stamp.worker.index()];
         slot.taken = Some(stamp.seq);
+        slot.refused = false;
         slot.counter = 0;
         slot.heard = true;
         slot.strikes = 0;
     }
 
-    /// Counts an answer that is of no use; returns whether that makes its worker one that is to be given up.
-    pub fn strike(&mut self, worker: WorkerId) -> bool {
-        let slot = &mut self.slots[worker.index()];
+    /// Refuses an answer that is of no use: copies of it are repeats. Returns whether its worker is to be given up, which is
+    /// after three in a row.
+    pub fn refuse(&mut self, stamp: Stamp) -> bool {
+        let slot = &mut self.slots[stamp.worker.index()];
+        slot.taken = Some(stamp.seq);
+        slot.refused = true;
         slot.strikes += 1;
         slot.strikes >= STRIKES
     }

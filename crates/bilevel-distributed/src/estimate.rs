@@ -96,8 +96,14 @@ impl LowerEstimate {
     /// # Panics
     /// If the number of workers, or the length of a vector, has changed.
     pub fn round(&mut self, y: Vec<Vec<f64>>) {
-        assert_eq!(self.y.len(), y.len(), "a round of another number of workers");
-        let Self { settings, z, phi, .. } = self;
+        assert_eq!(
+            self.y.len(),
+            y.len(),
+            "a round of another number of workers"
+        );
+        let Self {
+            settings, z, phi, ..
+        } = self;
         let mut step = vec![0.0; z.len()];
         for (phi, y) in phi.iter_mut().zip(&y) {
             let apart = scaled_difference(1.0, y, z);
@@ -111,7 +117,11 @@ impl LowerEstimate {
 
     /// `h` at `at`.
     pub fn distance(&self, at: &Lower) -> f64 {
-        let of_y = self.y.iter().zip(&at.y).map(|(e, y)| squared_distance(y, e));
+        let of_y = self
+            .y
+            .iter()
+            .zip(&at.y)
+            .map(|(e, y)| squared_distance(y, e));
         of_y.sum::<f64>() + squared_distance(&at.z, &self.z)
     }
 
@@ -179,13 +189,14 @@ impl PullBack {
     /// `{wᵢ}` of the next round on the way back.
     pub fn directions(&mut self) -> &[Vec<f64>] {
         let Self {
-            settings: EstimateSettings {
-                lower_step,
-                consensus_step,
-                multiplier_step,
-                penalty,
-                ..
-            },
+            settings:
+                EstimateSettings {
+                    lower_step,
+                    consensus_step,
+                    multiplier_step,
+                    penalty,
+                    ..
+                },
             y,
             phi,
             z,

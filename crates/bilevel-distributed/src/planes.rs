@@ -108,6 +108,11 @@ impl Planes {
         self.planes.is_empty()
     }
 
+    /// Which ones they are.
+    pub(crate) fn ids(&self) -> Vec<u64> {
+        self.planes.iter().map(|plane| plane.id).collect()
+    }
+
     /// `{λ_l}`.
     pub fn lambda(&self) -> Vec<f64> {
         self.planes.iter().map(|plane| plane.lambda).collect()
@@ -147,12 +152,9 @@ impl Planes {
         }
     }
 
-    /// Worker `i` has left the sums: its slices are 0 from now on.
-    pub(crate) fn forget(&mut self, i: usize) {
-        for plane in &mut self.planes {
-            plane.b[i].fill(0.0);
-            plane.products[i] = 0.0;
-        }
+    /// None is in force from now on; new ones go on being counted.
+    pub(crate) fn clear(&mut self) {
+        self.planes.clear();
     }
 
     /// `λ_l ← min(max(0, λ_l + η (value_l − c λ_l)), largest)` at (v, z) and the newest known `yᵢ`.
@@ -160,10 +162,13 @@ impl Planes {
         for plane in &mut self.planes {
             let of_y = plane.products.iter().sum::<f64>();
             let value = dot(&plane.a, v) + of_y + dot(&plane.c, z) + plane.kappa;
-            plane.lambda =
-                (plane.lambda + eta * (value - c * plane.lambda)).clamp(0.0, largest);
+            plane.lambda = (plane.lambda + eta * (value - c * plane.lambda)).clamp(0.0, largest);
             let is_zero = plane.lambda <= 0.0;
-            plane.idle = if is_zero { plane.idle.saturating_add(1) } else { 0 };
+            plane.idle = if is_zero {
+                plane.idle.saturating_add(1)
+            } else {
+                0
+            };
         }
     }
 

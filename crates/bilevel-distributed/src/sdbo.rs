@@ -1,9 +1,7 @@
 //! SDBO: the synchronous method.
 
 use crate::communicator::MasterCommunicator;
-use crate::{
-    Adbo, AdboSettings, AdboState, Error, Observer, Participation, Stop, Stopped,
-};
+use crate::{Adbo, AdboSettings, AdboState, Error, Observer, Participation, Stop, Stopped};
 
 /// SDBO: [`Adbo`] with S = N. Every iteration waits for every worker that lives.
 ///

@@ -82,36 +82,14 @@ impl<P: LocalProblem> Worker<P> {
             self.said = place.step(&self.problem);
             return Ok(());
         }
-        let Some(place) = &mut self.place else {
-            let reason = "the first directive is no welcome".to_owned();
-            return Err(ErrorKind::Message { reason }.into());
-        };
-        self.said = match directive {
-            Directive::Update {
-                theta,
-                lambda,
-                planes,
-                ..
-            } => {
-                place.theta = theta.unpack();
-                place.lambda = lambda;
-                if let Some(change) = planes {
-                    place.change(change);
-                }
-                place.step(&self.problem)
-            }
-            Directive::Round { v, z, phi } => {
-                if let Some(v) = v {
-                    place.v = v.unpack();
-                    place.trajectory = vec![place.y.clone()];
-                    place.cross = vec![0.0; place.v.len()];
-                }
-                place.round(&self.problem, &z.unpack(), &phi.unpack())
-            }
-            Directive::PullBack(w) => place.pull_back(&self.problem, &w.unpack())?,
-            // What was said is said again.
-            _ => return Ok(()),
-        };
+        // What was said is said again.
+        if let Directive::Refuse(_) | Directive::Stop(_) = directive {
+            return Ok(());
+        }
+        let place = self.place.as_mut().ok_or_else(|| ErrorKind::Message {
+            reason: "the first directive is no welcome".to_owned(),
+        })?;
+        self.said = place.follow(directive, &self.problem)?;
         Ok(())
     }
 }
@@ -132,6 +110,40 @@ impl Place {
             trajectory: Vec::new(),
             cross: Vec::new(),
             welcome,
+        }
+    }
+
+    fn follow(
+        &mut self,
+        directive: Directive,
+        problem: &impl LocalProblem,
+    ) -> Result<Answer, Error> {
+        match directive {
+            Directive::Update {
+                theta,
+                lambda,
+                planes,
+                ..
+            } => {
+                self.theta = theta.unpack();
+                self.lambda = lambda;
+                if let Some(change) = planes {
+                    self.change(change);
+                }
+                Ok(self.step(problem))
+            }
+            Directive::Round { v, z, phi } => {
+                if let Some(v) = v {
+                    self.v = v.unpack();
+                    self.trajectory = vec![self.y.clone()];
+                    self.cross = vec![0.0; self.v.len()];
+                }
+                self.round(problem, &z.unpack(), &phi.unpack())
+            }
+            Directive::PullBack(w) => self.pull_back(problem, &w.unpack()),
+            Directive::Welcome(_) | Directive::Refuse(_) | Directive::Stop(_) => {
+                unreachable!("the worker follows these itself")
+            }
         }
     }
 
@@ -169,17 +181,25 @@ impl Place {
         self.planes.retain(|(id, _)| change.kept.contains(id));
     }
 
-    fn round(&mut self, problem: &impl LocalProblem, z: &[f64], phi: &[f64]) -> Answer {
+    fn round(
+        &mut self,
+        problem: &impl LocalProblem,
+        z: &[f64],
+        phi: &[f64],
+    ) -> Result<Answer, Error> {
         let Welcome {
             estimate,
             precision,
             ..
         } = &self.welcome;
-        let y = self.trajectory.last().expect("it began with y").clone();
+        let y = self.trajectory.last().cloned();
+        let y = y.ok_or_else(|| ErrorKind::Message {
+            reason: "a round before the first one".to_owned(),
+        })?;
         let y = worker_round(estimate, problem, &self.v, y, z, phi);
         let answer = Answer::Round(precision.pack(&y));
         self.trajectory.push(precision.round(y));
-        answer
+        Ok(answer)
     }
 
     fn pull_back(&mut self, problem: &impl LocalProblem, w: &[f64]) -> Result<Answer, Error> {

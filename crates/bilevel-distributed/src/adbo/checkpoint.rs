@@ -41,7 +41,9 @@ impl AdboState {
         };
         let bytes = encode(&file);
         let write = || {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty());
             let mut file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
             file.write_all(&bytes)?;
             file.as_file().sync_all()?;

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use super::{Adbo, AdboState, Arrival, Observer, Report, Stop, Stopped, Traffic};
-use crate::communicator::{Event, MasterCommunicator, Payload, Stamp, WorkerId};
+use crate::communicator::{Event, Incarnation, MasterCommunicator, Payload, Stamp, WorkerId};
 use crate::error::Error;
 use crate::flat::is_finite;
 use crate::message::{Answer, Directive, Floats, PlaneChange, Welcome, decode, encode};
 use crate::worker::MOST_BYTES;
-use crate::{ActiveSet, Decision, Lower, LowerEstimate, OnLoss, Relaxation, Verdict};
+use crate::{
+    ActiveSet, Decision, Lower, LowerEstimate, OnLoss, Participation, Relaxation, Verdict,
+};
 
 /// A run under way.
 pub(super) struct Master<'a> {
@@ -37,15 +39,13 @@ struct Link {
     reply: Option<(Stamp, Payload)>,
     /// Iterations done when it was told to step.
     told: usize,
+    /// Ids of the planes that it knows.
+    known: Vec<u64>,
 }
 
 /// What is of use in an answer.
 enum Said {
-    Step {
-        x: Vec<f64>,
-        y: Vec<f64>,
-        loss: f64,
-    },
+    Step { x: Vec<f64>, y: Vec<f64>, loss: f64 },
     Vector(Vec<f64>),
 }
 
@@ -122,8 +122,9 @@ impl<'a> Master<'a> {
     fn iterate(&mut self, stop: Stop, observer: &mut dyn Observer) -> Result<(), Interruption> {
         let adbo = self.adbo;
         let t = self.state.iteration + 1;
-        let refresh = adbo.settings.cuts.due(t);
-        self.collect(stop, refresh)?;
+        let due = adbo.settings.cuts.due(t);
+        self.collect(stop, due)?;
+        let refresh = due && self.is_complete();
         let heard = self.active.release();
         let ages = heard.iter().map(|&i| t - self.links[i].told);
         let staleness = ages.max().unwrap_or(0);
@@ -136,13 +137,12 @@ impl<'a> Master<'a> {
         if !self.state.step(&adbo.settings, &heard) {
             return Err(Interruption::Stopped(Stopped::NonFinite));
         }
-        let mut distance = None;
-        let known = refresh.then(|| self.plane_ids());
-        if refresh {
-            distance = self.refresh(stop)?;
-        }
+        let distance = if refresh { self.refresh(stop)? } else { None };
         for &i in &heard {
-            self.update(i, known.as_deref());
+            // One that was lost in the refresh may wait for its welcome already.
+            if self.active.is_live(i) {
+                self.update(i);
+            }
         }
         if let Some(checkpoint) = &adbo.checkpoint
             && t.is_multiple_of(checkpoint.every)
@@ -167,11 +167,12 @@ impl<'a> Master<'a> {
         Ok(())
     }
 
-    /// Waits for enough steps; those who come meanwhile are welcome.
-    fn collect(&mut self, stop: Stop, barrier: bool) -> Result<(), Interruption> {
+    /// Waits for enough steps, for all if planes are to be made; those who come meanwhile are welcome.
+    fn collect(&mut self, stop: Stop, due: bool) -> Result<(), Interruption> {
         self.expected = Expected::Step;
         loop {
             self.welcome_newcomers();
+            let barrier = due && self.is_complete();
             match self.active.decide(self.communicator.now(), barrier) {
                 Decision::Release => return Ok(()),
                 Decision::Wait(until) => self.wait(until, stop)?,
@@ -180,20 +181,29 @@ impl<'a> Master<'a> {
         }
     }
 
+    /// Whether those who live can make a plane. One made without a worker that is still in the problem would be of
+    /// another problem, and cut off its solutions.
+    fn is_complete(&self) -> bool {
+        let Participation {
+            on_loss, min_live, ..
+        } = self.adbo.settings.participation;
+        let wanted = match on_loss {
+            OnLoss::Freeze | OnLoss::Abort => self.adbo.workers,
+            OnLoss::Drop => min_live,
+        };
+        self.active.live() >= wanted
+    }
+
     /// The estimate, and a plane if the point is too far from it. Returns `h`, unless too few are left for one.
     fn refresh(&mut self, stop: Stop) -> Result<Option<f64>, Interruption> {
-        let settings = &self.adbo.settings;
-        let distance = loop {
-            if self.active.live() < settings.participation.min_live {
-                break None;
-            }
+        while self.is_complete() {
             match self.estimate(stop) {
-                Ok(distance) => break Some(distance),
+                Ok(distance) => return Ok(Some(distance)),
                 Err(Interruption::Lost) => {}
                 Err(interruption) => return Err(interruption),
             }
-        };
-        Ok(distance)
+        }
+        Ok(None)
     }
 
     fn estimate(&mut self, stop: Stop) -> Result<f64, Interruption> {
@@ -237,6 +247,7 @@ impl<'a> Master<'a> {
             }
         }
         let Lower { y, z } = estimate.gradient(&at);
+        // Who is not in the problem is not in the plane.
         let mut slices = vec![vec![0.0; z.len()]; self.adbo.workers];
         for (&i, b) in who.iter().zip(y) {
             slices[i] = precision.round(b);
@@ -285,16 +296,15 @@ impl<'a> Master<'a> {
         let deadline = until.map_or(stop.time, |until| until.min(stop.time));
         match self.communicator.next_event(deadline)? {
             Some(Event::Joined(worker, incarnation)) => {
-                if self.active.joined(worker, incarnation) {
+                let lost = self.active.joined(worker, incarnation);
+                self.let_go(worker, |held| held < incarnation);
+                if lost {
                     self.lost(worker);
                 }
             }
             Some(Event::Left(worker, incarnation, _)) => {
                 let lost = self.active.left(worker, incarnation);
-                if let Some(link) = self.links.get_mut(worker.index()) {
-                    // One who waits for its welcome does so no more.
-                    link.held = link.held.filter(|held| held.incarnation != incarnation);
-                }
+                self.let_go(worker, |held| held == incarnation);
                 if lost {
                     self.lost(worker);
                 }
@@ -305,6 +315,13 @@ impl<'a> Master<'a> {
         match self.aborted {
             Some(i) => Err(Interruption::Stopped(Stopped::WorkerLost(i))),
             None => Ok(()),
+        }
+    }
+
+    /// Lives that are over wait for no reply, nor for their welcome.
+    fn let_go(&mut self, worker: WorkerId, over: impl Fn(Incarnation) -> bool) {
+        if let Some(link) = self.links.get_mut(worker.index()) {
+            link.held = link.held.filter(|held| !over(held.incarnation));
         }
     }
 
@@ -395,7 +412,7 @@ impl<'a> Master<'a> {
 
     fn refuse(&mut self, stamp: Stamp, refusal: Refusal) {
         self.refused += 1;
-        let struck = self.active.strike(stamp.worker);
+        let struck = self.active.refuse(stamp);
         let directive = if struck || refusal.for_good {
             if self.active.left(stamp.worker, stamp.incarnation) {
                 self.lost(stamp.worker);
@@ -404,7 +421,8 @@ impl<'a> Master<'a> {
         } else {
             Directive::Refuse(refusal.reason)
         };
-        self.communicator.reply(stamp, encode(&directive));
+        self.links[stamp.worker.index()].held = Some(stamp);
+        self.reply(stamp.worker.index(), &directive);
     }
 
     fn welcome_newcomers(&mut self) {
@@ -417,6 +435,10 @@ impl<'a> Master<'a> {
             }
             self.active.admit(stamp);
             self.state.log.push(Arrival::Heard(stamp.worker));
+            if self.adbo.settings.participation.on_loss == OnLoss::Drop {
+                // The problem is another one from now on.
+                self.state.planes.clear();
+            }
             let settings = &self.adbo.settings;
             let pack = |v: &[f64]| settings.precision.pack(v);
             let worker = &self.state.workers[i];
@@ -434,20 +456,23 @@ impl<'a> Master<'a> {
                 planes: planes.map(|plane| (plane.id, pack(&plane.b[i]))).collect(),
             }));
             self.traffic.welcome += directive.floats();
-            self.links[i].told = self.state.iteration;
-            self.reply(i, &directive);
+            self.tell(i, &directive);
         }
     }
 
-    /// Lets a worker step, with the multipliers of now; it knows the planes of `known`, if they may have changed.
-    fn update(&mut self, i: usize, known: Option<&[u64]>) {
+    /// Lets a worker step, with the multipliers of now and the planes that it does not know.
+    fn update(&mut self, i: usize) {
         let precision = self.adbo.settings.precision;
-        let planes = known.map(|known| {
+        let known = &self.links[i].known;
+        let kept = self.state.planes.ids();
+        let planes = (*known != kept).then(|| {
             let planes = self.state.planes.as_slice().iter();
             let new = planes.filter(|plane| !known.contains(&plane.id));
             PlaneChange {
-                kept: self.plane_ids(),
-                new: new.map(|plane| (plane.id, precision.pack(&plane.b[i]))).collect(),
+                new: new
+                    .map(|plane| (plane.id, precision.pack(&plane.b[i])))
+                    .collect(),
+                kept,
             }
         });
         let directive = Directive::Update {
@@ -456,11 +481,15 @@ impl<'a> Master<'a> {
             lambda: self.state.planes.lambda(),
             planes,
         };
+        self.traffic.down += directive.floats();
+        self.tell(i, &directive);
+    }
+
+    /// Lets a worker step; it knows all planes then.
+    fn tell(&mut self, i: usize, directive: &Directive) {
         self.links[i].told = self.state.iteration;
-        if self.links[i].held.is_some() {
-            self.traffic.down += directive.floats();
-        }
-        self.reply(i, &directive);
+        self.links[i].known = self.state.planes.ids();
+        self.reply(i, directive);
     }
 
     /// Asks a worker for its part of the estimate.
@@ -476,11 +505,6 @@ impl<'a> Master<'a> {
             self.links[i].reply = Some((stamp, payload.clone()));
             self.communicator.reply(stamp, payload);
         }
-    }
-
-    fn plane_ids(&self) -> Vec<u64> {
-        let planes = self.state.planes.as_slice().iter();
-        planes.map(|plane| plane.id).collect()
     }
 }
 

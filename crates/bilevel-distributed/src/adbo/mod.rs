@@ -41,12 +41,16 @@ impl<F: FnMut(&AdboState, &Report)> Observer for F {
 /// θᵢ of those heard. Inactive workers keep all that is theirs.
 ///
 /// Every [`Cuts::every`] iterations planes are refreshed: that iteration waits for all workers that live, then they
-/// make the rounds of the estimate together, and, if `h > ε`, the rounds back. It is the one synchronous place. Who is
-/// lost in it starts it anew without them; those have slices `bᵢ = 0` in the new plane.
+/// make the rounds of the estimate together, and, if `h > ε`, the rounds back. It is the one synchronous place; what becomes
+/// of it where workers are lost is said at [`OnLoss`](crate::OnLoss).
 ///
 /// A worker costs a gradient of `G` an iteration that it takes part in; the rounds cost it K gradients of `g` and K
 /// products. The master costs `|Q| P dim y + P (dim x + dim y) + N dim x` multiplications with P planes. Sent: see
 /// [`Traffic`]. Memory of the master: `(N + 1)(2 dim x + dim y)` numbers and `dim x + (N + 1) dim y` a plane.
+///
+/// **Step sizes.** A plane made at distance `√h` from the set has a gradient of about `2 √h`, and y and λ circle about each
+/// other: with P such planes `η_λ η_y 4 h P` has to stay well below 4, which bounds `η_λ` by the largest h of the run. Smaller c and
+/// steps circle less; with few of N heard the average of the iterates is nearer to the optimum than the last one.
 ///
 /// # Example
 ///

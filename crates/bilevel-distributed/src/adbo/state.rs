@@ -74,10 +74,10 @@ impl AdboState {
         }
     }
 
-    /// Worker `i` leaves the sums.
+    /// Worker `i` leaves the sums; planes that were made with it are of another problem.
     pub(super) fn forget(&mut self, i: usize) {
         self.workers[i] = WorkerState::new(&self.v, &self.z);
-        self.planes.forget(i);
+        self.planes.clear();
     }
 
     /// Worker `i` has stepped.

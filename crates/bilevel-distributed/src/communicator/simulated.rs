@@ -43,6 +43,8 @@ pub struct SimulationSettings {
     pub latency: Latency,
     /// By which factor each worker is slower; 1 for those that are not listed.
     pub slowness: Vec<f64>,
+    /// When each worker begins its first life; at once for those that are not listed.
+    pub begins: Vec<Duration>,
     /// What goes wrong.
     pub faults: Vec<Fault>,
     /// After which time a worker that has no reply says its answer again; `None` for never.
@@ -102,6 +104,7 @@ impl SimulationSettings {
         Self {
             latency: Latency::Constant(Duration::ZERO),
             slowness: Vec::new(),
+            begins: Vec::new(),
             faults: Vec::new(),
             retry: None,
             lease: None,
@@ -179,7 +182,7 @@ enum Happening {
 }
 
 impl<R: Respond, F: FnMut(WorkerId) -> R> Simulated<R, F> {
-    /// `workers` of them, each life made by `make`; the first ones begin at once.
+    /// `workers` of them, each life made by `make`; all begin at their time.
     ///
     /// # Errors
     /// If a latency's sigma is negative, a slowness is not above zero, or a retry comes at once.
@@ -213,7 +216,13 @@ impl<R: Respond, F: FnMut(WorkerId) -> R> Simulated<R, F> {
             settings,
         };
         for i in 0..workers {
-            simulated.foresee(Duration::ZERO, Happening::Fault(i, FaultKind::Restart));
+            let begin = simulated
+                .settings
+                .begins
+                .get(i)
+                .copied()
+                .unwrap_or_default();
+            simulated.foresee(begin, Happening::Fault(i, FaultKind::Restart));
         }
         for fault in simulated.settings.faults.clone() {
             let worker = fault.worker.index();
@@ -222,6 +231,11 @@ impl<R: Respond, F: FnMut(WorkerId) -> R> Simulated<R, F> {
             }
         }
         Ok(simulated)
+    }
+
+    /// Something goes wrong now.
+    pub fn inject(&mut self, worker: WorkerId, kind: FaultKind) {
+        self.foresee(self.now, Happening::Fault(worker.index(), kind));
     }
 
     fn foresee(&mut self, at: Duration, happening: Happening) {

@@ -49,7 +49,11 @@ fn messages_hold_what_the_method_needs() {
         }
         assert!(cut > 3 && planes > 0);
         // A plane is sent once: later messages carry its multiplier only.
-        let welcomes: usize = run.reports.iter().map(|report| report.traffic.welcome).sum();
+        let welcomes: usize = run
+            .reports
+            .iter()
+            .map(|report| report.traffic.welcome)
+            .sum();
         assert_eq!(welcomes, workers * (n + m + n));
     }
 }

@@ -46,9 +46,15 @@ fn the_gradient_of_h_is_that_of_differences() {
             };
             let difference = (shifted(step) - shifted(-step)) / (2.0 * step);
             let error = (exact - difference).abs() / (1.0 + difference.abs());
-            assert!(error < 1e-8, "{name}, {rounds} rounds: {exact} is not {difference}");
+            assert!(
+                error < 1e-8,
+                "{name}, {rounds} rounds: {exact} is not {difference}"
+            );
         };
-        assert!(h.v.iter().all(|entry| entry.abs() > 1e-4), "a gradient to be seen");
+        assert!(
+            h.v.iter().all(|entry| entry.abs() > 1e-4),
+            "a gradient to be seen"
+        );
         for j in 0..UPPER {
             check("v", h.v[j], &|v, _, by| v[j] += by);
         }

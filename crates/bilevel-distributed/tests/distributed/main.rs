@@ -119,8 +119,7 @@ fn simulate<P: LocalProblem>(
     stop: Stop,
 ) -> Outcome {
     let make = |worker: WorkerId| Worker::new(&problems[worker.index()]);
-    let mut communicator =
-        Simulated::new(simulation, problems.len(), make).expect("a simulation");
+    let mut communicator = Simulated::new(simulation, problems.len(), make).expect("a simulation");
     let adbo = Adbo::new(settings, problems.len()).expect("settings");
     run_over(&mut communicator, &adbo, start, stop)
 }
@@ -137,7 +136,11 @@ fn run_in_threads<P: LocalProblem + Sync, C: MasterCommunicator>(
         let (master, hub) = InProcess::new();
         for (i, problem) in problems.iter().enumerate() {
             let mut end = hub.connect(WorkerId(i as u32));
-            scope.spawn(move || Worker::new(problem).serve(&mut end, PATIENCE).expect("served"));
+            scope.spawn(move || {
+                Worker::new(problem)
+                    .serve(&mut end, PATIENCE)
+                    .expect("served")
+            });
         }
         run_over(&mut around(master), adbo, start, stop)
     })

@@ -67,8 +67,13 @@ fn compare<D: SecondOrder<B, BentLosses>>(second_order: D, tolerance: f64) {
     let rng = &mut ChaCha8Rng::seed_from_u64(32);
     let [x, y, w] = [3, 4, 4].map(|dim| normals(1, dim, rng).remove(0));
     let start = (vec![0.5; 3], vec![0.25; 4]);
-    let problem =
-        ModuleProblem::<B, _, _>::new(BentLosses, second_order, data, module(&start.0), module(&start.1));
+    let problem = ModuleProblem::<B, _, _>::new(
+        BentLosses,
+        second_order,
+        data,
+        module(&start.0),
+        module(&start.1),
+    );
     assert_eq!(problem.start(), start);
     assert_eq!((problem.upper_dim(), problem.lower_dim()), (3, 4));
     let near = |a: &[f64], b: &[f64], tolerance: f64| {
@@ -76,12 +81,22 @@ fn compare<D: SecondOrder<B, BentLosses>>(second_order: D, tolerance: f64) {
         let far = a.iter().zip(b).map(|(a, b)| (a - b).abs());
         assert!(far.fold(0.0, f64::max) < tolerance, "{a:?} is not {b:?}");
     };
-    let (found, exact) = (problem.upper_gradients(&x, &y), formula.upper_gradients(&x, &y));
+    let (found, exact) = (
+        problem.upper_gradients(&x, &y),
+        formula.upper_gradients(&x, &y),
+    );
     near(&[found.loss], &[exact.loss], 1e-12);
     near(&found.x, &exact.x, 1e-12);
     near(&found.y, &exact.y, 1e-12);
-    near(&problem.lower_gradient(&x, &y), &formula.lower_gradient(&x, &y), 1e-12);
-    let (found, exact) = (problem.lower_products(&x, &y, &w), formula.lower_products(&x, &y, &w));
+    near(
+        &problem.lower_gradient(&x, &y),
+        &formula.lower_gradient(&x, &y),
+        1e-12,
+    );
+    let (found, exact) = (
+        problem.lower_products(&x, &y, &w),
+        formula.lower_products(&x, &y, &w),
+    );
     near(&found.hessian, &exact.hessian, tolerance);
     near(&found.cross, &exact.cross, tolerance);
 }

@@ -38,7 +38,10 @@ fn no_plane_cuts_a_point_of_the_set() {
             let excess = relaxation.value - epsilon;
             let plane = Plane::new(id, relaxation, epsilon, &v, &at);
             let value = plane.value(&v, &at);
-            assert!((value - excess).abs() < 1e-12 * (1.0 + excess), "{value} is not {excess}");
+            assert!(
+                (value - excess).abs() < 1e-12 * (1.0 + excess),
+                "{value} is not {excess}"
+            );
             plane
         })
         .collect();

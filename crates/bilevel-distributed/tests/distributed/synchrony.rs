@@ -87,9 +87,8 @@ fn sequential(s: &AdboSettings, problems: &[Bent]) -> (Vec<Vec<f64>>, usize) {
             removed += before - cuts.len();
             let step = |i: usize| -> Vec<f64> {
                 let g = problems[i].lower_gradient(&v, &y[i]);
-                let entry = |j: usize| {
-                    y[i][j] - e.lower_step * (g[j] + 0.0 + e.penalty * (y[i][j] - z[j]))
-                };
+                let entry =
+                    |j: usize| y[i][j] - e.lower_step * (g[j] + 0.0 + e.penalty * (y[i][j] - z[j]));
                 (0..m).map(entry).collect()
             };
             let phi: Vec<Vec<f64>> = (0..count).map(step).collect();
@@ -127,7 +126,14 @@ fn sequential(s: &AdboSettings, problems: &[Bent]) -> (Vec<Vec<f64>>, usize) {
                 let of_y: f64 = (0..count).map(|i| product(&b[i], &y[i])).sum();
                 let kappa = h - product(&a, &v) - of_y - product(&c, &z) - s.cuts.epsilon;
                 let (lambda, idle) = (0.0, 0);
-                cuts.push(Cut { a, b, c, kappa, lambda, idle });
+                cuts.push(Cut {
+                    a,
+                    b,
+                    c,
+                    kappa,
+                    lambda,
+                    idle,
+                });
             }
         }
     }
@@ -144,7 +150,10 @@ fn all(state: &bilevel_distributed::AdboState) -> Vec<Vec<f64>> {
     let x = state.workers.iter().map(|worker| worker.x.clone());
     let y = state.workers.iter().map(|worker| worker.y.clone());
     let ends = [state.v.clone(), state.z.clone()].into_iter();
-    ends.chain(x).chain(y).chain([state.planes.lambda()]).collect()
+    ends.chain(x)
+        .chain(y)
+        .chain([state.planes.lambda()])
+        .collect()
 }
 
 #[test]
@@ -152,7 +161,10 @@ fn all_of_n_is_the_sequential_method() {
     let (settings, problems) = setup();
     let (sequential, _) = sequential(&settings, &problems);
     let lambda = sequential.last().expect("multipliers");
-    assert!(lambda.iter().any(|&lambda| lambda > 1e-3), "planes that matter");
+    assert!(
+        lambda.iter().any(|&lambda| lambda > 1e-3),
+        "planes that matter"
+    );
     let stop = Stop::after(ITERATIONS);
     let ideal = SimulationSettings::ideal();
     let simulated = simulate(settings, &problems, ideal, at_zero(&problems), stop);
@@ -177,14 +189,18 @@ fn sdbo_waits_for_all() {
     let stop = Stop::after(ITERATIONS);
     let run = run_in_threads(sdbo.as_adbo(), &problems, |c| c, at_zero(&problems), stop);
     assert_eq!(bits(&all(&run.state)), bits(&sequential));
-    let mut none = bilevel_distributed::communicator::Simulated::new(
-        SimulationSettings::ideal(),
-        3,
-        |w| bilevel_distributed::Worker::new(&problems[w.index()]),
-    )
-    .expect("a simulation");
+    let mut none =
+        bilevel_distributed::communicator::Simulated::new(SimulationSettings::ideal(), 3, |w| {
+            bilevel_distributed::Worker::new(&problems[w.index()])
+        })
+        .expect("a simulation");
     let direct = run_over(&mut none, sdbo.as_adbo(), at_zero(&problems), stop);
-    assert!(direct.reports.iter().all(|report| report.active == [0, 1, 2]));
+    assert!(
+        direct
+            .reports
+            .iter()
+            .all(|report| report.active == [0, 1, 2])
+    );
 }
 
 /// In single precision a run is near, not equal; both sides know the same numbers.
@@ -204,5 +220,10 @@ fn single_precision_is_near() {
         .fold(0.0, f64::max);
     eprintln!("single precision: off by {far:.1e}");
     assert!(far > 0.0 && far < 1e-4, "{far:e}");
-    assert!(run.state.workers[0].x.iter().all(|&x| f64::from(x as f32) == x));
+    assert!(
+        run.state.workers[0]
+            .x
+            .iter()
+            .all(|&x| f64::from(x as f32) == x)
+    );
 }

@@ -2,17 +2,20 @@
 //!
 //! With `h ≤ ε` the best value is `min_v ½ (‖t − 1.5 v‖ − √ε)² + ½ v²`, the norm over both workers.
 
-use bilevel_distributed::{
-    AdboSettings, Cuts, EstimateSettings, Participation, Prune, Stop, Stopped,
-};
+use bilevel_distributed::{AdboSettings, Cuts, EstimateSettings, Prune, Steps, Stop, Stopped};
 
 use crate::problems::{PAIR, at_zero};
 use crate::{asynchronous, lognormal, settings, simulate};
 use bilevel_distributed::communicator::SimulationSettings;
 
-fn toy(epsilon: f64, most: usize, prune: Prune) -> AdboSettings {
+/// With two hundred rounds the estimate is the lower solution.
+fn toy(epsilon: f64, most: usize, prune: Prune, lambda: f64) -> AdboSettings {
     let base = settings(2);
     AdboSettings {
+        steps: Steps {
+            lambda,
+            ..base.steps
+        },
         estimate: EstimateSettings {
             rounds: 200,
             ..base.estimate
@@ -50,18 +53,28 @@ fn closed_form(epsilon: f64) -> (f64, f64) {
 fn the_closed_form_is_that_of_the_paper_trail() {
     let near = |epsilon, v: f64, f: f64| {
         let found = closed_form(epsilon);
-        assert!((found.0 - v).abs() < 1e-6 && (found.1 - f).abs() < 1e-6, "{found:?}");
+        assert!(
+            (found.0 - v).abs() < 1e-6 && (found.1 - f).abs() < 1e-6,
+            "{found:?}"
+        );
     };
     near(0.0, 1.090_909_1, 1.727_272_7);
     near(1e-2, 1.077_070_4, 1.581_289_7);
     near(1e-4, 1.089_584_7, 1.712_269_8);
 }
 
+/// Fewer planes than the curvature of the set needs leave a larger set: with ε = 10⁻⁴ two hundred do.
 #[test]
 fn the_optimum_of_the_relaxed_problem_is_found() {
-    for (epsilon, most) in [(1e-2, 50), (1e-2, 200), (1e-4, 50), (1e-4, 200)] {
+    let table = [
+        (1e-2, 2000, 1e-3),
+        (1e-2, 50, 1e-3),
+        (1e-4, 2000, 1e-3),
+        (1e-4, 200, 5e-3),
+    ];
+    for (epsilon, most, tolerance) in table {
         let run = simulate(
-            toy(epsilon, most, Prune::IdleTwice),
+            toy(epsilon, most, Prune::Never, 0.5),
             &PAIR,
             SimulationSettings::ideal(),
             at_zero(&PAIR),
@@ -70,58 +83,68 @@ fn the_optimum_of_the_relaxed_problem_is_found() {
         assert_eq!(run.stopped, Stopped::Iterations);
         let (v, f) = closed_form(epsilon);
         let loss = run.state.upper_loss().expect("all were heard");
-        let h = run.reports.iter().filter_map(|report| report.distance).last();
-        let h = h.expect("planes were refreshed");
+        let h = run.reports.iter().filter_map(|report| report.distance);
+        let h = h.last().expect("planes were refreshed");
         eprintln!(
             "ε {epsilon:e} M {most}: v {:.6} ({v:.6}) F {loss:.6} ({f:.6}) h {h:.3e} planes {}",
             run.state.v[0],
             run.state.planes.len()
         );
-        assert!((run.state.v[0] - v).abs() < 1e-3);
-        assert!((loss - f).abs() < 1e-3);
-        assert!((h - epsilon).abs() < 0.1 * epsilon);
+        assert!((run.state.v[0] - v).abs() < tolerance);
+        assert!((loss - f).abs() < tolerance);
+        assert!(h > 0.9 * epsilon && h < 2.0 * epsilon);
     }
 }
 
-/// The same optimum where only one of the two is waited for, and delays are random.
+/// The same optimum where only one of the two is waited for and delays are random; steps have to be smaller.
 #[test]
 fn asynchrony_does_not_move_the_optimum() {
     let epsilon = 1e-2;
-    let run = simulate(
-        AdboSettings {
-            participation: asynchronous(2, 1, Some(15)),
-            ..toy(epsilon, 50, Prune::IdleTwice)
+    let base = toy(epsilon, 200, Prune::Never, 0.02);
+    let small = 0.02;
+    let settings = AdboSettings {
+        steps: Steps {
+            x: small,
+            y: small,
+            v: small,
+            z: small,
+            theta: small,
+            ..base.steps
         },
-        &PAIR,
-        lognormal(1),
-        at_zero(&PAIR),
-        Stop::after(20_000),
-    );
+        estimate: EstimateSettings {
+            rounds: 60,
+            ..base.estimate
+        },
+        participation: asynchronous(2, 1, Some(15)),
+        ..base
+    };
+    let stop = Stop::after(40_000);
+    let run = simulate(settings, &PAIR, lognormal(1), at_zero(&PAIR), stop);
     let (v, _) = closed_form(epsilon);
-    eprintln!("v {:.6} ({v:.6})", run.state.v[0]);
-    assert!((run.state.v[0] - v).abs() < 5e-3);
+    eprintln!("S = 1 of 2: v {:.6} ({v:.6})", run.state.v[0]);
+    assert!((run.state.v[0] - v).abs() < 1e-3);
     let alone = run.reports.iter().filter(|report| report.active.len() == 1);
-    assert!(alone.count() > 10_000);
+    assert!(alone.count() > 20_000);
 }
 
 /// T8: rules that remove planes keep fewer of them and the same optimum.
+///
+/// Where multipliers rise five times faster the first planes, made far from the set, throw the point across it; kept they hold it,
+/// removed they do not, and the run diverges.
 #[test]
 fn pruning_removes_planes_and_not_the_optimum() {
     let run = |prune| {
         simulate(
-            AdboSettings {
-                participation: Participation::synchronous(2),
-                ..toy(1e-2, 400, prune)
-            },
+            toy(1e-2, 2000, prune, 0.1),
             &PAIR,
             SimulationSettings::ideal(),
             at_zero(&PAIR),
-            Stop::after(8_000),
+            Stop::after(10_000),
         )
         .state
     };
     let all = run(Prune::Never);
-    assert_eq!(all.planes.len(), 400);
+    assert!(all.planes.len() < 2000, "all are kept");
     let idle = |state: &bilevel_distributed::AdboState| {
         let planes = state.planes.as_slice().iter();
         planes.filter(|plane| plane.lambda <= 0.0).count()
@@ -136,9 +159,9 @@ fn pruning_removes_planes_and_not_the_optimum() {
             some.v[0],
             all.v[0]
         );
-        assert!(some.planes.len() < 400);
+        assert!(some.planes.len() < all.planes.len());
         // The newest begins at 0.
         assert!(idle(&some) <= 1);
-        assert!((some.v[0] - all.v[0]).abs() < 2e-3);
+        assert!((some.v[0] - all.v[0]).abs() < 1e-3);
     }
 }
