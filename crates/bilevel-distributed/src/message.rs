@@ -228,7 +228,7 @@ const HEADER: usize = 18;
 /// let hello = Answer::Hello { upper: 3, lower: 4 };
 /// let bytes = encode(&hello);
 /// assert_eq!(decode::<Answer>(&bytes, 100)?, hello);
-/// assert!(decode::<Answer>(&bytes, 5).unwrap_err().to_string().contains("the limit is 5"));
+/// assert!(decode::<Answer>(&bytes, 2).unwrap_err().to_string().contains("the limit is 2"));
 /// # Ok::<(), bilevel_distributed::Error>(())
 /// ```
 pub fn encode<M: Serialize>(message: &M) -> Payload {

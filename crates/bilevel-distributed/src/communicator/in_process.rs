@@ -66,10 +66,6 @@ type Directive = (Option<u64>, Payload);
 
 impl InProcess {
     /// The master's end, and where workers connect.
-    #[expect(
-        clippy::new_ret_no_self,
-        reason = "two ends are made at once, as by `channel`"
-    )]
     pub fn new() -> (InProcess, Hub) {
         let (sender, events) = channel();
         let shared = Arc::new(Mutex::new(Shared::default()));

@@ -160,6 +160,18 @@ struct Machine<R> {
     pending: VecDeque<FaultKind>,
 }
 
+impl<R> Machine<R> {
+    /// The fault that meets the next reply, or else the next answer, if it is its turn.
+    fn next_fault(&mut self, of_reply: bool) -> Option<FaultKind> {
+        let first = *self.pending.front()?;
+        if (first == FaultKind::DropReply) == of_reply {
+            self.pending.pop_front()
+        } else {
+            None
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Life<R> {
     incarnation: Incarnation,
@@ -275,8 +287,7 @@ impl<R: Respond, F: FnMut(WorkerId) -> R> Simulated<R, F> {
         let mut answer = life.answer.clone();
         let mut at = now.max(life.frozen_until) + latency;
         let mut copy = None;
-        let of_answer = |kind: &mut FaultKind| *kind != FaultKind::DropReply;
-        match machine.pending.pop_front_if(of_answer) {
+        match machine.next_fault(false) {
             Some(FaultKind::Delay(by)) => at += by,
             Some(FaultKind::Duplicate) => copy = Some(at),
             Some(FaultKind::Reorder(by)) => copy = Some(at + by),
@@ -425,11 +436,7 @@ impl<R: Respond, F: FnMut(WorkerId) -> R> MasterCommunicator for Simulated<R, F>
 
     fn reply(&mut self, to: Stamp, directive: Payload) {
         let worker = to.worker.index();
-        let pending = &mut self.machines[worker].pending;
-        if pending
-            .pop_front_if(|kind| *kind == FaultKind::DropReply)
-            .is_some()
-        {
+        if self.machines[worker].next_fault(true).is_some() {
             return;
         }
         let Some(life) = self.life(to.worker, to.incarnation) else {

@@ -130,7 +130,8 @@ fn settings_out_of_range_are_errors() {
             .map_err(|e| e.to_string())
     };
     assert_eq!(with(&|_| ()), Ok(()));
-    let wrong: [(&str, &dyn Fn(&mut AdboSettings)); 7] = [
+    type Change<'a> = &'a dyn Fn(&mut AdboSettings);
+    let wrong: [(&str, Change); 7] = [
         ("steps.x", &|s| s.steps.x = -0.1),
         ("steps.lambda", &|s| s.steps.lambda = f64::NAN),
         ("rounds", &|s| s.estimate.rounds = 0),

@@ -19,6 +19,10 @@ fn setup() -> (AdboSettings, Vec<Bent>) {
     (settings, Bent::several(3, 2, 4, 11))
 }
 
+#[expect(
+    clippy::needless_range_loop,
+    reason = "as one writes it down, index by index"
+)]
 /// The method as one writes it down, with K = 1: v, z, `{xᵢ}`, `{yᵢ}`, `{λ_l}`.
 fn sequential(s: &AdboSettings, problems: &[Bent]) -> (Vec<Vec<f64>>, usize) {
     struct Cut {
@@ -224,6 +228,6 @@ fn single_precision_is_near() {
         run.state.workers[0]
             .x
             .iter()
-            .all(|&x| f64::from(x as f32) == x)
+            .all(|&x| f64::from(x as f32).to_bits() == x.to_bits())
     );
 }

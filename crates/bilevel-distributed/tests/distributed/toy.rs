@@ -83,8 +83,8 @@ fn the_optimum_of_the_relaxed_problem_is_found() {
         assert_eq!(run.stopped, Stopped::Iterations);
         let (v, f) = closed_form(epsilon);
         let loss = run.state.upper_loss().expect("all were heard");
-        let h = run.reports.iter().filter_map(|report| report.distance);
-        let h = h.last().expect("planes were refreshed");
+        let mut h = run.reports.iter().filter_map(|report| report.distance);
+        let h = h.next_back().expect("planes were refreshed");
         eprintln!(
             "ε {epsilon:e} M {most}: v {:.6} ({v:.6}) F {loss:.6} ({f:.6}) h {h:.3e} planes {}",
             run.state.v[0],
