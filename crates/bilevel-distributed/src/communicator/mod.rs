@@ -67,7 +67,7 @@ pub struct Stamp {
     pub worker: WorkerId,
     /// In which life.
     pub incarnation: Incarnation,
-    /// The how manieth of that life, from 0.
+    /// Which of that life: the first one has 0.
     pub seq: u64,
 }
 
