@@ -7,7 +7,7 @@
 //! | part | choices |
 //! |---|---|
 //! | a worker's losses | [`ModuleProblem`] of any [`BilevelProblem`](bilevel_core::BilevelProblem); any [`LocalProblem`] whose derivatives are known |
-//! | method | [`Adbo`] (waits for S of N workers), [`Sdbo`] (for all), [`Cpbo`] (one process) |
+//! | method | [`Adbo`] (waits for S of N workers), [`Sdbo`] (for all), [`Cpbo`] (one process), [`FedNest`] (hypergradients) |
 //! | [communicator] | [`InProcess`](communicator::InProcess) (threads), [`Simulated`](communicator::Simulated) (virtual time, faults) |
 //!
 //! The method is the same under every communicator: who is waited for is decided by [`ActiveSet`], which knows no clock
@@ -23,6 +23,7 @@ pub mod communicator;
 mod cpbo;
 mod error;
 mod estimate;
+mod fednest;
 mod flat;
 mod local_problem;
 pub mod message;
@@ -40,6 +41,7 @@ pub use adbo::{
 pub use cpbo::{Cpbo, CpboReport, CpboSettings, CpboState};
 pub use error::{Error, ErrorKind};
 pub use estimate::{EstimateSettings, Lower, LowerEstimate, PullBack, Relaxation};
+pub use fednest::{FedNest, FedNestSettings, FedNestState};
 pub use local_problem::{LocalProblem, LowerProducts, UpperGradients};
 pub use module_problem::ModuleProblem;
 pub use planes::{Plane, Planes, Prune};

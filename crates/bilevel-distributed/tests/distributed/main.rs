@@ -7,6 +7,7 @@ mod codec;
 mod conformance;
 mod estimate;
 mod faults;
+mod fednest;
 mod modules;
 mod planes;
 mod problems;
