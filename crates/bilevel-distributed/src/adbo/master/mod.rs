@@ -1,16 +1,15 @@
 //! The master's loop.
 
+mod hearing;
+mod refresh;
+
 use std::time::Duration;
 
 use super::{Adbo, AdboState, Arrival, Observer, Report, Stop, Stopped, Traffic};
 use crate::communicator::{Event, Incarnation, MasterCommunicator, Payload, Stamp, WorkerId};
 use crate::error::Error;
-use crate::flat::is_finite;
-use crate::message::{Answer, Directive, Floats, PlaneChange, Welcome, decode, encode};
-use crate::worker::MOST_BYTES;
-use crate::{
-    ActiveSet, Decision, Lower, LowerEstimate, OnLoss, Participation, Relaxation, Verdict,
-};
+use crate::message::{Directive, PlaneChange, Welcome, encode};
+use crate::{ActiveSet, Decision, OnLoss};
 
 /// A run under way.
 pub(super) struct Master<'a> {
@@ -71,12 +70,6 @@ impl From<Error> for Interruption {
     fn from(error: Error) -> Self {
         Interruption::Failed(error)
     }
-}
-
-/// Why an answer is refused, and whether its worker may say it again.
-struct Refusal {
-    reason: String,
-    for_good: bool,
 }
 
 impl<'a> Master<'a> {
@@ -181,113 +174,6 @@ impl<'a> Master<'a> {
         }
     }
 
-    /// Whether those who live can make a plane. One made without a worker that is still in the problem would be of
-    /// another problem, and cut off its solutions.
-    fn is_complete(&self) -> bool {
-        let Participation {
-            on_loss, min_live, ..
-        } = self.adbo.settings.participation;
-        let wanted = match on_loss {
-            OnLoss::Freeze | OnLoss::Abort => self.adbo.workers,
-            OnLoss::Drop => min_live,
-        };
-        self.active.live() >= wanted
-    }
-
-    /// The estimate, and a plane if the point is too far from it. Returns `h`, unless too few are left for one.
-    fn refresh(&mut self, stop: Stop) -> Result<Option<f64>, Interruption> {
-        while self.is_complete() {
-            match self.estimate(stop) {
-                Ok(distance) => return Ok(Some(distance)),
-                Err(Interruption::Lost) => {}
-                Err(interruption) => return Err(interruption),
-            }
-        }
-        Ok(None)
-    }
-
-    fn estimate(&mut self, stop: Stop) -> Result<f64, Interruption> {
-        let settings = &self.adbo.settings;
-        let precision = settings.precision;
-        let all = 0..self.adbo.workers;
-        let who: Vec<usize> = all.filter(|&i| self.active.is_live(i)).collect();
-        let y = who.iter().map(|&i| self.state.workers[i].y.clone());
-        let at = Lower {
-            y: y.collect(),
-            z: self.state.z.clone(),
-        };
-        let mut estimate = LowerEstimate::new(settings.estimate, at.clone());
-        for round in 0..settings.estimate.rounds {
-            for (k, &i) in who.iter().enumerate() {
-                let directive = Directive::Round {
-                    v: (round == 0).then(|| precision.pack(&self.state.v)),
-                    z: precision.pack(estimate.z()),
-                    phi: precision.pack(estimate.phi(k)),
-                };
-                self.ask(i, &directive);
-            }
-            estimate.round(self.gather(&who, Expected::Round, stop)?);
-        }
-        let value = estimate.distance(&at);
-        self.state.planes.prune(settings.cuts.prune);
-        if value <= settings.cuts.epsilon {
-            return Ok(value);
-        }
-        let mut back = estimate.pull_back(&at);
-        let mut products = Vec::new();
-        for round in (0..settings.estimate.rounds).rev() {
-            let directions = back.directions();
-            for (&i, w) in who.iter().zip(directions) {
-                self.ask(i, &Directive::PullBack(precision.pack(w)));
-            }
-            let last = round == 0;
-            products = self.gather(&who, Expected::Product { last }, stop)?;
-            if !last {
-                back.absorb(&products);
-            }
-        }
-        let Lower { y, z } = estimate.gradient(&at);
-        // Who is not in the problem is not in the plane.
-        let mut slices = vec![vec![0.0; z.len()]; self.adbo.workers];
-        for (&i, b) in who.iter().zip(y) {
-            slices[i] = precision.round(b);
-        }
-        let relaxation = Relaxation {
-            value,
-            v: back.finish(&products),
-            lower: Lower { y: slices, z },
-        };
-        let (v, at) = (&self.state.v, self.state.lower());
-        let cuts = &settings.cuts;
-        self.state
-            .planes
-            .add(relaxation, cuts.epsilon, v, &at, cuts.most);
-        Ok(value)
-    }
-
-    /// What all of `who` say to what they were asked.
-    fn gather(
-        &mut self,
-        who: &[usize],
-        expected: Expected,
-        stop: Stop,
-    ) -> Result<Vec<Vec<f64>>, Interruption> {
-        self.expected = expected;
-        while !self.active.all_heard() {
-            self.wait(None, stop)?;
-        }
-        self.active.release();
-        let said = who.iter().map(|&i| match self.links[i].said.take() {
-            Some(Said::Vector(v)) => Ok(v),
-            _ => Err(Interruption::Lost),
-        });
-        let said: Vec<_> = said.collect();
-        let said: Result<Vec<_>, _> = said.into_iter().collect();
-        let sent = said.iter().flatten().map(Vec::len).sum::<usize>();
-        self.traffic.estimate += sent;
-        said
-    }
-
     /// Takes one event, if it comes in time.
     fn wait(&mut self, until: Option<Duration>, stop: Stop) -> Result<(), Interruption> {
         if self.communicator.now() >= stop.time {
@@ -335,94 +221,6 @@ impl<'a> Master<'a> {
             OnLoss::Drop => self.state.forget(i),
             OnLoss::Abort => self.aborted = Some(i),
         }
-    }
-
-    fn answer(&mut self, stamp: Stamp, payload: &Payload) {
-        let i = stamp.worker.index();
-        let verdict = self.active.judge(stamp);
-        match verdict {
-            Verdict::Foreign | Verdict::Outdated => self.dropped += 1,
-            Verdict::Repeat => {
-                self.dropped += 1;
-                if let Some((to, directive)) = &self.links[i].reply
-                    && *to == stamp
-                {
-                    self.communicator.reply(stamp, directive.clone());
-                }
-            }
-            Verdict::Newcomer => match self.introduction(payload) {
-                Ok(()) => self.links[i].held = Some(stamp),
-                Err(refusal) => self.refuse(stamp, refusal),
-            },
-            Verdict::Fresh => match self.understand(payload) {
-                Ok(said) => {
-                    self.active.take(stamp);
-                    self.state.log.push(Arrival::Heard(stamp.worker));
-                    self.links[i].held = Some(stamp);
-                    self.links[i].said = Some(said);
-                }
-                Err(refusal) => self.refuse(stamp, refusal),
-            },
-        }
-    }
-
-    /// Whether a newcomer may join. What else it says is of no use: it has to start from here.
-    fn introduction(&self, payload: &Payload) -> Result<(), Refusal> {
-        let (n, m) = (self.state.v.len(), self.state.z.len());
-        match decode(payload, MOST_BYTES)? {
-            Answer::Hello { upper, lower } if (upper, lower) != (n, m) => Err(Refusal {
-                reason: format!(
-                    "x has {upper} entries and y {lower}, this run is of {n} and {m}: use the same model everywhere"
-                ),
-                for_good: true,
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    fn understand(&self, payload: &Payload) -> Result<Said, Refusal> {
-        let (n, m) = (self.state.v.len(), self.state.z.len());
-        let (said, fits) = match (decode(payload, MOST_BYTES)?, self.expected) {
-            (Answer::Step { x, y, loss }, Expected::Step) => {
-                let (x, y) = (x.unpack(), y.unpack());
-                let fits = x.len() == n && y.len() == m && loss.is_finite();
-                let fits = fits && is_finite(&x) && is_finite(&y);
-                (Said::Step { x, y, loss }, fits)
-            }
-            (Answer::Round(v), Expected::Round) => vector(v, m),
-            (Answer::Product(v), Expected::Product { last: false }) => vector(v, m),
-            (Answer::Product(v), Expected::Product { last: true }) => vector(v, n),
-            _ => {
-                return Err(Refusal {
-                    reason: "an answer to something else was expected".to_owned(),
-                    for_good: false,
-                });
-            }
-        };
-        if fits {
-            Ok(said)
-        } else {
-            Err(Refusal {
-                reason: "numbers that are not finite, or vectors of a wrong length: lower the step sizes, look at the data"
-                    .to_owned(),
-                for_good: false,
-            })
-        }
-    }
-
-    fn refuse(&mut self, stamp: Stamp, refusal: Refusal) {
-        self.refused += 1;
-        let struck = self.active.refuse(stamp);
-        let directive = if struck || refusal.for_good {
-            if self.active.left(stamp.worker, stamp.incarnation) {
-                self.lost(stamp.worker);
-            }
-            Directive::Stop(refusal.reason)
-        } else {
-            Directive::Refuse(refusal.reason)
-        };
-        self.links[stamp.worker.index()].held = Some(stamp);
-        self.reply(stamp.worker.index(), &directive);
     }
 
     fn welcome_newcomers(&mut self) {
@@ -492,33 +290,12 @@ impl<'a> Master<'a> {
         self.reply(i, directive);
     }
 
-    /// Asks a worker for its part of the estimate.
-    fn ask(&mut self, i: usize, directive: &Directive) {
-        self.traffic.estimate += directive.floats();
-        self.reply(i, directive);
-    }
-
     /// Replies to the answer that waits, if one does.
     fn reply(&mut self, i: usize, directive: &Directive) {
         if let Some(stamp) = self.links[i].held.take() {
             let payload = encode(directive);
             self.links[i].reply = Some((stamp, payload.clone()));
             self.communicator.reply(stamp, payload);
-        }
-    }
-}
-
-fn vector(v: Floats, length: usize) -> (Said, bool) {
-    let v = v.unpack();
-    let fits = v.len() == length && is_finite(&v);
-    (Said::Vector(v), fits)
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Refusal {
-            reason: error.to_string(),
-            for_good: false,
         }
     }
 }
