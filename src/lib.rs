@@ -17,6 +17,7 @@
 //! | differentiate the solution | [`ImplicitDifferentiation`] with [`ConjugateGradient`]; [which estimator when](hypergradient#which-estimator-when) |
 //! | check that it is right | [`audit()`] |
 //! | train | [`DoubleLoop`] or [`Isgd`] with any optimizer of `burn::optim`, [`Maid`] without any setting: [which when](algorithm) |
+//! | train where the data are | [`distributed`] |
 //! | learn a denoiser, clean data, learn from few samples | [`models`], [`data`] |
 //! | choose where to compute | [`backend`] |
 //!
@@ -38,6 +39,11 @@ pub mod backend {
 /// Images, noise and image quality.
 pub mod data {
     pub use bilevel_data::*;
+}
+
+/// Many workers with their own data: ADBO, in threads or in virtual time.
+pub mod distributed {
+    pub use bilevel_distributed::*;
 }
 
 /// Ready-made problems: image regularizers and physics, data cleaning, few-shot learners.
