@@ -1,4 +1,4 @@
-//! `metrics.jsonl`: one JSON object an upper step.
+//! `metrics.jsonl`: one JSON object a step.
 
 use std::fs::File;
 use std::io::Write;
@@ -6,11 +6,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use bilevel_core::{Outcome, Report};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::draw::{CurvePoint, save};
 
-/// One line. It holds no times, so that the same seed gives the same file.
+/// What is known about a step, as a line. It holds no times, so that the same seed gives the same file.
+pub(crate) trait MetricsLine: Serialize + DeserializeOwned {
+    /// What the training curves show of it.
+    fn point(&self) -> CurvePoint;
+}
+
+/// The line of an upper step of `train`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Line {
     /// Upper step, from 1.
@@ -71,15 +78,25 @@ impl Line {
     }
 }
 
-/// The lines of a run, in memory and on disk.
-#[derive(Debug)]
-pub(crate) struct Metrics {
-    path: PathBuf,
-    file: File,
-    lines: Vec<Line>,
+impl MetricsLine for Line {
+    fn point(&self) -> CurvePoint {
+        CurvePoint {
+            step: self.step,
+            loss: self.upper_loss,
+            validation: self.validation_psnr,
+        }
+    }
 }
 
-impl Metrics {
+/// The lines of a run, in memory and on disk.
+#[derive(Debug)]
+pub(crate) struct Metrics<L> {
+    path: PathBuf,
+    file: File,
+    lines: Vec<L>,
+}
+
+impl<L: MetricsLine> Metrics<L> {
     /// The file at `path` with its lines up to `step`; later ones belong to steps that were lost.
     ///
     /// # Errors
@@ -94,7 +111,7 @@ impl Metrics {
             .lines()
             .take(step)
             .map(serde_json::from_str)
-            .collect::<Result<Vec<Line>, _>>()
+            .collect::<Result<Vec<L>, _>>()
             .with_context(|| format!("{} is damaged: start with --overwrite", path.display()))?;
         let kept: String = old
             .lines()
@@ -115,7 +132,7 @@ impl Metrics {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn push(&mut self, line: Line) -> Result<()> {
+    pub fn push(&mut self, line: L) -> Result<()> {
         let mut text = serde_json::to_string(&line)?;
         text.push('\n');
         let written = self.file.write_all(text.as_bytes());
@@ -125,17 +142,12 @@ impl Metrics {
     }
 
     /// All lines.
-    pub fn lines(&self) -> &[Line] {
+    pub fn lines(&self) -> &[L] {
         &self.lines
     }
 
     /// What the training curves show.
     pub fn curve(&self) -> Vec<CurvePoint> {
-        let point = |line: &Line| CurvePoint {
-            step: line.step,
-            loss: line.upper_loss,
-            validation: line.validation_psnr,
-        };
-        self.lines.iter().map(point).collect()
+        self.lines.iter().map(L::point).collect()
     }
 }

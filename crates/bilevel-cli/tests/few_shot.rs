@@ -252,6 +252,38 @@ fn mistakes_are_one_line() {
     refuses(&mut other, &["few-shot-learner", "few-shot train"]);
 }
 
+/// A run that was stopped twice ends with the bits of one that was not, and is gone on with from where it stands.
+#[test]
+fn training_resumes() {
+    let folder = folder();
+    let train = |name: &str, arguments: &[&str]| {
+        let mut train = bilevel();
+        train.args(["few-shot", "train"]).args(arguments);
+        train.arg("--output").arg(folder.path().join(name));
+        train
+    };
+    let data = glyphs();
+    let data = data.to_str().expect("utf-8");
+    let start = ["--preset", "smoke", "--data", data];
+    train("whole", &start).assert().success();
+    refuses(&mut train("parts", &["--resume"]), &["parts", "no run"]);
+    let first = [&start[..], &["--stop-after", "3"]].concat();
+    let output = train("parts", &first).output().expect("it runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    assert!(errors.contains("after step 3") && errors.contains("--resume"));
+    let again = train("parts", &["--resume", "--stop-after", "2"]).output();
+    let errors = String::from_utf8_lossy(&again.expect("it runs").stderr).into_owned();
+    assert!(errors.contains("after step 5"), "{errors}");
+    train("parts", &["--resume"]).assert().success();
+    for file in ["model.safetensors", "metrics.jsonl"] {
+        let [whole, parts] = ["whole", "parts"].map(|run| read(folder.path().join(run).join(file)));
+        assert!(whole == parts, "{file}");
+    }
+    let seed = train("parts", &["--resume", "--seed", "3"]).output();
+    assert_eq!(seed.expect("it runs").status.code(), Some(2));
+}
+
 /// Not a panic in the middle of the first step.
 #[test]
 fn too_few_bytes_are_an_error_in_one_line() {

@@ -40,6 +40,14 @@ pub(crate) struct FewShotTrainArguments {
     /// The folder of the run.
     #[arg(long, short, value_name = "DIR", default_value = "runs/few-shot")]
     pub output: PathBuf,
+    /// Stop after this many steps of this call, as Ctrl-C does; --resume goes on.
+    #[arg(long, value_name = "STEPS")]
+    pub stop_after: Option<usize>,
+    /// Go on with the run in the output folder, with the settings it was started with.
+    #[arg(long, conflicts_with_all = [
+        "overwrite", "data", "preset", "recipe", "from", "steps", "seed"
+    ])]
+    pub resume: bool,
     /// Replace the run in the output folder.
     #[arg(long)]
     pub overwrite: bool,

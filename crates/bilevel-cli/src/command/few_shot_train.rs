@@ -1,38 +1,32 @@
 //! `bilevel few-shot train`: learn over many episodes, keep the best, say how good it is.
 
-use std::fs::File;
-use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use bilevel_backend::Tape;
-use bilevel_core::Status;
 use bilevel_core::parameters::{load_values, named_values, sizes};
+use bilevel_core::{Failure, Status};
 use bilevel_data::{EpisodeSampler, EpisodeShape};
-use bilevel_models::meta::{
-    AnyNetwork, MetaReport, MetaState, Upper, evaluate, mean_and_interval, meta_step,
-};
+use bilevel_models::meta::{AnyNetwork, Upper, mean_and_interval};
 use burn::module::AutodiffModule;
-use burn::optim::AdamConfig;
 use burn::tensor::backend::Backend;
-use serde::Serialize;
+use indicatif::ProgressBar;
+use serde::{Deserialize, Serialize};
 
 use super::bar;
 use super::few_shot_evaluate::{Answered, picture};
 use crate::arguments::{FewShotPreset, FewShotTrainArguments};
 use crate::draw::{CurvePoint, Measure, save, training_curves};
 use crate::few_shot::{
-    About, AnyLearner, FewShotModel, FewShotRecipe, check_side, load_few_shot, load_few_shot_model,
-    on_device, save_few_shot_model,
+    FewShotProgress, FewShotRecipe, FewShotTraining, check_side, load_few_shot,
+    load_few_shot_model, save_few_shot_model,
 };
 use crate::interrupt;
+use crate::metrics::{Metrics, MetricsLine};
 use crate::run_folder::RunFolder;
+use crate::state_file::load_state;
 
-/// Seed of the episodes of validation.
-const VALIDATION_SEED: u64 = 1;
-/// Episodes a validation.
-const VALIDATION_EPISODES: u64 = 200;
 /// Episodes of the report at the end, and their seed: the defaults of `few-shot evaluate`.
 const TEST_EPISODES: u64 = 600;
 const TEST_SEED: u64 = 1;
@@ -40,15 +34,25 @@ const TEST_SEED: u64 = 1;
 const RECENT: usize = 50;
 
 /// A line of `metrics.jsonl`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Line {
     step: usize,
     loss: f64,
     accuracy: f64,
     gradient_norm: f64,
     learning_rate: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     validation_accuracy: Option<f64>,
+}
+
+impl MetricsLine for Line {
+    fn point(&self) -> CurvePoint {
+        CurvePoint {
+            step: self.step,
+            loss: self.loss,
+            validation: self.validation_accuracy.map(|found| 100.0 * found),
+        }
+    }
 }
 
 /// What is said in the end.
@@ -81,14 +85,25 @@ pub(crate) fn few_shot_train<B: Backend>(
     arguments: &FewShotTrainArguments,
     device: &B::Device,
 ) -> Result<ExitCode> {
-    let mut recipe = match &arguments.recipe {
-        Some(path) => FewShotRecipe::read(path)?,
-        None => FewShotRecipe::from_text(arguments.preset.recipe())?,
+    let saved = if arguments.resume {
+        let run = RunFolder::open(&arguments.output)?;
+        let state = load_state::<FewShotProgress, _>(&run.state(), ["x", "optimizer"])?;
+        Some((state, run))
+    } else {
+        None
     };
-    recipe.steps = arguments.steps.unwrap_or(recipe.steps);
-    recipe.seed = arguments.seed.unwrap_or(recipe.seed);
-    recipe.check()?;
-    let splits = load_few_shot(&arguments.data)?;
+    let progress = match &saved {
+        Some(((progress, _), _)) => progress.clone(),
+        None => FewShotProgress {
+            recipe: recipe(arguments)?,
+            data: arguments.data.clone(),
+            step: 0,
+            best: None,
+            seconds: 0.0,
+        },
+    };
+    let recipe = progress.recipe.clone();
+    let splits = load_few_shot(&progress.data)?;
     check_side(&recipe.network, &splits.train)?;
     let train = if recipe.rotations {
         splits.train.rotated()?
@@ -103,131 +118,58 @@ pub(crate) fn few_shot_train<B: Backend>(
     };
     let test = EpisodeSampler::new(&splits.test, test_shape)?;
 
-    let about = About {
-        method: recipe.method.clone(),
-        network: recipe.network.clone(),
-        normalization: recipe.normalization,
-    };
-    let training = about
-        .method
-        .in_training::<B>(&about.network, about.normalization)?;
-    let in_use = about
-        .method
-        .in_use::<B>(&about.network, about.normalization)?;
-    let mut x = training.begin(about.network.init::<Tape<B>>(recipe.seed, device));
-    let entries: usize = sizes::<Tape<B>, _>(&x.weights).iter().map(|(_, n)| n).sum();
+    let mut training = FewShotTraining::<B>::new(recipe.clone(), [sampler, validation], device)?;
+    let sizes = sizes::<Tape<B>, _>(&training.x().weights);
+    let entries: usize = sizes.iter().map(|(_, n)| n).sum();
     recipe
         .method
         .check_memory(entries * size_of::<B::FloatElem>())?;
     if let Some(path) = &arguments.from {
         let model = load_few_shot_model::<B>(path, device)?;
-        x = begin_with(x, &model.x)
+        let x = begin_with(training.x().clone(), &model.x)
             .with_context(|| format!("{} cannot be begun with", path.display()))?;
+        training = training.beginning_with(x);
     }
-    let run = RunFolder::create(&arguments.output, arguments.overwrite)?;
-    save(&run.recipe(), toml::to_string(&recipe)?.as_bytes())?;
-    let mut metrics = File::create(run.metrics())
-        .with_context(|| format!("cannot write {}", run.metrics().display()))?;
-
+    // Everything that can be wrong with the call has been found: only now is anything written.
+    let (run, training) = match saved {
+        Some(((_, [x, optimizer]), run)) => (run, training.resumed(progress.step, x, optimizer)?),
+        None => {
+            let run = RunFolder::create(&arguments.output, arguments.overwrite)?;
+            save(&run.recipe(), toml::to_string(&recipe)?.as_bytes())?;
+            (run, training)
+        }
+    };
     interrupt::watch()?;
-    let accuracy = |learner: &AnyLearner<B>, x: &Upper<B, AnyNetwork>| -> Result<f64> {
-        let episodes = (0..VALIDATION_EPISODES)
-            .map(|i| on_device::<B>(&validation.episode(VALIDATION_SEED, i), device));
-        let found = evaluate(&**learner, x, episodes.collect::<Result<_>>()?);
-        Ok(mean_and_interval(&found).0)
-    };
-    let mut state = MetaState {
-        x,
-        optimizer: AdamConfig::new().init(),
-        step: 0,
-    };
-    let mut curve = Vec::new();
-    let mut recent = Vec::new();
-    let mut best: Option<(usize, f64)> = None;
-    let progress = bar(recipe.steps, "learning");
-    let start = Instant::now();
-    while state.step < recipe.steps && !interrupt::pressed() {
-        let first = (state.step * recipe.batch) as u64;
-        let episodes = (first..first + recipe.batch as u64)
-            .map(|i| on_device::<B>(&sampler.episode(recipe.seed, i), device));
-        let rate = recipe.learning_rate_at(state.step);
-        let report: MetaReport;
-        (state, report) = meta_step(&*training, state, episodes.collect::<Result<_>>()?, rate);
-        if let Some(failure) = report.failure {
-            progress.finish_and_clear();
+    let (end, progress) = learn(&run, training, progress, arguments.stop_after)?;
+    match end {
+        End::Done => {}
+        End::Stopped => {
             eprintln!(
-                "error: step {}: {failure}; the best model so far is in {}: {}",
-                report.step,
+                "stopped after step {}; go on with: bilevel few-shot train --resume --output {}",
+                progress.step,
+                run.path().display()
+            );
+            return Ok(ExitCode::from(if interrupt::pressed() { 130 } else { 0 }));
+        }
+        End::Failed { step, failure } => {
+            eprintln!(
+                "error: step {step}: {failure}; the state after step {} is saved in {}: {}",
+                progress.step,
                 run.path().display(),
                 Status::NonFinite.advice()
             );
             return Ok(ExitCode::FAILURE);
         }
-        let validated =
-            state.step.is_multiple_of(recipe.validate_every) || state.step == recipe.steps;
-        let found = validated.then(|| accuracy(&in_use, &state.x)).transpose()?;
-        if let Some(found) = found
-            && best.is_none_or(|(_, best)| found > best)
-        {
-            best = Some((state.step, found));
-            let model = FewShotModel::<B> {
-                about: about.clone(),
-                x: state.x.clone(),
-            };
-            save_few_shot_model(&model, &run.model())?;
-        }
-        let line = Line {
-            step: report.step,
-            loss: report.loss,
-            accuracy: report.accuracy,
-            gradient_norm: report.gradient_norm,
-            learning_rate: rate,
-            validation_accuracy: found,
-        };
-        writeln!(metrics, "{}", serde_json::to_string(&line)?)
-            .with_context(|| format!("cannot write {}", run.metrics().display()))?;
-        curve.push(CurvePoint {
-            step: report.step,
-            loss: report.loss,
-            validation: found.map(|found| 100.0 * found),
-        });
-        recent.push(report.accuracy);
-        let (mean, half) = mean_and_interval(&recent[recent.len().saturating_sub(RECENT)..]);
-        let best = best.map_or(String::new(), |(_, b)| {
-            format!(", validation {:.1} %", 100.0 * b)
-        });
-        progress.set_message(format!(
-            "accuracy {:.1} ± {:.1} %{best}",
-            100.0 * mean,
-            100.0 * half
-        ));
-        progress.set_position(report.step as u64);
     }
-    progress.finish_and_clear();
-    let seconds = start.elapsed().as_secs_f64();
-    if !curve.is_empty() {
-        training_curves(&curve, Measure::ACCURACY, &run.curves())?;
-    }
-    let Some((best_step, validation_accuracy)) = best else {
-        eprintln!("stopped before the first validation: nothing was kept");
-        return Ok(ExitCode::from(130));
-    };
-    if interrupt::pressed() {
-        eprintln!(
-            "stopped after step {}; the best model is in {}: go on with --from",
-            state.step,
-            run.model().display()
-        );
-        return Ok(ExitCode::from(130));
-    }
+    let (best_step, validation_accuracy) = progress.best.context("no step was taken")?;
     let model = load_few_shot_model::<B>(&run.model(), device)?;
     let answered = Answered::new(&model, &test, TEST_SEED, TEST_EPISODES, device)?;
     picture(&model, &test.episode(TEST_SEED, 0), &run.episode(), device)?;
     let (test_accuracy, test_interval) = mean_and_interval(&answered.accuracies);
     let outcome = Outcome {
         run: run.path().display().to_string(),
-        steps: state.step,
-        training_seconds: seconds,
+        steps: progress.step,
+        training_seconds: progress.seconds,
         best_step,
         validation_accuracy,
         test_ways: test_shape.ways,
@@ -250,13 +192,116 @@ pub(crate) fn few_shot_train<B: Backend>(
             100.0 * test_interval
         );
         println!(
-            "{} steps in {seconds:.0} s; best on the validation classes after step {best_step} ({:.1} %)",
+            "{} steps in {:.0} s; best on the validation classes after step {best_step} ({:.1} %)",
             outcome.steps,
+            outcome.training_seconds,
             100.0 * validation_accuracy
         );
         println!("model, metrics and pictures: {}", run.path().display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The recipe that the call names, with what it changes.
+fn recipe(arguments: &FewShotTrainArguments) -> Result<FewShotRecipe> {
+    let mut recipe = match &arguments.recipe {
+        Some(path) => FewShotRecipe::read(path)?,
+        None => FewShotRecipe::from_text(arguments.preset.recipe())?,
+    };
+    recipe.steps = arguments.steps.unwrap_or(recipe.steps);
+    recipe.seed = arguments.seed.unwrap_or(recipe.seed);
+    recipe.check()?;
+    Ok(recipe)
+}
+
+/// Why training ended.
+enum End {
+    /// All steps were taken.
+    Done,
+    /// Ctrl-C or `--stop-after`.
+    Stopped,
+    /// The numbers of a step were of no use.
+    Failed { step: usize, failure: Failure },
+}
+
+/// Takes the steps that are left, and leaves state, metrics and best model on disk.
+fn learn<B: Backend>(
+    run: &RunFolder,
+    mut training: FewShotTraining<'_, B>,
+    mut progress: FewShotProgress,
+    stop_after: Option<usize>,
+) -> Result<(End, FewShotProgress)>
+where
+    Upper<B, AnyNetwork>: AutodiffModule<Tape<B>>,
+{
+    let mut metrics = Metrics::<Line>::open(&run.metrics(), progress.step)?;
+    let steps = progress.recipe.steps;
+    let bar = bar(steps, "learning");
+    bar.set_position(progress.step as u64);
+    bar.reset_eta();
+    let (first, before) = (progress.step, progress.seconds);
+    let start = Instant::now();
+    let mut end = End::Done;
+    while progress.step < steps {
+        if interrupt::pressed() || stop_after.is_some_and(|n| progress.step - first >= n) {
+            end = End::Stopped;
+            break;
+        }
+        let (report, learning_rate);
+        (training, report, learning_rate) = training.step()?;
+        if let Some(failure) = report.failure {
+            let step = report.step;
+            end = End::Failed { step, failure };
+            break;
+        }
+        progress.step = training.step_count();
+        let validate =
+            progress.step.is_multiple_of(progress.recipe.validate_every) || progress.step == steps;
+        let found = validate
+            .then(|| training.validation_accuracy())
+            .transpose()?;
+        if let Some(found) = found
+            && progress.best.is_none_or(|(_, best)| found > best)
+        {
+            progress.best = Some((progress.step, found));
+            save_few_shot_model(&training.model(), &run.model())?;
+        }
+        metrics.push(Line {
+            step: report.step,
+            loss: report.loss,
+            accuracy: report.accuracy,
+            gradient_norm: report.gradient_norm,
+            learning_rate,
+            validation_accuracy: found,
+        })?;
+        progress.seconds = before + start.elapsed().as_secs_f64();
+        if validate {
+            training.save(&run.state(), &progress)?;
+        }
+        show(&bar, &metrics, &progress);
+    }
+    bar.finish_and_clear();
+    training.save(&run.state(), &progress)?;
+    if progress.step > 0 {
+        training_curves(&metrics.curve(), Measure::ACCURACY, &run.curves())?;
+    }
+    Ok((end, progress))
+}
+
+fn show(bar: &ProgressBar, metrics: &Metrics<Line>, progress: &FewShotProgress) {
+    let lines = metrics.lines();
+    let recent = &lines[lines.len().saturating_sub(RECENT)..];
+    let recent: Vec<f64> = recent.iter().map(|line| line.accuracy).collect();
+    let (mean, half) = mean_and_interval(&recent);
+    let best = progress.best.map_or(String::new(), |(_, best)| {
+        format!(", validation {:.1} %", 100.0 * best)
+    });
+    bar.set_message(format!(
+        "accuracy {:.1} ± {:.1} %{best}",
+        100.0 * mean,
+        100.0 * half
+    ));
+    bar.set_position(progress.step as u64);
 }
 
 /// The numbers of `from` wherever the two have a parameter in common; a head of its own keeps its start.

@@ -162,7 +162,7 @@ enum End {
 struct Learned {
     end: End,
     progress: Progress,
-    metrics: Metrics,
+    metrics: Metrics<Line>,
     validation: Pairs,
 }
 
@@ -234,7 +234,7 @@ fn learn<B: Backend>(
 /// Steps whose mean loss the bar shows.
 const RECENT: usize = 20;
 
-fn show(bar: &ProgressBar, metrics: &Metrics, progress: &Progress) {
+fn show(bar: &ProgressBar, metrics: &Metrics<Line>, progress: &Progress) {
     let lines = metrics.lines();
     let recent = &lines[lines.len().saturating_sub(RECENT)..];
     let loss = recent.iter().map(|line| line.upper_loss).sum::<f64>() / recent.len() as f64;

@@ -4,8 +4,10 @@ mod data;
 mod method;
 mod model;
 mod recipe;
+mod training;
 
 pub(crate) use data::{check_side, load_few_shot, on_device};
 pub(crate) use method::{AnyLearner, Method};
 pub(crate) use model::{About, FewShotModel, load_few_shot_model, save_few_shot_model};
 pub(crate) use recipe::FewShotRecipe;
+pub(crate) use training::{FewShotProgress, FewShotTraining};
