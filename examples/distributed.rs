@@ -18,7 +18,7 @@ use bilevel::distributed::{
     Adbo, AdboSettings, AdboState, Cuts, EstimateSettings, ModuleProblem, Participation, Prune,
     Regularization, Report, Sdbo, Steps, Stop, Worker,
 };
-use bilevel::models::classification::{Batch, Classifier, Linear, Part, Set, accuracy};
+use bilevel::models::classification::{Classifier, Linear, Part, Samples, Set, accuracy, deal};
 use bilevel::models::cleaning::{Cleaning, SampleWeights, Weighting};
 use bilevel::parameters::unpack;
 use plotters::prelude::*;
@@ -47,7 +47,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         .unwrap_or_else(|| "distributed.svg".to_owned());
     let (train, test) = load_mnist_like(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/mnist"))?;
     let locals = locals(&train)?;
-    let test = set(&test, test.len())?.whole().clone();
+    let test = Set::new(
+        test.features(),
+        784,
+        test.labels(),
+        10,
+        test.len(),
+        &Default::default(),
+    )?;
+    let test = test.whole();
 
     let adbo = Adbo::new(settings(), WORKERS)?;
     let sdbo = Sdbo::new(settings(), WORKERS)?;
@@ -56,21 +64,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         "", "iteration", "seconds", "z, %", "planes"
     );
     let curves = [
-        ("ADBO", run("ADBO", &adbo, &locals, &test, seconds)?, RED),
+        ("ADBO", run("ADBO", &adbo, &locals, test, seconds)?, RED),
         (
             "SDBO",
-            run("SDBO", sdbo.as_adbo(), &locals, &test, seconds)?,
+            run("SDBO", sdbo.as_adbo(), &locals, test, seconds)?,
             BLUE,
         ),
     ];
     draw(&path, &curves)?;
     println!("{path}");
     Ok(())
-}
-
-fn set(samples: &Labelled, block: usize) -> Result<Set<Cpu>, bilevel::models::Error> {
-    let (features, labels) = (samples.features(), samples.labels());
-    Set::new(features, 784, labels, 10, block, &Default::default())
 }
 
 /// Every worker's losses: its training samples, with a weight for each of them, and its trusted ones.
@@ -80,24 +83,24 @@ fn locals(train: &Labelled) -> Result<Vec<Local>, Box<dyn Error>> {
     let training = train.subset(0..count)?;
     let labels = corrupt_labels(training.labels(), 10, 0.1, 34)?;
     let training = training.with_labels(labels)?;
-    let local = |i| {
-        let first = i * SAMPLES;
-        let trusted = train.subset(count + first..count + first + SAMPLES)?;
-        let training = set(&training.subset(first..first + SAMPLES)?, SAMPLES)?;
-        let batch = Batch {
-            // Which weights are those of its samples.
-            training: Part {
-                first,
-                ..training.whole().clone()
-            },
-            validation: set(&trusted, SAMPLES)?.whole().clone(),
-        };
+    let trusted = train.subset(count..2 * count)?;
+    let problem = Cleaning::new(CLASSIFIER, Weighting::Sigmoid, 1e-3)?;
+    let local = |batch| {
         let x = SampleWeights::constant(count, 0.0, &device);
         let y = CLASSIFIER.init(1, &device);
-        let problem = Cleaning::new(CLASSIFIER, Weighting::Sigmoid, 1e-3)?;
-        Ok(ModuleProblem::new(problem, DoubleBackward, batch, x, y))
+        ModuleProblem::new(problem.clone(), DoubleBackward, batch, x, y)
     };
-    (0..WORKERS).map(local).collect()
+    let batches = deal(samples(&training), samples(&trusted), WORKERS, &device)?;
+    Ok(batches.into_iter().map(local).collect())
+}
+
+fn samples(set: &Labelled) -> Samples<'_> {
+    Samples {
+        rows: set.features(),
+        labels: set.labels(),
+        width: 784,
+        classes: 10,
+    }
 }
 
 /// The authors' settings for this task, with a bound on the planes.

@@ -13,6 +13,7 @@ mod contender;
 mod contest;
 mod data;
 mod degradation;
+mod distributed;
 mod draw;
 mod estimator;
 mod few_shot;
@@ -43,8 +44,8 @@ use clap::error::{ContextKind, ContextValue};
 use task::TaskName;
 
 use arguments::{
-    Arguments, AuditTask, BackendName, BenchTask, Command, CompareTask, FewShotTask, SingleCommand,
-    TrainTask,
+    Arguments, AuditTask, BackendName, BenchTask, Command, CompareTask, DistributedPlace,
+    FewShotTask, SingleCommand, TrainTask,
 };
 
 /// Tensors come and go by the megabyte; the system's allocator hands each back to the kernel.
@@ -132,6 +133,9 @@ fn run_on<B: Backend>(command: SingleCommand) -> anyhow::Result<ExitCode> {
             FewShotTask::Adapt(arguments) => command::few_shot_adapt::<B>(&arguments, &device),
         },
         SingleCommand::Clean(arguments) => command::clean::<B>(&arguments, &device),
+        SingleCommand::Distributed {
+            place: DistributedPlace::Local(arguments),
+        } => command::distributed_local::<B>(&arguments, &device),
         SingleCommand::Evaluate(arguments) => command::evaluate::<B>(&arguments, &device),
         SingleCommand::Denoise(arguments) => command::reconstruct::<B>(&arguments.into(), &device),
         SingleCommand::Reconstruct(arguments) => command::reconstruct::<B>(&arguments, &device),

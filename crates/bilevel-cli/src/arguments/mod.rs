@@ -3,6 +3,7 @@
 mod algorithms;
 mod bench;
 mod clean;
+mod distributed;
 mod estimators;
 mod few_shot;
 mod reconstruct;
@@ -14,6 +15,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 pub(crate) use algorithms::CompareAlgorithmsArguments;
 pub(crate) use bench::BenchStochasticArguments;
 pub(crate) use clean::{CleanArguments, CleanSettings};
+pub(crate) use distributed::{
+    Clock, DistributedLocalArguments, DistributedSettings, DistributedTaskName, MethodChoice,
+};
 pub(crate) use estimators::{AuditArguments, CompareEstimatorsArguments, SmallProblemArguments};
 pub(crate) use few_shot::{
     FewShotAdaptArguments, FewShotEvaluateArguments, FewShotPreset, FewShotTrainArguments,
@@ -82,6 +86,11 @@ pub(crate) enum SingleCommand {
     },
     /// Find the labels of a data set that are wrong, with the help of a few that are known to be right.
     Clean(CleanArguments),
+    /// Solve a problem whose data lie on many workers, without waiting for the slow ones.
+    Distributed {
+        #[command(subcommand)]
+        place: DistributedPlace,
+    },
     /// Degrade clean images as a model was trained to undo, reconstruct them, report PSNR and SSIM.
     Evaluate(EvaluateArguments),
     /// Denoise a photograph, or every photograph of a folder.
@@ -98,6 +107,12 @@ pub(crate) enum FewShotTask {
     Evaluate(FewShotEvaluateArguments),
     /// Learn from a folder with a few pictures of each class, and say what other pictures show.
     Adapt(FewShotAdaptArguments),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DistributedPlace {
+    /// Master and workers in this process; compares ADBO with the synchronous SDBO and with one process.
+    Local(DistributedLocalArguments),
 }
 
 #[derive(Debug, Subcommand)]

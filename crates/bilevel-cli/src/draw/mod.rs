@@ -8,6 +8,7 @@
 //! | [`training_curves`] | loss and validation over the upper steps | SVG and PNG |
 //! | [`tradeoff_curves`] | error against work, time or memory | SVG and PNG |
 //! | [`progress_curves`] | PSNR against cost | SVG and PNG |
+//! | [`race_curves`] | accuracy of methods over time | SVG and PNG |
 //! | [`cleaning_curves`] | accuracies and F1 over time | SVG and PNG |
 //!
 //! Each takes plain values, knows nothing of Burn or of the commands, and writes each file whole or
@@ -25,6 +26,7 @@ mod medium;
 mod panel;
 mod plot;
 mod progress;
+mod race;
 mod save;
 mod sheet;
 mod text;
@@ -36,6 +38,7 @@ pub(crate) use curves::{CurvePoint, Measure, training_curves};
 pub(crate) use episode::{EpisodePicture, QueryPicture, episode_sheet};
 pub(crate) use filters::{Filter, filter_picture};
 pub(crate) use progress::{ProgressPoint, ProgressSeries, progress_curves};
+pub(crate) use race::{Racer, race_curves};
 pub(crate) use save::save;
 pub(crate) use sheet::{SheetCell, SheetRow, comparison_sheet};
 pub(crate) use tradeoff::{

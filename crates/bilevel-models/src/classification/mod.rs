@@ -4,12 +4,14 @@ mod accuracy;
 mod classifier;
 mod cnn;
 mod data;
+mod deal;
 mod matrices;
 
 pub use accuracy::{accuracy, agreement};
 pub use classifier::{Classifier, Linear, LinearParameters, Mlp, MlpParameters};
 pub use cnn::{Cnn, CnnParameters, ConvolutionParameters};
 pub use data::{Batch, Part, Set, TwoSets};
+pub use deal::{Samples, deal};
 
 pub(crate) use accuracy::right;
 pub(crate) use classifier::{cross_entropies, cross_entropy, mean_cross_entropy};
