@@ -1,4 +1,4 @@
-//! How each method runs on the quadratic benchmark. Steps of SOBA, MA-SOBA, AmIGO, TTSA, BOME and PBGD are the best of a few
+//! How each method runs on the quadratic benchmark. Steps of SOBA, MA-SOBA, AmIGO, TTSA, BOME, PBGD and DMLCBO are the best of a few
 //! at seed 0, those of the others a first choice that converges.
 
 use crate::arguments::BenchStochasticArguments;
@@ -83,7 +83,11 @@ pub(crate) fn tuning(method: MethodName, arguments: &BenchStochasticArguments) -
             ..falling(0.5)
         },
         MethodName::Bsg1 => falling(0.3),
-        MethodName::Dmlcbo => constant,
+        MethodName::Dmlcbo => Tuning {
+            upper_step: 0.03,
+            terms: 20,
+            ..constant
+        },
     };
     arguments.tuning.over(own)
 }
