@@ -575,7 +575,7 @@ fn a_step_of_dmlcbo_costs_what_it_says() {
         let way = 6f64.sqrt() * (5.0 - 0.8 / 6.0);
         assert!((run.outside(&oracle.first()) - way).abs() < 1e-12);
         near(&read(start.at.y.clone()), &[0.8 / 6.0; 6], 1e-12);
-        assert!(run.outside(&start.at) < 1e-15);
+        assert!(run.outside(&start.at) < 1e-12);
         let (one, _) = run.step(start);
         let before = oracle.calls();
         let mut calls = before;

@@ -44,7 +44,7 @@ impl<'a, B: Backend, R: Rule<B>> Run<'a, B, R> {
         }
     }
 
-    /// How far `at` is from where the rule may start, 0 if it may start there.
+    /// How far `at` is from where the rule may start: 0, but for rounding, if it may start there.
     pub fn outside(&self, at: &Pair<B>) -> f64 {
         let there = self.rule.admissible(self.oracle, at.clone());
         let minus = Vector::full([1, 1], -1.0, &at.x.device());
