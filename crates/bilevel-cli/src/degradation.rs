@@ -106,8 +106,8 @@ impl KernelShape {
 }
 
 impl Degradation {
-    /// The side of the kernel, if this is a blur that makes of a reflected image the reflection of what it makes of the
-    /// image: known, even in both directions, and itself reflecting at the edges.
+    /// The side of the kernel, if this is a blur that makes of a reflected or turned image the reflection or turn of what it
+    /// makes of the image: known, even, the same in both directions, and itself reflecting at the edges.
     pub fn symmetric_blur(&self) -> Option<usize> {
         match *self {
             Self::Blur {

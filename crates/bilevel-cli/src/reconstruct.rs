@@ -146,8 +146,8 @@ pub(crate) fn reconstruct<B: Backend>(
     };
     let symmetries = model.reconstruction.symmetries();
     ensure!(
-        symmetries.len() == 1 || matches!(physics, Measurement::Identity(_)),
-        "reconstructions are averaged over symmetries where nothing but noise is undone: use descent"
+        symmetries.len() == 1 || kernel.is_some() || matches!(physics, Measurement::Identity(_)),
+        "reconstructions are averaged over symmetries where noise or a Gaussian blur is undone, with boundary reflect: use descent"
     );
     let work = data
         .iter()

@@ -466,6 +466,8 @@ fn ineon_goes_from_a_saddle_to_a_minimum() {
             decrease: 1e-4,
             ..SEARCH
         },
+        attempts: 1,
+        window: 0,
     };
     let mut objective = |x: &Vector<B>, _: u64| {
         let v = read(x.clone());
@@ -479,6 +481,40 @@ fn ineon_goes_from_a_saddle_to_a_minimum() {
         end.displacements, 2,
         "one search at the saddle, one at the minimum"
     );
+}
+
+/// Where a gradient is small but no saddle is near, a search finds nothing: the paper's method ends, one of more attempts goes on.
+#[test]
+fn ineon_searches_again_further_on() {
+    let method = Ineon {
+        step: 0.1,
+        tolerance: 2.0,
+        length: 0.1,
+        search: IneonSearch {
+            step: 0.3,
+            decrease: 1e-4,
+            ..SEARCH
+        },
+        attempts: 1,
+        window: 30,
+    };
+    // Curved up along b at a = 1, a saddle at 0, minima of -1/4 at (0, ±1).
+    let mut objective = |x: &Vector<B>, _: u64| {
+        let v = read(x.clone());
+        let (a, b) = (v[0], v[1]);
+        let c = 4.0 * a * a - 1.0;
+        let loss = 0.5 * a * a + 0.5 * c * b * b + 0.25 * b.powi(4);
+        (loss, row(&[a + 4.0 * a * b * b, c * b + b.powi(3)]))
+    };
+    let end = method.run(&mut objective, row(&[1.0, 0.0]), 2000, 3, &mut |_| ());
+    assert_eq!((end.end, end.steps), (EscapeEnd::LocalMinimum, 0));
+    let patient = Ineon {
+        attempts: 3,
+        ..method
+    };
+    let end = patient.run(&mut objective, row(&[1.0, 0.0]), 2000, 3, &mut |_| ());
+    assert_eq!(end.end, EscapeEnd::LocalMinimum);
+    assert!((end.loss + 0.25).abs() < 1e-5, "{}", end.loss);
 }
 
 /// With D lower steps warm starts keep `‖y − y*‖` at `q/(1 − q) ‖x₊ − x‖`, `q = (1 − τμ)^D`; cold ones do not.
@@ -720,6 +756,8 @@ fn a_failure_is_not_a_minimum() {
         tolerance: 1e-4,
         length: 0.1,
         search: SEARCH,
+        attempts: 1,
+        window: 0,
     };
     // A bowl in x₁ that is no number off the axis x₂ = 0: descent sees nothing of it, what looks aside does.
     let bowl = |x: &Vector<B>, _: u64| {
@@ -768,6 +806,8 @@ fn settings_that_make_no_sense_are_errors() {
             radius: f64::NAN,
             ..SEARCH
         },
+        attempts: 1,
+        window: 0,
     };
     let message = ineon.checked().unwrap_err().to_string();
     assert_eq!(message, "search.radius must be finite and > 0, got NaN");

@@ -68,8 +68,11 @@ impl IneonSearch {
 ///
 /// ```text
 /// ‖h‖ > ε:   x ← x − β h
-/// ‖h‖ ≤ ε:   u ← IneonSearch;   x ← the better of x ± s u,   or the end if there is no u
+/// ‖h‖ ≤ ε:   u ← IneonSearch;   x ← the better of x ± s u,   or x ← x − β h if there is no u
 /// ```
+///
+/// It ends at the `attempts`-th search in a row that found nothing. Between two such searches are `window` steps along h: a
+/// direction that one draw of samples or of the first u did not show, another may, further on.
 ///
 /// With an objective that draws batches by [`StochasticNeumann`](crate::StochasticNeumann) it is the paper's combination.
 ///
@@ -79,7 +82,8 @@ impl IneonSearch {
 /// arXiv:1711.01944.
 ///
 /// # Differences from the paper
-/// Both signs of u are tried and the lower one taken, where the paper draws the sign.
+/// Both signs of u are tried and the lower one taken, where the paper draws the sign. The paper's method ends at the first search
+/// that finds nothing: `attempts: 1`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ineon {
     /// β.
@@ -90,6 +94,10 @@ pub struct Ineon {
     pub length: f64,
     /// The search for u.
     pub search: IneonSearch,
+    /// Searches in a row that find nothing before it ends.
+    pub attempts: usize,
+    /// Steps along h, at least one, after a search that found nothing before the next.
+    pub window: usize,
 }
 
 impl Ineon {
@@ -104,6 +112,7 @@ impl Ineon {
         positive("search.radius", self.search.radius)?;
         positive("search.limit", self.search.limit)?;
         positive("search.decrease", self.search.decrease)?;
+        positive("attempts", self.attempts as f64)?;
         Ok(self)
     }
 
@@ -116,9 +125,9 @@ impl Ineon {
         seed: u64,
         observer: &mut dyn FnMut(&Visit<'_, B>),
     ) -> Escape<B> {
-        let mut searches = 0;
+        let (mut searches, mut in_vain, mut quiet) = (0, 0, 0);
         let escape = walk(objective, x, steps, seed, observer, |objective, here| {
-            if here.size > self.tolerance {
+            if here.size > self.tolerance || here.step < quiet {
                 return Ok(Next::To(here.down(self.step)));
             }
             searches += 1;
@@ -126,8 +135,15 @@ impl Ineon {
                 .search
                 .direction(objective, here.x, here.at, here.draw)?;
             let Some(u) = found else {
-                return Ok(Next::End(here.x.clone(), here.at.loss));
+                in_vain += 1;
+                quiet = here.step + self.window;
+                return Ok(if in_vain == self.attempts {
+                    Next::End(here.x.clone(), here.at.loss)
+                } else {
+                    Next::To(here.down(self.step))
+                });
             };
+            in_vain = 0;
             let mut best: Option<(f64, Vector<B>)> = None;
             for s in [self.length, -self.length] {
                 let x = here.x.clone() + u.clone() * s;
