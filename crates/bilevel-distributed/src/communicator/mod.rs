@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`InProcess`] | workers as threads of one process |
 //! | [`Simulated`] | virtual time: measurements of waiting, and faults by script |
+//! | `ZenohMaster`, `ZenohWorker` (feature `zenoh`) | workers as processes, on this machine or others |
 //! | [`Replay`] | around another one: a run once more, in the order of its log |
 //!
 //! **What is promised.** Delivery is at most once or, after a worker's retry, more than once; the master takes an answer
@@ -20,7 +21,11 @@
 mod in_process;
 mod replay;
 mod simulated;
+#[cfg(feature = "zenoh")]
+mod zenoh;
 
+#[cfg(feature = "zenoh")]
+pub use self::zenoh::{Tls, ZenohMaster, ZenohSettings, ZenohWorker};
 pub use in_process::{Hub, InProcess, InProcessWorker};
 pub use replay::Replay;
 pub use simulated::{Fault, FaultKind, Latency, Respond, Simulated, SimulationSettings};
