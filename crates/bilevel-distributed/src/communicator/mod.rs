@@ -13,7 +13,8 @@
 //!
 //! **What is promised.** Delivery is at most once or, after a worker's retry, more than once; the master takes an answer
 //! once by its [`Stamp`]. A life's first event is that it [`Joined`](Event::Joined). One that has [`Left`](Event::Left) is
-//! only believed to be gone, but nothing that it says counts until it has joined again. **What is not:** that a reply arrives, and that workers tell the truth.
+//! only believed to be gone, but nothing that it says counts until it has joined again. **What is not:** that a reply
+//! arrives, and that workers tell the truth.
 //!
 //! Times are durations since the communicator was made, in its own clock. The loop above asks it for the time and
 //! tells it how long to wait, and so runs in virtual time as it does in real time.

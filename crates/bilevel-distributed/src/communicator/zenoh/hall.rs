@@ -1,17 +1,17 @@
-//! Workers that wait for a reply, each with a thread that sends to it.
+//! Where workers wait for replies.
 
-use std::collections::HashMap;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use zenoh::Wait;
 use zenoh::query::Query;
 
+use super::outbox::{Outbox, Word};
 use crate::communicator::{Event, Incarnation, LeaveReason, Payload, Stamp, WorkerId};
+use crate::message::too_long;
 
-/// What queries carry beside the answer.
+/// What questions carry beside the answer.
 pub(super) fn attach(incarnation: Incarnation, seq: u64) -> Vec<u8> {
     [incarnation.0.to_le_bytes(), seq.to_le_bytes()].concat()
 }
@@ -27,86 +27,44 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// All that wait.
+/// All workers of a run, their newest lives, and what these wait for.
+///
+/// A life is there as long as its token is. What it asks before its token has come is kept until then; what comes after its
+/// token has gone counts only when the token is back: a dead worker's last words do not revive it.
 pub(super) struct Hall {
     events: Sender<Event>,
     most_bytes: usize,
-    /// A thread that needs longer than this to send has lost its worker.
+    /// A word that takes longer has lost its worker.
     longest: Duration,
-    lives: HashMap<WorkerId, Life>,
+    lives: Vec<Option<Life>>,
+    /// Sends to those who do not belong here.
+    porter: Outbox,
     farewell: Option<Payload>,
 }
 
 struct Life {
     incarnation: Incarnation,
+    /// Its token is there.
+    alive: bool,
+    /// The master was told that it joined, and not since that it left.
     present: bool,
-    waits: Option<(u64, Query)>,
-    outbox: Arc<Outbox>,
-    sender: Option<JoinHandle<()>>,
+    waits: Option<Waiting>,
+    longest: Duration,
+    outbox: Outbox,
 }
 
-/// What a thread has to send: of replies the newest only.
-#[derive(Default)]
-struct Outbox {
-    tray: Mutex<Tray>,
-    bell: Condvar,
-}
-
-/// Queries are dropped by the thread that sends too: the end of a query is a message, and may block.
-#[derive(Default)]
-struct Tray {
-    reply: Option<(Query, Payload)>,
-    ended: Vec<Query>,
-    over: bool,
-}
-
-impl Outbox {
-    fn put(&self, query: Query, reply: Option<Payload>) {
-        let mut tray = lock(&self.tray);
-        match reply {
-            Some(reply) => {
-                if let Some((older, _)) = tray.reply.replace((query, reply)) {
-                    tray.ended.push(older);
-                }
-            }
-            None => tray.ended.push(query),
-        }
-        self.bell.notify_one();
-    }
-
-    fn end(&self) {
-        lock(&self.tray).over = true;
-        self.bell.notify_one();
-    }
-
-    /// Sends until it is over; `late` is told of the time that a reply took.
-    fn serve(&self, late: impl Fn(Duration)) {
-        loop {
-            let mut tray = lock(&self.tray);
-            while tray.reply.is_none() && tray.ended.is_empty() && !tray.over {
-                tray = self.bell.wait(tray).unwrap_or_else(PoisonError::into_inner);
-            }
-            let (reply, ended) = (tray.reply.take(), std::mem::take(&mut tray.ended));
-            let over = tray.over && reply.is_none() && ended.is_empty();
-            drop(tray);
-            if over {
-                return;
-            }
-            let start = Instant::now();
-            drop(ended);
-            if let Some((query, reply)) = reply {
-                // Whether it arrives is not known here: a worker that gets none asks again.
-                let _ = query.reply(query.key_expr(), reply.to_vec()).wait();
-                drop(query);
-            }
-            late(start.elapsed());
-        }
-    }
+/// A question.
+struct Waiting {
+    seq: u64,
+    query: Query,
+    /// What it says, until the master is told.
+    answer: Option<Payload>,
 }
 
 impl Hall {
-    pub(super) fn new(
+    pub fn new(
         events: Sender<Event>,
+        workers: usize,
         most_bytes: usize,
         longest: Duration,
     ) -> Arc<Mutex<Self>> {
@@ -114,153 +72,231 @@ impl Hall {
             events,
             most_bytes,
             longest,
-            lives: HashMap::new(),
+            lives: (0..workers).map(|_| None).collect(),
+            porter: Outbox::new(|_| ()),
             farewell: None,
         }))
     }
 
-    /// A token `run/alive/worker/incarnation` appeared or vanished.
-    pub(super) fn token(this: &Arc<Mutex<Self>>, key: &str, alive: bool) {
-        let mut parts = key.rsplit('/');
-        let incarnation = parts.next().and_then(|part| part.parse().ok());
-        let worker = parts.next().and_then(|part| part.parse().ok());
-        if let (Some(worker), Some(incarnation)) = (worker, incarnation) {
-            let (worker, incarnation) = (WorkerId(worker), Incarnation(incarnation));
-            if alive {
-                Self::joined(this, &mut lock(this), worker, incarnation);
-            } else {
-                lock(this).left(worker, incarnation, LeaveReason::Closed);
+    /// A worker asks whether it may come in. It is told how many bytes a message may have here.
+    pub fn knock(&self, query: Query) {
+        let worker = last_part(query.key_expr().as_str());
+        let word = match worker {
+            Some(worker) if worker.index() < self.lives.len() => {
+                Word::Reply((self.most_bytes as u64).to_le_bytes().to_vec().into())
             }
+            _ => Word::Refusal(format!(
+                "this run has {} workers, numbered from 0",
+                self.lives.len()
+            )),
+        };
+        self.porter.put(query, word);
+    }
+
+    /// A token `run/alive/worker/incarnation` appeared or vanished.
+    pub fn token(this: &Arc<Mutex<Self>>, key: &str, alive: bool) {
+        let Some((key, incarnation)) = key.rsplit_once('/') else {
+            return;
+        };
+        let (Some(worker), Ok(incarnation)) = (last_part(key), incarnation.parse()) else {
+            return;
+        };
+        let incarnation = Incarnation(incarnation);
+        let mut hall = lock(this);
+        if !alive {
+            hall.left(worker, incarnation, LeaveReason::Closed, true);
+        } else if let Some(life) = hall.life(this, worker, incarnation) {
+            life.alive = true;
+            hall.join(worker);
         }
     }
 
-    /// An answer came.
-    pub(super) fn query(this: &Arc<Mutex<Self>>, mut query: Query) {
-        let worker = query.key_expr().as_str().rsplit('/').next();
-        let worker = worker.and_then(|part| part.parse().ok()).map(WorkerId);
-        let stamp = query
-            .attachment()
-            .and_then(|bytes| detach(&bytes.to_bytes()));
-        let (Some(worker), Some((incarnation, seq))) = (worker, stamp) else {
-            return;
-        };
+    /// An answer came. Whether its token has to be looked for.
+    pub fn query(this: &Arc<Mutex<Self>>, mut query: Query) -> Option<Stamp> {
+        let worker = last_part(query.key_expr().as_str());
+        let said = query.attachment().map(|bytes| detach(&bytes.to_bytes()));
         // Its bytes would be kept for as long as the query is.
-        let Some(body) = query.payload_mut().map(std::mem::take) else {
-            return;
-        };
+        let body = query.payload_mut().map(std::mem::take).unwrap_or_default();
         let mut hall = lock(this);
-        if body.len() > hall.most_bytes {
-            return;
-        }
-        // A query may overtake the token of its life.
-        if !Self::joined(this, &mut hall, worker, incarnation) {
-            return;
-        }
-        let answer = Payload::from(body.to_bytes().into_owned());
-        let farewell = hall.farewell.clone();
-        let Some(life) = hall.lives.get_mut(&worker) else {
-            return;
+        let (Some(worker), Some((incarnation, seq))) = (worker, said.flatten()) else {
+            let reason = "a question that does not say who asks".to_owned();
+            hall.porter.put(query, Word::Refusal(reason));
+            return None;
         };
-        if let Some((_, older)) = life.waits.take() {
-            life.outbox.put(older, None);
+        if body.len() > hall.most_bytes {
+            let reason = too_long(body.len(), hall.most_bytes);
+            hall.porter.put(query, Word::Refusal(reason));
+            return None;
         }
+        let farewell = hall.farewell.clone();
+        let Some(life) = hall.life(this, worker, incarnation) else {
+            let reason = format!("{worker} was started again, or is none of this run");
+            hall.porter.put(query, Word::Refusal(reason));
+            return None;
+        };
+        life.stop_waiting(Word::Nothing);
         if let Some(farewell) = farewell {
-            life.outbox.put(query, Some(farewell));
-            return;
+            life.outbox.put(query, Word::Reply(farewell));
+            return None;
         }
-        life.waits = Some((seq, query));
-        let stamp = Stamp {
+        life.waits = Some(Waiting {
+            seq,
+            query,
+            answer: Some(body.to_bytes().into_owned().into()),
+        });
+        let alive = life.alive;
+        hall.join(worker);
+        (!alive).then_some(Stamp {
             worker,
             incarnation,
             seq,
-        };
-        let _ = hall.events.send(Event::Answer(stamp, answer));
+        })
     }
 
-    /// Whether this life is the one that is on now.
-    fn joined(
+    /// This life, if it is not over: a worker's newer lives end older ones.
+    fn life(
+        &mut self,
         this: &Arc<Mutex<Self>>,
-        hall: &mut Self,
         worker: WorkerId,
         incarnation: Incarnation,
-    ) -> bool {
-        match hall.lives.get(&worker) {
-            Some(life) if incarnation < life.incarnation => return false,
-            Some(life) if incarnation == life.incarnation && life.present => return true,
-            _ => {}
-        }
-        if let Some(mut older) = hall.lives.remove(&worker) {
-            older.leave();
-        }
-        let outbox = Arc::new(Outbox::default());
-        let (thread, longest, back) = (outbox.clone(), hall.longest, Arc::downgrade(this));
-        let sender = std::thread::spawn(move || {
-            thread.serve(|took| {
-                if took >= longest
-                    && let Some(hall) = back.upgrade()
-                {
-                    lock(&hall).left(worker, incarnation, LeaveReason::Unresponsive);
+    ) -> Option<&mut Life> {
+        let slot = self.lives.get_mut(worker.index())?;
+        if slot
+            .as_ref()
+            .is_none_or(|life| life.incarnation < incarnation)
+        {
+            let back = Arc::downgrade(this);
+            let outbox = Outbox::new(move |took| {
+                if let Some(hall) = back.upgrade() {
+                    lock(&hall).took(worker, incarnation, took);
                 }
             });
-        });
-        let life = Life {
-            incarnation,
-            present: true,
-            waits: None,
-            outbox,
-            sender: Some(sender),
-        };
-        hall.lives.insert(worker, life);
-        let _ = hall.events.send(Event::Joined(worker, incarnation));
-        true
+            let older = slot.replace(Life {
+                incarnation,
+                alive: false,
+                present: false,
+                waits: None,
+                longest: self.longest,
+                outbox,
+            });
+            if let Some(mut older) = older {
+                let reason = format!("{worker} was started again");
+                older.stop_waiting(Word::Refusal(reason));
+            }
+        }
+        slot.as_mut().filter(|life| life.incarnation == incarnation)
     }
 
-    fn left(&mut self, worker: WorkerId, incarnation: Incarnation, reason: LeaveReason) {
-        if let Some(life) = self.lives.get_mut(&worker)
-            && life.incarnation == incarnation
-            && life.present
-        {
-            life.leave();
+    /// Tells the master of a life, and of what it says.
+    fn join(&mut self, worker: WorkerId) {
+        let Some(life) = self.lives[worker.index()]
+            .as_mut()
+            .filter(|life| life.alive)
+        else {
+            return;
+        };
+        let incarnation = life.incarnation;
+        if !life.present {
+            life.present = true;
+            let _ = self.events.send(Event::Joined(worker, incarnation));
+        }
+        let Some(waiting) = &mut life.waits else {
+            return;
+        };
+        if let Some(answer) = waiting.answer.take() {
+            let stamp = Stamp {
+                worker,
+                incarnation,
+                seq: waiting.seq,
+            };
+            let _ = self.events.send(Event::Answer(stamp, answer));
+        }
+    }
+
+    /// `gone` says whether its token is.
+    fn left(
+        &mut self,
+        worker: WorkerId,
+        incarnation: Incarnation,
+        reason: LeaveReason,
+        gone: bool,
+    ) {
+        let life = self.lives.get_mut(worker.index()).and_then(Option::as_mut);
+        let Some(life) = life.filter(|life| life.incarnation == incarnation) else {
+            return;
+        };
+        life.alive &= !gone;
+        life.stop_waiting(Word::Nothing);
+        if std::mem::take(&mut life.present) {
             let _ = self.events.send(Event::Left(worker, incarnation, reason));
         }
     }
 
-    pub(super) fn reply(&mut self, to: Stamp, directive: Payload) {
-        if let Some(life) = self.lives.get_mut(&to.worker)
-            && life.incarnation == to.incarnation
-            && let Some((_, query)) = life.waits.take_if(|(seq, _)| *seq == to.seq)
+    /// A word was said. Where it took too long the link was closed, and its token may be late to tell.
+    fn took(&mut self, worker: WorkerId, incarnation: Incarnation, took: Duration) {
+        let life = self.lives.get_mut(worker.index()).and_then(Option::as_mut);
+        if let Some(life) = life.filter(|life| life.incarnation == incarnation)
+            && took >= life.longest
         {
-            life.outbox.put(query, Some(directive));
+            // If it was only slow, it will be believed to be slow.
+            life.longest = 2 * took;
+            self.left(worker, incarnation, LeaveReason::Unresponsive, false);
         }
     }
 
-    pub(super) fn close(&mut self, farewell: Payload) {
-        for life in self.lives.values_mut() {
-            if let Some((_, query)) = life.waits.take() {
-                life.outbox.put(query, Some(farewell.clone()));
-            }
+    pub fn reply(&mut self, to: Stamp, directive: Payload) {
+        let word = if directive.len() > self.most_bytes {
+            Word::Refusal(too_long(directive.len(), self.most_bytes))
+        } else {
+            Word::Reply(directive)
+        };
+        let life = self
+            .lives
+            .get_mut(to.worker.index())
+            .and_then(Option::as_mut);
+        if let Some(life) = life.filter(|life| life.incarnation == to.incarnation)
+            && life
+                .waits
+                .as_ref()
+                .is_some_and(|waiting| waiting.seq == to.seq)
+        {
+            life.stop_waiting(word);
+        }
+    }
+
+    pub fn close(&mut self, farewell: Payload) {
+        for life in self.lives.iter_mut().flatten() {
+            life.stop_waiting(Word::Reply(farewell.clone()));
         }
         self.farewell = Some(farewell);
     }
 
+    /// Whether someone is there who is to be told farewell.
+    pub fn is_waited_for(&self) -> bool {
+        self.farewell.is_some() && self.lives.iter().flatten().any(|life| life.present)
+    }
+
     /// Ends all threads; they are to be waited for without the lock.
-    pub(super) fn end(&mut self) -> Vec<JoinHandle<()>> {
-        let lives = self.lives.drain();
+    pub fn end(&mut self) -> Vec<JoinHandle<()>> {
+        let lives = self.lives.iter_mut().filter_map(Option::take);
         lives
-            .filter_map(|(_, mut life)| {
-                life.leave();
-                life.sender.take()
+            .map(|mut life| {
+                life.stop_waiting(Word::Nothing);
+                life.outbox.end()
             })
             .collect()
     }
 }
 
 impl Life {
-    fn leave(&mut self) {
-        self.present = false;
-        if let Some((_, query)) = self.waits.take() {
-            self.outbox.put(query, None);
+    fn stop_waiting(&mut self, word: Word) {
+        if let Some(Waiting { query, .. }) = self.waits.take() {
+            self.outbox.put(query, word);
         }
-        self.outbox.end();
     }
+}
+
+fn last_part(key: &str) -> Option<WorkerId> {
+    let part = key.rsplit('/').next()?;
+    part.parse().ok().map(WorkerId)
 }

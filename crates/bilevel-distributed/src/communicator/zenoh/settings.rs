@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use zenoh::Config;
 
+use super::access::access_control;
 use super::network;
 use crate::error::{Error, ErrorKind, in_range};
 
@@ -28,9 +29,13 @@ pub struct ZenohSettings {
     pub most_bytes: usize,
     /// For how long a worker tries to reach the master at first.
     pub connect_timeout: Duration,
+    /// For how long the master, when a run is over, waits for workers that have not been told.
+    pub linger: Duration,
 }
 
 /// Files in PEM format. Each side shows its certificate and asks for the other's.
+///
+/// The master's has to be for its address; worker i's has the common name `worker-i`, and lets it take part as worker i only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
     /// The certificate of the authority that signed all others.
@@ -53,6 +58,7 @@ impl ZenohSettings {
             wait_before_close: Duration::from_secs(1),
             most_bytes: crate::worker::MOST_BYTES,
             connect_timeout: Duration::from_secs(10),
+            linger: Duration::from_secs(10),
         }
     }
 
@@ -86,12 +92,16 @@ impl ZenohSettings {
         format!("[{}]", quoted(&format!("{scheme}/{}", self.address)))
     }
 
-    pub(super) fn master(&self) -> Result<Config, Error> {
-        self.config(&[
+    pub(super) fn master(&self, workers: usize) -> Result<Config, Error> {
+        let mut side = vec![
             ("mode", r#""peer""#.to_owned()),
             ("listen/endpoints", self.endpoint()),
             ("listen/exit_on_failure", "true".to_owned()),
-        ])
+        ];
+        if self.tls.is_some() {
+            side.push(("access_control", access_control(&self.run, workers)));
+        }
+        self.config(&side)
     }
 
     pub(super) fn worker(&self) -> Result<Config, Error> {
