@@ -287,7 +287,7 @@ fn a_frozen_worker_that_is_owed_a_reply_stops_nobody() {
         after.len()
     );
     // A slow worker's step takes 1.4 s; a master that sends replies itself stood still for 5 s.
-    assert!(gap < 3.0, "{gap} s without an iteration");
+    assert!(gap < 4.0, "{gap} s without an iteration");
     for line in after.iter().chain(&back) {
         assert!(
             line.lost.is_empty() || line.lost == [0],

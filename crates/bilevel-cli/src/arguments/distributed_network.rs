@@ -93,6 +93,9 @@ pub(crate) struct MasterArguments {
     /// The state is saved every so many iterations: with 1 none is ever lost.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub checkpoint: u32,
+    /// The folder of another run that has ended, to be drawn in the same plot: SDBO beside ADBO.
+    #[arg(long, value_name = "DIR")]
+    pub beside: Option<PathBuf>,
     /// A file that gets a line of JSON for each iteration: who was heard, and when.
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,

@@ -81,7 +81,7 @@ pub(crate) fn distributed_local<B: Backend>(
         Clock::Threads => "seconds",
     };
     let report = DistributedReport::new(&settings, [workers, active], &task, courses, alone);
-    report.finish(&folder, clock, arguments.json)
+    report.finish(&folder, clock, arguments.json, &[])
 }
 
 /// What neither clap nor the method looks at.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use bilevel_distributed::communicator::ZenohMaster;
 use burn::tensor::backend::Backend;
 
-use super::distributed_report::DistributedReport;
+use super::distributed_report::{DistributedReport, rows};
 use crate::arguments::{MasterArguments, MasterSettings};
 use crate::distributed::{Keep, Launch, Saved, master_method, network, run_master, task};
 use crate::interrupt;
@@ -36,6 +36,8 @@ pub(crate) fn distributed_master<B: Backend>(
     let method = master_method(&settings)?;
     let address = launch.address(arguments.listen.as_ref());
     let network = network(&arguments.network, address)?;
+    let beside = arguments.beside.as_deref().map(rows).transpose()?;
+    let beside = beside.unwrap_or_default();
     let task = task::<B>(&settings.problem, device)?;
     let log = arguments.log.as_ref().map(|path| {
         let mut options = File::options();
@@ -84,5 +86,5 @@ pub(crate) fn distributed_master<B: Backend>(
     let courses = &saved.progress.courses;
     let active = method.plan().adbo.settings().participation.active;
     let report = DistributedReport::new(&settings, [workers, active], &task, courses, None);
-    report.finish(&folder, "seconds", arguments.json)
+    report.finish(&folder, "seconds", arguments.json, &beside)
 }

@@ -1,9 +1,11 @@
 //! What is left of a run: files, and words.
 
+use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
-use serde::Serialize;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 
 use crate::comparison::jsonl;
 use crate::distributed::{Centralised, Course, Look, Task};
@@ -39,11 +41,24 @@ struct Race {
 }
 
 /// A line of the course.
-#[derive(Serialize)]
-struct Row<'a> {
-    method: &'a str,
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Row {
+    method: String,
     #[serde(flatten)]
     look: Look,
+}
+
+/// The course of the run in a folder.
+///
+/// # Errors
+/// If it cannot be read.
+pub(super) fn rows(folder: &Path) -> Result<Vec<Row>> {
+    let path = folder.join("course.jsonl");
+    let text = fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}: has that run ended?", path.display()))?;
+    let rows = text.lines().map(serde_json::from_str).collect();
+    let rows: Result<Vec<Row>, _> = rows;
+    rows.with_context(|| format!("{} is of no such run", path.display()))
 }
 
 impl<'a, S: Serialize> DistributedReport<'a, S> {
@@ -72,7 +87,7 @@ impl<'a, S: Serialize> DistributedReport<'a, S> {
         }
     }
 
-    /// Writes all files, and says it.
+    /// Writes all files, and says it. Another run's course is drawn `beside` this one's.
     ///
     /// # Errors
     /// If a file cannot be written.
@@ -81,11 +96,12 @@ impl<'a, S: Serialize> DistributedReport<'a, S> {
         folder: &RunFolder,
         clock: &'static str,
         json: bool,
+        beside: &[Row],
     ) -> Result<ExitCode> {
         self.output = folder.path().display().to_string();
         let rows = self.methods.iter().flat_map(|course| {
             let row = |look: &Look| Row {
-                method: &course.method,
+                method: course.method.clone(),
                 look: *look,
             };
             course.looks.iter().map(row)
@@ -94,16 +110,17 @@ impl<'a, S: Serialize> DistributedReport<'a, S> {
         save(&folder.course(), jsonl(&rows)?.as_bytes())?;
         let pretty = serde_json::to_string_pretty(&self)?;
         save(&folder.report(), pretty.as_bytes())?;
-        let racers = self.methods.iter().map(|course| Racer {
+        let own = self.methods.iter().map(|course| Racer {
             name: &course.method,
-            points: course
-                .looks
-                .iter()
-                .map(|l| (l.seconds, l.accuracy))
-                .collect(),
+            points: points(course.looks.iter()),
         });
+        let other = beside.first().map(|row| Racer {
+            name: &row.method,
+            points: points(beside.iter().map(|row| &row.look)),
+        });
+        let racers: Vec<_> = own.chain(other).collect();
         let goal = self.centralised.map(|alone| alone.accuracy);
-        race_curves(&racers.collect::<Vec<_>>(), goal, clock, &folder.curves())?;
+        race_curves(&racers, goal, clock, &folder.curves())?;
         if json {
             println!("{}", serde_json::to_string(&self)?);
         } else {
@@ -123,6 +140,10 @@ impl<'a, S: Serialize> DistributedReport<'a, S> {
             ExitCode::FAILURE
         })
     }
+}
+
+fn points<'a>(looks: impl Iterator<Item = &'a Look>) -> Vec<(f64, f64)> {
+    looks.map(|look| (look.seconds, look.accuracy)).collect()
 }
 
 fn find<'a>(courses: &'a [Course], method: &str) -> Option<&'a Course> {

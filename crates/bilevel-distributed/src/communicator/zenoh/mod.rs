@@ -38,13 +38,14 @@ fn shared(payload: Payload) -> ZBytes {
     bytes::Bytes::from_owner(Owner(payload)).into()
 }
 
+/// In one line, and without the place in the library's source that it adds.
 fn network(error: impl std::fmt::Display) -> Error {
-    // One line, whatever the library says.
-    let words: Vec<String> = error
-        .to_string()
-        .split_whitespace()
-        .map(str::to_owned)
-        .collect();
+    let text = error.to_string();
+    let said = match text.rsplit_once(" at ") {
+        Some((said, place)) if place.contains(".rs:") => said,
+        _ => &text,
+    };
+    let words: Vec<&str> = said.split_whitespace().collect();
     ErrorKind::Network {
         reason: words.join(" "),
     }
