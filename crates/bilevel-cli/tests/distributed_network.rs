@@ -302,7 +302,7 @@ fn a_frozen_worker_that_is_owed_a_reply_stops_nobody() {
     }
 }
 
-/// A master is killed twice. The next one goes on with the same workers, and what was in its log is done.
+/// A master is killed, the next one is stopped as by Ctrl-C. The one after it goes on with the same workers, and what was in its log is done.
 #[test]
 fn a_killed_master_loses_no_iteration() {
     let _alone = alone();
@@ -314,10 +314,12 @@ fn a_killed_master_loses_no_iteration() {
         .map(|i| problem.worker(i, port, &["--pause", "5"]))
         .collect();
     let mut seen = Vec::new();
-    for stop in [100, 200] {
+    for (stop, signal) in [(100, "-KILL"), (200, "-INT")] {
         seen.extend(master.until(|line| line.iteration >= stop));
-        master.process.kill();
-        seen.extend(master.end().0);
+        master.process.signal(signal);
+        let (rest, code) = master.end();
+        assert_eq!(code, (signal == "-INT").then_some(130));
+        seen.extend(rest);
         let resume = [
             "--resume",
             "--output",
@@ -339,12 +341,10 @@ fn a_killed_master_loses_no_iteration() {
         let (code, said) = worker.end();
         assert_eq!(code, Some(0), "{said}");
     }
-    let (code, said) = Process::start(&[
-        "replay",
-        "--output",
-        folder.path().to_str().expect("a name"),
-    ])
-    .end();
+    let path = folder.path().to_str().expect("a name");
+    let (code, said) = Process::start(&["master", "--resume", "--output", path]).end();
+    assert!(code == Some(2) && said.contains("is over"), "{said}");
+    let (code, said) = Process::start(&["replay", "--output", path]).end();
     assert!(code == Some(2) && said.contains("taken up"), "{said}");
 }
 

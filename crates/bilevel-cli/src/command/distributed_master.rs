@@ -21,7 +21,10 @@ pub(crate) fn distributed_master<B: Backend>(
     let launch = Launch::from_environment()?;
     let old = if arguments.resume {
         let folder = RunFolder::open(&arguments.output)?;
-        Some((Saved::<MasterSettings>::load(&folder.state())?, folder))
+        let saved = Saved::<MasterSettings>::load(&folder.state())?;
+        let over = saved.progress.courses[0].ended.is_some();
+        ensure!(!over, "the run in {} is over", arguments.output.display());
+        Some((saved, folder))
     } else {
         None
     };
@@ -32,6 +35,7 @@ pub(crate) fn distributed_master<B: Backend>(
     let problem = &mut settings.problem;
     problem.workers = problem.workers.or(launch.workers);
     let workers = problem.workers();
+    problem.workers = Some(workers);
     settings.resumed |= arguments.resume;
     let method = master_method(&settings)?;
     let address = launch.address(arguments.listen.as_ref());
@@ -40,12 +44,7 @@ pub(crate) fn distributed_master<B: Backend>(
     let beside = beside.unwrap_or_default();
     let task = task::<B>(&settings.problem, device)?;
     let log = arguments.log.as_ref().map(|path| {
-        let mut options = File::options();
-        let file = if arguments.resume {
-            options.append(true).create(true).open(path)
-        } else {
-            options.write(true).truncate(true).create(true).open(path)
-        };
+        let file = File::options().append(true).create(true).open(path);
         file.with_context(|| format!("cannot write {}", path.display()))
     });
     let log = log.transpose()?;
@@ -61,8 +60,10 @@ pub(crate) fn distributed_master<B: Backend>(
         }
     };
     saved.progress.settings.resumed = settings.resumed;
-    let over = saved.progress.courses[0].ended.is_some();
-    ensure!(!over, "the run in {} is over", arguments.output.display());
+    if let Some(log) = log.as_ref().filter(|_| !arguments.resume) {
+        // A pipe has no length.
+        let _ = log.set_len(0);
+    }
     interrupt::watch()?;
     if !arguments.json {
         eprintln!(
@@ -78,7 +79,7 @@ pub(crate) fn distributed_master<B: Backend>(
     };
     if !run_master(&task, &method.plan(), &mut saved, master, keep)? {
         eprintln!(
-            "stopped; go on with: bilevel distributed master --resume --output {}",
+            "stopped, workers wait; go on with: bilevel distributed master --resume --output {}",
             arguments.output.display()
         );
         return Ok(ExitCode::from(130));

@@ -113,7 +113,7 @@ impl Keep<'_> {
     }
 }
 
-/// Ends a run when Ctrl-C is pressed, or something failed.
+/// Ends a run when Ctrl-C is pressed, or something failed. Workers are not told then: they wait for the next master.
 struct Watched<'a, C> {
     inner: C,
     failed: &'a RefCell<Option<anyhow::Error>>,
@@ -122,6 +122,12 @@ struct Watched<'a, C> {
 /// From one look to the next.
 const GLANCE: Duration = Duration::from_millis(200);
 
+impl<C> Watched<'_, C> {
+    fn breaks(&self) -> bool {
+        interrupt::pressed() || self.failed.borrow().is_some()
+    }
+}
+
 impl<C: MasterCommunicator> MasterCommunicator for Watched<'_, C> {
     fn now(&self) -> Duration {
         self.inner.now()
@@ -129,7 +135,7 @@ impl<C: MasterCommunicator> MasterCommunicator for Watched<'_, C> {
 
     fn next_event(&mut self, deadline: Duration) -> Result<Option<Event>, Error> {
         loop {
-            if interrupt::pressed() || self.failed.borrow().is_some() {
+            if self.breaks() {
                 return Err(ErrorKind::Closed { side: "master" }.into());
             }
             let glance = self.now() + GLANCE;
@@ -145,6 +151,8 @@ impl<C: MasterCommunicator> MasterCommunicator for Watched<'_, C> {
     }
 
     fn close(&mut self, farewell: Payload) {
-        self.inner.close(farewell);
+        if !self.breaks() {
+            self.inner.close(farewell);
+        }
     }
 }
