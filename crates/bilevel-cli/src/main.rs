@@ -133,9 +133,24 @@ fn run_on<B: Backend>(command: SingleCommand) -> anyhow::Result<ExitCode> {
             FewShotTask::Adapt(arguments) => command::few_shot_adapt::<B>(&arguments, &device),
         },
         SingleCommand::Clean(arguments) => command::clean::<B>(&arguments, &device),
-        SingleCommand::Distributed {
-            place: DistributedPlace::Local(arguments),
-        } => command::distributed_local::<B>(&arguments, &device),
+        SingleCommand::Distributed { place } => match place {
+            DistributedPlace::Local(arguments) => {
+                command::distributed_local::<B>(&arguments, &device)
+            }
+            DistributedPlace::Replay(arguments) => {
+                command::distributed_replay::<B>(&arguments, &device)
+            }
+            #[cfg(feature = "zenoh")]
+            DistributedPlace::Master(arguments) => {
+                command::distributed_master::<B>(&arguments, &device)
+            }
+            #[cfg(feature = "zenoh")]
+            DistributedPlace::Worker(arguments) => {
+                command::distributed_worker::<B>(&arguments, &device)
+            }
+            #[cfg(not(feature = "zenoh"))]
+            DistributedPlace::Master(_) | DistributedPlace::Worker(_) => command::without_network(),
+        },
         SingleCommand::Evaluate(arguments) => command::evaluate::<B>(&arguments, &device),
         SingleCommand::Denoise(arguments) => command::reconstruct::<B>(&arguments.into(), &device),
         SingleCommand::Reconstruct(arguments) => command::reconstruct::<B>(&arguments, &device),

@@ -201,3 +201,15 @@ fn a_run_is_not_replaced_unasked() {
     report(&mut local(folder.path(), &["--json", "--method", "sdbo"]));
     refuses(&mut local(folder.path(), &[]), &["--overwrite", "--resume"]);
 }
+
+/// Without the feature the commands are there, and say what is missing.
+#[cfg(not(feature = "zenoh"))]
+#[test]
+fn a_program_without_a_network_says_so() {
+    for place in ["master", "worker"] {
+        refuses(
+            bilevel().args(["distributed", place]),
+            &["--features zenoh"],
+        );
+    }
+}

@@ -26,6 +26,26 @@ pub enum ErrorKind {
         /// How long was waited.
         seconds: f64,
     },
+    /// The master does not want to be asked.
+    #[error("the master refuses: {reason}")]
+    Refused {
+        /// Why.
+        reason: String,
+    },
+    /// An address is open to others and nothing protects it.
+    #[error(
+        "{address} is not of this machine and there are no certificates: give them, or allow it as insecure"
+    )]
+    Insecure {
+        /// The address.
+        address: String,
+    },
+    /// The network could not be used.
+    #[error("the network: {reason}")]
+    Network {
+        /// What is wrong.
+        reason: String,
+    },
     /// A message that does not say what it should.
     #[error("a message cannot be read: {reason}")]
     Message {

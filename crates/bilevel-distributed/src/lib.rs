@@ -8,7 +8,7 @@
 //! |---|---|
 //! | a worker's losses | [`ModuleProblem`] of any [`BilevelProblem`](bilevel_core::BilevelProblem); any [`LocalProblem`] whose derivatives are known |
 //! | method | [`Adbo`] (waits for S of N workers), [`Sdbo`] (for all), [`Cpbo`] (one process), [`FedNest`] (hypergradients) |
-//! | [communicator] | [`InProcess`](communicator::InProcess) (threads), [`Simulated`](communicator::Simulated) (virtual time, faults) |
+//! | [communicator] | [`InProcess`](communicator::InProcess) (threads), [`Simulated`](communicator::Simulated) (virtual time, faults), `ZenohMaster` (processes; feature `zenoh`) |
 //!
 //! The method is the same under every communicator: who is waited for is decided by [`ActiveSet`], which knows no clock
 //! and no threads; what is said is in [`message`]. Iterates are flat vectors of `f64`; a message may carry them in `f32`.

@@ -243,6 +243,10 @@ pub fn encode<M: Serialize>(message: &M) -> Payload {
     Payload::from(bytes)
 }
 
+pub(crate) fn too_long(bytes: usize, most: usize) -> String {
+    format!("it has {bytes} bytes, the limit is {most}")
+}
+
 /// The message of these bytes; its body may have `most` bytes.
 ///
 /// # Errors
@@ -260,8 +264,7 @@ pub fn decode<M: DeserializeOwned>(bytes: &[u8], most: usize) -> Result<M, Error
     }
     let body = &bytes[HEADER..];
     if body.len() > most {
-        let length = body.len();
-        return fail(format!("it has {length} bytes, the limit is {most}"));
+        return fail(too_long(body.len(), most));
     }
     if (body.len() as u64).to_le_bytes() != bytes[6..14] {
         return fail("it is not whole".to_owned());

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,9 @@ pub(crate) enum DistributedTaskName {
     Clean,
     /// A penalty for each feature of a table.
     Select,
+    /// Made of numbers only, as long as --dim says: to try a network out.
+    #[value(hide = true)]
+    Quadratic,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -34,30 +38,18 @@ pub(crate) enum Clock {
     Threads,
 }
 
-/// Everything that decides what a run computes.
+/// What is learned, of which data: the same for the master and all its workers.
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
-pub(crate) struct DistributedSettings {
+pub(crate) struct DistributedProblem {
     /// What is learned.
     #[arg(long, value_enum, default_value = "clean")]
     pub task: DistributedTaskName,
-    /// Which method is run.
-    #[arg(long, short, value_enum, default_value = "both")]
-    pub method: MethodChoice,
-    /// What measures the time.
-    #[arg(long, value_enum, default_value = "simulated")]
-    pub clock: Clock,
     /// The samples, as `clean` takes them [default: assets/mnist, or assets/tabular/digits.csv.gz to select].
     #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,
     /// N, the workers [default: 18, or 24 to select].
     #[arg(long, short = 'N')]
     pub workers: Option<usize>,
-    /// S, the workers that ADBO waits for [default: half of them].
-    #[arg(long, short = 'S')]
-    pub active: Option<usize>,
-    /// τ: in so many iterations every worker is heard.
-    #[arg(long, default_value_t = 15)]
-    pub staleness: usize,
     /// Training samples a worker, and as many that are trusted [default: all].
     #[arg(long)]
     pub samples: Option<usize>,
@@ -67,12 +59,93 @@ pub(crate) struct DistributedSettings {
     /// Seed of all that is random.
     #[arg(long, default_value_t = 34)]
     pub seed: u64,
+    /// Entries of the vectors of `quadratic`.
+    #[arg(long, default_value_t = 1000, hide = true)]
+    pub dim: usize,
+}
+
+impl DistributedProblem {
+    /// N.
+    pub fn workers(&self) -> usize {
+        self.workers.unwrap_or(match self.task {
+            DistributedTaskName::Clean => 18,
+            DistributedTaskName::Select => 24,
+            DistributedTaskName::Quadratic => 4,
+        })
+    }
+}
+
+/// How it is learned.
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct DistributedCourse {
+    /// S, the workers that ADBO waits for [default: half of them].
+    #[arg(long, short = 'S')]
+    pub active: Option<usize>,
+    /// τ: in so many iterations every worker is heard.
+    #[arg(long, default_value_t = 15)]
+    pub staleness: usize,
     /// Time for each method, in seconds of its clock.
     #[arg(long, default_value_t = 120.0, allow_negative_numbers = true)]
     pub seconds: f64,
     /// Iterations of each method at most.
     #[arg(long)]
     pub iterations: Option<usize>,
+    /// Planes are refreshed every so many iterations.
+    #[arg(long, default_value_t = 50)]
+    pub refresh: usize,
+    /// Seconds from one look at the accuracy to the next.
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
+    pub look: f64,
+}
+
+impl DistributedCourse {
+    /// S.
+    pub fn active(&self, workers: usize) -> usize {
+        self.active.unwrap_or(workers.div_ceil(2))
+    }
+
+    /// What neither clap nor the method looks at.
+    ///
+    /// # Errors
+    /// If a number is out of its range.
+    pub fn check(&self, workers: usize, active: usize) -> Result<()> {
+        ensure!(workers > 0, "--workers must be at least 1");
+        ensure!(
+            (1..=workers).contains(&active),
+            "--active must be from 1 to the {workers} workers, got {active}"
+        );
+        ensure!(self.staleness > 0, "--staleness must be at least 1");
+        ensure!(self.refresh > 0, "--refresh must be at least 1");
+        check_seconds("--seconds", self.seconds)?;
+        check_seconds("--look", self.look)
+    }
+}
+
+/// Whether a clock can count to `value`: up to a thousand years.
+///
+/// # Errors
+/// If it cannot.
+pub(crate) fn check_seconds(name: &str, value: f64) -> Result<()> {
+    ensure!(
+        value > 0.0 && value < 3e10,
+        "{name} must be > 0 and below 3e10, got {value}"
+    );
+    Ok(())
+}
+
+/// Everything that decides what a run in one process computes.
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct DistributedSettings {
+    #[command(flatten)]
+    pub problem: DistributedProblem,
+    #[command(flatten)]
+    pub course: DistributedCourse,
+    /// Which method is run.
+    #[arg(long, short, value_enum, default_value = "both")]
+    pub method: MethodChoice,
+    /// What measures the time.
+    #[arg(long, value_enum, default_value = "simulated")]
+    pub clock: Clock,
     /// Median of the simulated delays, in milliseconds.
     #[arg(long, default_value_t = 30.0, allow_negative_numbers = true)]
     pub delay: f64,
@@ -85,15 +158,9 @@ pub(crate) struct DistributedSettings {
     /// How many times as long they take.
     #[arg(long, default_value_t = 4.0, allow_negative_numbers = true)]
     pub straggler_factor: f64,
-    /// Planes are refreshed every so many iterations.
-    #[arg(long, default_value_t = 50)]
-    pub refresh: usize,
     /// The state is saved every so many refreshes.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub checkpoint: u32,
-    /// Seconds from one look at the accuracy to the next.
-    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
-    pub look: f64,
 }
 
 #[derive(Debug, Args)]
@@ -110,7 +177,7 @@ pub(crate) struct DistributedLocalArguments {
     #[arg(long, conflicts_with_all = [
         "overwrite", "task", "method", "clock", "data", "workers", "active", "staleness", "samples", "corruption",
         "seed", "seconds", "iterations", "delay", "sigma", "stragglers", "straggler_factor", "refresh", "checkpoint",
-        "look"
+        "look", "dim"
     ])]
     pub resume: bool,
     /// Replace the run in the output folder.

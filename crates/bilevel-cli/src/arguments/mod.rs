@@ -4,6 +4,7 @@ mod algorithms;
 mod bench;
 mod clean;
 mod distributed;
+mod distributed_network;
 mod estimators;
 mod few_shot;
 mod reconstruct;
@@ -16,7 +17,13 @@ pub(crate) use algorithms::CompareAlgorithmsArguments;
 pub(crate) use bench::BenchStochasticArguments;
 pub(crate) use clean::{CleanArguments, CleanSettings};
 pub(crate) use distributed::{
-    Clock, DistributedLocalArguments, DistributedSettings, DistributedTaskName, MethodChoice,
+    Clock, DistributedCourse, DistributedLocalArguments, DistributedProblem, DistributedSettings,
+    DistributedTaskName, MethodChoice, check_seconds,
+};
+#[cfg(feature = "zenoh")]
+pub(crate) use distributed_network::NetworkArguments;
+pub(crate) use distributed_network::{
+    Loss, MasterArguments, MasterSettings, OneMethod, ReplayArguments, WorkerArguments,
 };
 pub(crate) use estimators::{AuditArguments, CompareEstimatorsArguments, SmallProblemArguments};
 pub(crate) use few_shot::{
@@ -112,7 +119,13 @@ pub(crate) enum FewShotTask {
 #[derive(Debug, Subcommand)]
 pub(crate) enum DistributedPlace {
     /// Master and workers in this process; compares ADBO with the synchronous SDBO and with one process.
-    Local(DistributedLocalArguments),
+    Local(Box<DistributedLocalArguments>),
+    /// The master of a run whose workers are processes, on this machine or others.
+    Master(Box<MasterArguments>),
+    /// A worker of such a run.
+    Worker(Box<WorkerArguments>),
+    /// Such a run once more in one process, from the log of who was heard when: it must end with the same bits.
+    Replay(ReplayArguments),
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,12 +7,20 @@ mod compare_algorithms;
 mod compare_estimators;
 mod comparison_files;
 mod distributed_local;
+#[cfg(feature = "zenoh")]
+mod distributed_master;
+mod distributed_replay;
+mod distributed_report;
+#[cfg(feature = "zenoh")]
+mod distributed_worker;
 mod evaluate;
 mod few_shot_adapt;
 mod few_shot_evaluate;
 mod few_shot_train;
 mod reconstruct;
 mod train;
+#[cfg(not(feature = "zenoh"))]
+mod without_network;
 
 pub(crate) use audit::audit;
 pub(crate) use bench_stochastic::bench_stochastic;
@@ -20,12 +28,19 @@ pub(crate) use clean::clean;
 pub(crate) use compare_algorithms::compare_algorithms;
 pub(crate) use compare_estimators::compare_estimators;
 pub(crate) use distributed_local::distributed_local;
+#[cfg(feature = "zenoh")]
+pub(crate) use distributed_master::distributed_master;
+pub(crate) use distributed_replay::distributed_replay;
+#[cfg(feature = "zenoh")]
+pub(crate) use distributed_worker::distributed_worker;
 pub(crate) use evaluate::evaluate;
 pub(crate) use few_shot_adapt::few_shot_adapt;
 pub(crate) use few_shot_evaluate::few_shot_evaluate;
 pub(crate) use few_shot_train::few_shot_train;
 pub(crate) use reconstruct::reconstruct;
 pub(crate) use train::train;
+#[cfg(not(feature = "zenoh"))]
+pub(crate) use without_network::without_network;
 
 use std::time::Duration;
 

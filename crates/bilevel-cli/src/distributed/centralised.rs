@@ -3,7 +3,6 @@
 use bilevel_distributed::{
     AdboSettings, Cpbo, CpboSettings, CpboState, LocalProblem, LowerProducts, UpperGradients,
 };
-use burn::tensor::backend::Backend;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
@@ -82,8 +81,8 @@ impl LocalProblem for Pooled<'_> {
 ///
 /// # Errors
 /// If a setting is out of its range.
-pub(crate) fn centralised<B: Backend>(
-    task: &Task<B>,
+pub(crate) fn centralised(
+    task: &Task,
     settings: &AdboSettings,
     steps: usize,
     bar: &ProgressBar,

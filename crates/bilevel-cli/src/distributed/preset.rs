@@ -5,7 +5,7 @@ use bilevel_distributed::{
     AdboSettings, Cuts, EstimateSettings, Participation, Prune, Regularization, Steps,
 };
 
-use crate::arguments::{DistributedSettings, DistributedTaskName};
+use crate::arguments::{DistributedCourse, DistributedTaskName};
 
 /// Planes at most; the authors' program has no bound.
 const MOST_PLANES: usize = 20;
@@ -45,15 +45,29 @@ const SELECT: Constants = Constants {
     mu: 5.0,
 };
 
+/// Slow enough for any number of workers.
+const QUADRATIC: Constants = Constants {
+    upper: 0.02,
+    lower: 0.02,
+    lambda: 0.002,
+    theta: 0.02,
+    phi: 0.02,
+    c1: 0.0,
+    c2: 0.0,
+    mu: 1.0,
+};
+
 /// The settings of a run; `workers` N and `active` S of them.
 pub(crate) fn preset(
-    settings: &DistributedSettings,
+    task: DistributedTaskName,
+    course: &DistributedCourse,
     workers: usize,
     active: usize,
 ) -> AdboSettings {
-    let constants = match settings.task {
+    let constants = match task {
         DistributedTaskName::Clean => CLEAN,
         DistributedTaskName::Select => SELECT,
+        DistributedTaskName::Quadratic => QUADRATIC,
     };
     AdboSettings {
         steps: Steps {
@@ -76,7 +90,7 @@ pub(crate) fn preset(
             penalty: constants.mu,
         },
         cuts: Cuts {
-            every: settings.refresh,
+            every: course.refresh,
             until: usize::MAX,
             epsilon: 0.0,
             most: MOST_PLANES,
@@ -84,7 +98,7 @@ pub(crate) fn preset(
         },
         participation: Participation {
             active,
-            staleness: Some(settings.staleness),
+            staleness: Some(course.staleness),
             ..Participation::synchronous(workers)
         },
         precision: Precision::Single,

@@ -8,14 +8,17 @@ use bilevel_core::parameters::unpack;
 use bilevel_core::{Differentiable, DoubleBackward, SecondOrder};
 use bilevel_data::{Labelled, Standardization, corrupt_labels, load_labelled};
 use bilevel_distributed::{LocalProblem, ModuleProblem};
-use bilevel_models::classification::{Batch, Linear, Part, Samples, Set, accuracy, deal};
+use bilevel_models::classification::{
+    Batch, Classifier, Linear, Part, Samples, Set, accuracy, deal,
+};
 use bilevel_models::cleaning::{Cleaning, SampleWeights, Weighting};
 use bilevel_models::selection::{Per, Selection};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 
-use crate::arguments::{DistributedSettings, DistributedTaskName};
+use super::Quadratic;
+use crate::arguments::{DistributedProblem, DistributedTaskName};
 
 /// The share of a table without a test set that becomes one.
 const TEST_SHARE: usize = 4;
@@ -25,45 +28,45 @@ const REGULARIZATION: f64 = 1e-3;
 /// A worker's losses, whatever they are of; threads may share it.
 pub(crate) type Shared = Box<dyn LocalProblem + Send + Sync>;
 
+/// The share of a test set that z gets right.
+pub(super) type Judge = Box<dyn Fn(&[f64]) -> f64>;
+
 /// A problem on many workers.
-pub(crate) struct Task<B: Backend> {
+pub(crate) struct Task {
     /// Each worker's losses.
     pub locals: Vec<Shared>,
     /// Where v and z start.
     pub start: (Vec<f64>, Vec<f64>),
     /// Samples to train on, trusted, to test on.
     pub samples: [usize; 3],
-    classifier: Linear,
-    test: Part<B>,
-    device: B::Device,
+    pub(super) judge: Judge,
 }
 
-impl<B: Backend> Task<B> {
-    /// The share of the test set that the classifier `z` gets right.
+impl Task {
+    /// The share of the test set that z gets right.
     pub fn judge(&self, z: &[f64]) -> f64 {
-        use bilevel_models::classification::Classifier;
-        let data = TensorData::new(z.to_vec(), [1, z.len()]).convert::<B::FloatElem>();
-        let classifier = self.classifier.init::<Tape<B>>(0, &self.device);
-        let vector = Tensor::from_data(data, &self.device);
-        let classifier = unpack::<Tape<B>, _>(classifier, vector).valid();
-        accuracy::<B, _>(&self.classifier, &classifier, &self.test)
+        (self.judge)(z)
     }
 }
 
-/// The task of the settings for `workers` N.
+/// The task for N workers.
 ///
 /// # Errors
 /// If the data cannot be read or are too few, or a number is out of its range.
-pub(crate) fn task<B: Backend>(
-    settings: &DistributedSettings,
-    workers: usize,
-    device: &B::Device,
-) -> Result<Task<B>> {
+pub(crate) fn task<B: Backend>(problem: &DistributedProblem, device: &B::Device) -> Result<Task> {
+    match problem.task {
+        DistributedTaskName::Quadratic => Quadratic::task(problem.workers(), problem.dim),
+        _ => of_data::<B>(problem, device),
+    }
+}
+
+fn of_data<B: Backend>(settings: &DistributedProblem, device: &B::Device) -> Result<Task> {
+    let workers = settings.workers();
     let path = data(settings);
     let [training, trusted, test] = sets(settings, workers, &path)?;
     let (features, classes) = (training.width(), training.class_count());
     let batches = deal::<B>(samples(&training), samples(&trusted), workers, device)?;
-    let test_set = Set::new(
+    let test_set = Set::<B>::new(
         test.features(),
         features,
         test.labels(),
@@ -74,8 +77,8 @@ pub(crate) fn task<B: Backend>(
     let classifier = Linear { features, classes };
     let counts = [training.len(), trusted.len(), test.len()];
     let (locals, start) = match settings.task {
+        DistributedTaskName::Quadratic => unreachable!("it has no data"),
         DistributedTaskName::Clean => {
-            use bilevel_models::classification::Classifier;
             let problem = Cleaning::new(classifier, Weighting::Sigmoid, REGULARIZATION)?;
             let x = SampleWeights::constant(training.len(), 0.0, device);
             let y = classifier.init(settings.seed, device);
@@ -96,10 +99,24 @@ pub(crate) fn task<B: Backend>(
         locals,
         start,
         samples: counts,
-        classifier,
-        test: test_set.whole().clone(),
-        device: device.clone(),
+        judge: Box::new(judge(classifier, test_set.whole().clone(), device)),
     })
+}
+
+/// How often `classifier` with the parameters z is right.
+fn judge<B: Backend>(
+    classifier: Linear,
+    test: Part<B>,
+    device: &B::Device,
+) -> impl Fn(&[f64]) -> f64 + use<B> {
+    let device = device.clone();
+    move |z| {
+        let data = TensorData::new(z.to_vec(), [1, z.len()]).convert::<B::FloatElem>();
+        let filled = classifier.init::<Tape<B>>(0, &device);
+        let vector = Tensor::from_data(data, &device);
+        let filled = unpack::<Tape<B>, _>(filled, vector).valid();
+        accuracy::<B, _>(&classifier, &filled, &test)
+    }
 }
 
 fn locals<B, P>(
@@ -124,10 +141,10 @@ where
     (shared.collect(), start)
 }
 
-fn data(settings: &DistributedSettings) -> PathBuf {
+fn data(settings: &DistributedProblem) -> PathBuf {
     let usual = match settings.task {
         DistributedTaskName::Clean => "assets/mnist",
-        DistributedTaskName::Select => "assets/tabular/digits.csv.gz",
+        _ => "assets/tabular/digits.csv.gz",
     };
     settings.data.clone().unwrap_or_else(|| usual.into())
 }
@@ -142,7 +159,7 @@ fn samples(set: &Labelled) -> Samples<'_> {
 }
 
 /// To train on, trusted, to test on.
-fn sets(settings: &DistributedSettings, workers: usize, path: &Path) -> Result<[Labelled; 3]> {
+fn sets(settings: &DistributedProblem, workers: usize, path: &Path) -> Result<[Labelled; 3]> {
     let loaded = load_labelled(path)?;
     let (all, test) = match loaded.test {
         Some(test) => (loaded.train, test),
@@ -170,7 +187,7 @@ fn sets(settings: &DistributedSettings, workers: usize, path: &Path) -> Result<[
     let training = scaled(all.subset(0..count)?)?;
     let corruption = settings.corruption.unwrap_or(match settings.task {
         DistributedTaskName::Clean => 0.1,
-        DistributedTaskName::Select => 0.0,
+        _ => 0.0,
     });
     let classes = training.class_count();
     let labels = corrupt_labels(training.labels(), classes, corruption, settings.seed)

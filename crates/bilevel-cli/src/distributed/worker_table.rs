@@ -86,7 +86,11 @@ impl WorkerTable {
         self.rows[0].set_message(summary);
         for (i, (row, heard)) in self.rows[1..].iter().zip(&self.heard).enumerate() {
             let age = report.iteration - heard.last;
-            let state = if age == 0 { "heard" } else { "computes" };
+            let state = match age {
+                _ if report.lost.contains(&i) => "lost",
+                0 => "heard",
+                _ => "computes",
+            };
             let rate = heard.times as f64 / (seconds - began).max(1e-3);
             row.set_message(format!(
                 "  worker {i:3}  {state:8}  {age:3} iterations old  {rate:6.2} answers a second"

@@ -16,8 +16,8 @@ const COLOURS: [RGBColor; 2] = [RGBColor(0, 90, 170), RGBColor(213, 94, 0)];
 
 /// One method.
 #[derive(Clone, Debug)]
-pub(crate) struct Racer {
-    pub(crate) name: &'static str,
+pub(crate) struct Racer<'a> {
+    pub(crate) name: &'a str,
     /// Seconds, and the accuracy then, in [0, 1].
     pub(crate) points: Vec<(f64, f64)>,
 }
@@ -40,7 +40,7 @@ pub(crate) fn race_curves(
 }
 
 struct Race<'a> {
-    racers: &'a [Racer],
+    racers: &'a [Racer<'a>],
     goal: Option<f64>,
     clock: &'static str,
 }

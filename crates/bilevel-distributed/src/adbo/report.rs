@@ -13,6 +13,8 @@ pub struct Report {
     pub active: Vec<usize>,
     /// Workers that live.
     pub live: usize,
+    /// The others.
+    pub lost: Vec<usize>,
     /// Over the workers heard, the largest number of iterations since the directive that they followed: at most τ.
     pub staleness: usize,
     /// The largest counter `τᵢ` that any iteration so far was released with: below τ.

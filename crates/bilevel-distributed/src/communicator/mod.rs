@@ -8,11 +8,13 @@
 //! |---|---|
 //! | [`InProcess`] | workers as threads of one process |
 //! | [`Simulated`] | virtual time: measurements of waiting, and faults by script |
+//! | `ZenohMaster`, `ZenohWorker` (feature `zenoh`) | workers as processes, on this machine or others |
 //! | [`Replay`] | around another one: a run once more, in the order of its log |
 //!
 //! **What is promised.** Delivery is at most once or, after a worker's retry, more than once; the master takes an answer
 //! once by its [`Stamp`]. A life's first event is that it [`Joined`](Event::Joined). One that has [`Left`](Event::Left) is
-//! only believed to be gone, but nothing that it says counts until it has joined again. **What is not:** that a reply arrives, and that workers tell the truth.
+//! only believed to be gone, but nothing that it says counts until it has joined again. **What is not:** that a reply
+//! arrives, and that workers tell the truth.
 //!
 //! Times are durations since the communicator was made, in its own clock. The loop above asks it for the time and
 //! tells it how long to wait, and so runs in virtual time as it does in real time.
@@ -20,7 +22,11 @@
 mod in_process;
 mod replay;
 mod simulated;
+#[cfg(feature = "zenoh")]
+mod zenoh;
 
+#[cfg(feature = "zenoh")]
+pub use self::zenoh::{Tls, ZenohMaster, ZenohSettings, ZenohWorker};
 pub use in_process::{Hub, InProcess, InProcessWorker};
 pub use replay::Replay;
 pub use simulated::{Fault, FaultKind, Latency, Respond, Simulated, SimulationSettings};

@@ -12,7 +12,7 @@ use bilevel_distributed::communicator::{
 };
 
 /// A communicator with workers that begin with `first` and then echo what they are told.
-trait Bench {
+pub(crate) trait Bench {
     type Master: MasterCommunicator;
     fn master(&mut self) -> &mut Self::Master;
     /// Begins a life.
@@ -23,7 +23,7 @@ trait Bench {
     fn end(self);
 }
 
-const WAIT: Duration = Duration::from_secs(20);
+pub(crate) const WAIT: Duration = Duration::from_secs(20);
 
 fn event(bench: &mut impl Bench) -> Event {
     let master = bench.master();
@@ -147,7 +147,7 @@ fn replies_are_for_answers(bench: &mut impl Bench) {
     assert_eq!(*answer(bench, WorkerId(0)).1, [2]);
 }
 
-fn conform<B: Bench>(new: impl Fn() -> B) {
+pub(crate) fn conform<B: Bench>(new: impl Fn() -> B) {
     let claims: [fn(&mut B); 5] = [order, rejoin, large, back_pressure, replies_are_for_answers];
     for claim in claims {
         let mut bench = new();

@@ -15,6 +15,8 @@ mod replay;
 mod synchrony;
 mod toy;
 mod waiting;
+#[cfg(feature = "zenoh")]
+mod zenoh;
 
 use std::time::Duration;
 

@@ -147,6 +147,9 @@ impl<'a> Master<'a> {
             time: self.communicator.now(),
             active: heard,
             live: self.active.live(),
+            lost: (0..adbo.workers)
+                .filter(|&i| !self.active.is_live(i))
+                .collect(),
             staleness,
             stalest: self.active.stalest(),
             distance,

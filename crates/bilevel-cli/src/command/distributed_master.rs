@@ -1,0 +1,91 @@
+//! `bilevel distributed master`: waits for workers over a network.
+
+use std::fs::File;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use bilevel_distributed::communicator::ZenohMaster;
+use burn::tensor::backend::Backend;
+
+use super::distributed_report::{DistributedReport, rows};
+use crate::arguments::{MasterArguments, MasterSettings};
+use crate::distributed::{Keep, Launch, Saved, master_method, network, run_master, task};
+use crate::interrupt;
+use crate::run_folder::RunFolder;
+
+/// Runs the command.
+pub(crate) fn distributed_master<B: Backend>(
+    arguments: &MasterArguments,
+    device: &B::Device,
+) -> Result<ExitCode> {
+    let launch = Launch::from_environment()?;
+    let old = if arguments.resume {
+        let folder = RunFolder::open(&arguments.output)?;
+        let saved = Saved::<MasterSettings>::load(&folder.state())?;
+        let over = saved.progress.courses[0].ended.is_some();
+        ensure!(!over, "the run in {} is over", arguments.output.display());
+        Some((saved, folder))
+    } else {
+        None
+    };
+    let mut settings = match &old {
+        Some((saved, _)) => saved.progress.settings.clone(),
+        None => arguments.settings.clone(),
+    };
+    let problem = &mut settings.problem;
+    problem.workers = problem.workers.or(launch.workers);
+    let workers = problem.workers();
+    problem.workers = Some(workers);
+    settings.resumed |= arguments.resume;
+    let method = master_method(&settings)?;
+    let address = launch.address(arguments.listen.as_ref());
+    let network = network(&arguments.network, address)?;
+    let beside = arguments.beside.as_deref().map(rows).transpose()?;
+    let beside = beside.unwrap_or_default();
+    let task = task::<B>(&settings.problem, device)?;
+    let log = arguments.log.as_ref().map(|path| {
+        let file = File::options().append(true).create(true).open(path);
+        file.with_context(|| format!("cannot write {}", path.display()))
+    });
+    let log = log.transpose()?;
+    let master = ZenohMaster::listen(&network, workers)?;
+    // Everything that can be wrong with the call has been found: only now is anything written.
+    let (mut saved, folder) = match old {
+        Some(old) => old,
+        None => {
+            let saved = Saved::new(settings.clone(), &[method.name], &task);
+            let folder = RunFolder::create(&arguments.output, arguments.overwrite)?;
+            saved.save(&folder.state())?;
+            (saved, folder)
+        }
+    };
+    saved.progress.settings.resumed = settings.resumed;
+    if let Some(log) = log.as_ref().filter(|_| !arguments.resume) {
+        // A pipe has no length.
+        let _ = log.set_len(0);
+    }
+    interrupt::watch()?;
+    if !arguments.json {
+        eprintln!(
+            "listening on {} for {workers} workers of run {}",
+            network.address, network.run
+        );
+    }
+    let keep = Keep {
+        path: &folder.state(),
+        every: arguments.checkpoint as usize,
+        log,
+        quiet: arguments.json,
+    };
+    if !run_master(&task, &method.plan(), &mut saved, master, keep)? {
+        eprintln!(
+            "stopped, workers wait; go on with: bilevel distributed master --resume --output {}",
+            arguments.output.display()
+        );
+        return Ok(ExitCode::from(130));
+    }
+    let courses = &saved.progress.courses;
+    let active = method.plan().adbo.settings().participation.active;
+    let report = DistributedReport::new(&settings, [workers, active], &task, courses, None);
+    report.finish(&folder, "seconds", arguments.json, &beside)
+}
