@@ -236,3 +236,59 @@ fn descend<B: Backend>(
     };
     (objective.module(y).pixels.val().inner(), outcome)
 }
+
+#[cfg(test)]
+mod tests {
+    use bilevel_backend::Cpu;
+
+    use super::*;
+    use crate::degradation::{Degradation, KernelShape};
+    use crate::model_file::load_model;
+
+    fn deblurring() -> Model<Cpu> {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/assets/models/deblur-wcrr-sigma25.safetensors"
+        );
+        let mut model = load_model::<Cpu>(Some(path.as_ref()), &Default::default()).expect("ours");
+        let steps = model.reconstruction.steps().expect("descent");
+        model.reconstruction = Reconstructor::AveragedDescent(steps);
+        model
+    }
+
+    fn only(model: &Model<Cpu>, data: GrayImage) -> Result<GrayImage> {
+        let images = reconstruct(model, &[data], &Default::default(), || ())?;
+        Ok(images.into_iter().next().expect("one image").0)
+    }
+
+    /// Averaged over all symmetries, what is made of a turned image is turned: a Gaussian blur has no direction.
+    #[test]
+    fn averages_turn_with_their_data() {
+        let model = deblurring();
+        let pixels = (0..24 * 18).map(|p| ((p * p) % 97) as f32 / 97.0).collect();
+        let data = GrayImage::new(24, 18, pixels);
+        let straight = only(&model, data.clone()).expect("a Gaussian blur");
+        for k in 1..8 {
+            let turned = only(&model, data.symmetry(k)).expect("a Gaussian blur");
+            let turned_back = turned.symmetry_undone(k);
+            for (a, b) in straight.pixels().iter().zip(turned_back.pixels()) {
+                assert!((a - b).abs() < 1e-4, "symmetry {k}: {a} and {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn blurs_with_a_direction_are_not_averaged() {
+        let mut model = deblurring();
+        let Degradation::Blur { kernel, .. } = &mut model.degradation else {
+            panic!("a blur");
+        };
+        *kernel = KernelShape::Motion {
+            length: 5.0,
+            angle: 30.0,
+        };
+        let data = GrayImage::new(24, 18, vec![0.5; 24 * 18]);
+        let error = only(&model, data).expect_err("a direction").to_string();
+        assert!(error.contains("use descent"), "{error}");
+    }
+}
