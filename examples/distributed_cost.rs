@@ -58,6 +58,9 @@ impl LocalProblem for Bowl {
     }
 }
 
+/// Workers, and the milliseconds of an iteration.
+type Curve = Vec<(f64, f64)>;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let most: usize = arguments.next().map_or(Ok(1000), |text| text.parse())?;
@@ -68,7 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{:>7} {:>8} {:>8}", "planes", "workers", "ms");
     let mut curves = Vec::new();
     for (planes, colour) in PLANES {
-        let mut curve = Vec::new();
+        let mut curve = Curve::new();
         for workers in WORKERS.into_iter().filter(|&n| n <= most) {
             let time = milliseconds(workers, planes)?;
             println!("{planes:7} {workers:8} {time:8.3}");
@@ -153,7 +156,7 @@ fn settings(workers: usize, planes: usize) -> AdboSettings {
 const FONT: &[u8] = include_bytes!("../crates/bilevel-cli/assets/fonts/Roboto-Regular.ttf");
 
 /// Time against workers, both in powers of ten.
-fn draw(path: &str, curves: &[(usize, Vec<(f64, f64)>, RGBColor)]) -> Result<(), Box<dyn Error>> {
+fn draw(path: &str, curves: &[(usize, Curve, RGBColor)]) -> Result<(), Box<dyn Error>> {
     register_font("sans-serif", FontStyle::Normal, FONT).map_err(|_| "an unreadable font")?;
     let times = || curves.iter().flat_map(|(_, curve, _)| curve).map(|p| p.1);
     let lowest = times().fold(f64::INFINITY, f64::min) / 2.0;
