@@ -1,13 +1,14 @@
 //! `bilevel distributed master`: waits for workers over a network.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use bilevel_distributed::communicator::ZenohMaster;
 use burn::tensor::backend::Backend;
 
-use super::distributed_report::{DistributedReport, rows};
+use super::distributed_report::{DistributedReport, Row};
 use crate::arguments::{MasterArguments, MasterSettings};
 use crate::distributed::{Keep, Launch, Saved, master_method, network, run_master, task};
 use crate::interrupt;
@@ -88,4 +89,17 @@ pub(crate) fn distributed_master<B: Backend>(
     let active = method.plan().adbo.settings().participation.active;
     let report = DistributedReport::new(&settings, [workers, active], &task, courses, None);
     report.finish(&folder, "seconds", arguments.json, &beside)
+}
+
+/// The course of the run in a folder.
+///
+/// # Errors
+/// If it cannot be read.
+fn rows(folder: &Path) -> Result<Vec<Row>> {
+    let path = folder.join("course.jsonl");
+    let text = fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}: has that run ended?", path.display()))?;
+    let rows = text.lines().map(serde_json::from_str).collect();
+    let rows: Result<Vec<Row>, _> = rows;
+    rows.with_context(|| format!("{} is of no such run", path.display()))
 }

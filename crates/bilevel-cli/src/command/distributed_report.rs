@@ -1,10 +1,8 @@
 //! What is left of a run: files, and words.
 
-use std::fs;
-use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::comparison::jsonl;
@@ -46,19 +44,6 @@ pub(super) struct Row {
     method: String,
     #[serde(flatten)]
     look: Look,
-}
-
-/// The course of the run in a folder.
-///
-/// # Errors
-/// If it cannot be read.
-pub(super) fn rows(folder: &Path) -> Result<Vec<Row>> {
-    let path = folder.join("course.jsonl");
-    let text = fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}: has that run ended?", path.display()))?;
-    let rows = text.lines().map(serde_json::from_str).collect();
-    let rows: Result<Vec<Row>, _> = rows;
-    rows.with_context(|| format!("{} is of no such run", path.display()))
 }
 
 impl<'a, S: Serialize> DistributedReport<'a, S> {
