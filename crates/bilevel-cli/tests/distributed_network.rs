@@ -237,8 +237,8 @@ fn a_killed_worker_stops_nobody_and_comes_back() {
     );
 }
 
-/// A worker stands still while more than 16 MB are owed to it: the others keep their links, and it is heard again when it goes
-/// on.
+/// A worker stands still while more than 16 MB are owed to it: the others keep their links, and it is heard again
+/// when it goes on.
 #[test]
 fn a_frozen_worker_that_is_owed_a_reply_stops_nobody() {
     let _alone = alone();
@@ -302,7 +302,8 @@ fn a_frozen_worker_that_is_owed_a_reply_stops_nobody() {
     }
 }
 
-/// A master is killed, the next one is stopped as by Ctrl-C. The one after it goes on with the same workers, and what was in its log is done.
+/// A master is killed, the next one is stopped as by Ctrl-C. The one after it goes on with the same workers, and what
+/// was in its log is done.
 #[test]
 fn a_killed_master_loses_no_iteration() {
     let _alone = alone();
@@ -395,6 +396,74 @@ fn a_run_is_replayed() {
         said.contains("300 iterations of ADBO once more, in one process: the same bits"),
         "{said}"
     );
+}
+
+/// SDBO beside a run of ADBO, in one plot.
+#[test]
+fn two_runs_are_drawn_in_one_plot() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().expect("a folder");
+    let problem = Problem::new(10);
+    let output = |name: &str| folder.path().join(name);
+    let (adbo, sdbo) = (output("adbo"), output("sdbo"));
+    let beside = [
+        "--method",
+        "sdbo",
+        "--beside",
+        adbo.to_str().expect("a name"),
+    ];
+    for (output, more) in [(&adbo, &beside[..0]), (&sdbo, &beside[..])] {
+        let more = [&["--iterations", "20"], more].concat();
+        let (master, port) = Master::start(&problem.master(output, &more));
+        let _workers: Vec<_> = (0..WORKERS).map(|i| problem.worker(i, port, &[])).collect();
+        assert_eq!(master.end().1, Some(0));
+    }
+    let plot = fs::read_to_string(sdbo.join("curves.svg")).expect("a plot");
+    assert!(plot.contains("ADBO") && plot.contains("SDBO"));
+}
+
+/// Workers are killed and started again, or stand still for a while, one after the other: the others are never lost,
+/// and the master never pauses.
+#[test]
+#[ignore = "takes two minutes"]
+fn a_soak() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().expect("a folder");
+    let problem = Problem::new(1_000_000);
+    let mut more = vec!["--refresh", "1000000", "--checkpoint", "1000000"];
+    // A silent worker is not waited for.
+    more.extend(["--staleness", "1000000", "--lease", "3"]);
+    let (master, port) = Master::start(&problem.master(folder.path(), &more));
+    let start = |i| problem.worker(i, port, &["--lease", "3"]);
+    let mut workers: Vec<_> = (0..WORKERS).map(start).collect();
+    let mut lines = master.until(|line| line.iteration >= 10 && line.lost.is_empty());
+    lines.clear();
+    let begin = Instant::now();
+    for round in 0.. {
+        if begin.elapsed() > Duration::from_secs(120) {
+            break;
+        }
+        let i = (7 * round + round / 3) % WORKERS;
+        // The moment is drawn from the round.
+        let pause = Duration::from_millis(37 * (round as u64 * 29 % 50));
+        std::thread::sleep(pause);
+        if round % 2 == 0 {
+            workers[i].kill();
+            lines.extend(master.until(|line| line.lost == [i]));
+            workers[i] = start(i);
+        } else {
+            workers[i].signal("-STOP");
+            lines.extend(master.until(|line| line.lost == [i]));
+            workers[i].signal("-CONT");
+        }
+        let seen = lines.len();
+        lines.extend(master.until(|line| line.lost.is_empty() && line.active.contains(&i)));
+        let others = |line: &&Line| !line.lost.is_empty() && line.lost != [i];
+        assert_eq!(lines[seen..].iter().find(others), None);
+    }
+    let gap = longest_gap(&lines);
+    eprintln!("{} iterations, the longest gap {gap:.3} s", lines.len());
+    assert!(gap < 0.5, "{gap} s without an iteration");
 }
 
 /// Signs a certificate of that name, and gives its file and that of its key.
@@ -511,6 +580,7 @@ fn bad_calls_are_refused_in_one_line() {
     master(&["--min-live", "5"], "--min-live");
     master(&["--active", "5"], "--active");
     master(&["--patience", "0"], "--patience");
+    master(&["--beside", "/nowhere"], "/nowhere");
     refused(&["master", "--resume", "--output", path], "--resume");
     let worker = |more: &[&str], word: &str| {
         refused(&[&["worker", "--task", "quadratic"], more].concat(), word);

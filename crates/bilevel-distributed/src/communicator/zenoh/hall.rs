@@ -3,23 +3,19 @@
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use zenoh::query::Query;
 
 use super::outbox::{Outbox, Word};
+use super::wire::{Admission, detach};
 use crate::communicator::{Event, Incarnation, LeaveReason, Payload, Stamp, WorkerId};
 use crate::message::too_long;
 
-/// What questions carry beside the answer.
-pub(super) fn attach(incarnation: Incarnation, seq: u64) -> Vec<u8> {
-    [incarnation.0.to_le_bytes(), seq.to_le_bytes()].concat()
-}
-
-fn detach(bytes: &[u8]) -> Option<(Incarnation, u64)> {
-    let (incarnation, seq) = bytes.split_at_checked(8)?;
-    let number = |bytes: &[u8]| bytes.try_into().ok().map(u64::from_le_bytes);
-    Some((Incarnation(number(incarnation)?), number(seq)?))
+/// Larger than with the last master, for workers that outlive it.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_nanos() as u64
 }
 
 /// A thread that panics under one of these locks leaves nothing half done.
@@ -40,6 +36,8 @@ pub(super) struct Hall {
     /// Sends to those who do not belong here.
     porter: Outbox,
     farewell: Option<Payload>,
+    /// The last number that was given to a life.
+    newest: u64,
 }
 
 struct Life {
@@ -75,17 +73,25 @@ impl Hall {
             lives: (0..workers).map(|_| None).collect(),
             porter: Outbox::new(|_| ()),
             farewell: None,
+            newest: 0,
         }))
     }
 
-    /// A worker asks whether it may come in. It is told how many bytes a message may have here.
-    pub fn knock(&self, query: Query) {
+    /// A worker asks whether it may come in. It is told how many bytes a message may have here, and the number of its life.
+    pub fn knock(&mut self, query: Query) {
         let worker = last_part(query.key_expr().as_str());
-        let word = match worker {
-            Some(worker) if worker.index() < self.lives.len() => {
-                Word::Reply((self.most_bytes as u64).to_le_bytes().to_vec().into())
+        let slot = worker.and_then(|worker| self.lives.get(worker.index()));
+        let word = match slot {
+            Some(life) => {
+                let known = life.as_ref().map_or(0, |life| life.incarnation.0);
+                self.newest = now().max(self.newest + 1).max(known + 1);
+                let admission = Admission {
+                    most_bytes: self.most_bytes as u64,
+                    incarnation: Incarnation(self.newest),
+                };
+                Word::Reply(admission.to_bytes().into())
             }
-            _ => Word::Refusal(format!(
+            None => Word::Refusal(format!(
                 "this run has {} workers, numbered from 0",
                 self.lives.len()
             )),
@@ -182,6 +188,10 @@ impl Hall {
             if let Some(mut older) = older {
                 let reason = format!("{worker} was started again");
                 older.stop_waiting(Word::Refusal(reason));
+                if older.present {
+                    let left = Event::Left(worker, older.incarnation, LeaveReason::Closed);
+                    let _ = self.events.send(left);
+                }
             }
         }
         slot.as_mut().filter(|life| life.incarnation == incarnation)

@@ -13,6 +13,7 @@ mod hall;
 mod master;
 mod outbox;
 mod settings;
+mod wire;
 mod worker;
 
 pub use master::ZenohMaster;

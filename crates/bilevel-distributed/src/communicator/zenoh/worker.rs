@@ -1,13 +1,13 @@
 //! A worker's end.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use zenoh::liveliness::LivelinessToken;
 use zenoh::query::ConsolidationMode;
 use zenoh::{Session, Wait};
 
 use super::access::common_name;
-use super::hall::attach;
+use super::wire::{Admission, attach};
 use super::{REFUSAL, ZenohSettings, network, shared};
 use crate::communicator::{Incarnation, Payload, WorkerCommunicator, WorkerId};
 use crate::error::{Error, ErrorKind};
@@ -40,7 +40,7 @@ impl ZenohWorker {
         let patience = settings.connect_timeout.saturating_sub(start.elapsed());
         let door = format!("{run}/door/{}", worker.0);
         let nothing = Payload::from(Vec::new());
-        let Some(limit) = ask(&session, &door, &nothing, &[], patience)? else {
+        let Some(reply) = ask(&session, &door, &nothing, &[], patience)? else {
             let name = common_name(worker.index());
             return Err(network(format!(
                 "the master at {} lets no {worker} of run {run} in: is it of that run? A certificate needs the common name {name}",
@@ -48,16 +48,13 @@ impl ZenohWorker {
             )));
         };
         let most_bytes = settings.most_bytes;
-        if *limit != (most_bytes as u64).to_le_bytes() {
+        let admission = Admission::from_bytes(&reply)
+            .filter(|admission| admission.most_bytes == most_bytes as u64);
+        let Some(Admission { incarnation, .. }) = admission else {
             return Err(network(format!(
                 "a message may have {most_bytes} bytes here, but not at the master: set the same on both sides"
             )));
-        }
-        // Later lives have larger numbers, on whichever machine they are lived.
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let incarnation = Incarnation(since.as_nanos() as u64);
+        };
         let token = session
             .liveliness()
             .declare_token(format!("{run}/alive/{}/{}", worker.0, incarnation.0))

@@ -249,6 +249,7 @@ fn a_worker_started_twice_is_the_later_one() {
     assert!(matches!(event(&mut master), Event::Joined(..)));
     answer(&mut master);
     let second = ask(ZenohWorker::connect(&settings, WorkerId(0)).expect("a master"));
+    assert!(matches!(event(&mut master), Event::Left(..)));
     assert!(matches!(event(&mut master), Event::Joined(..)));
     let (stamp, _) = answer(&mut master);
     let error = first.join().expect("no panic").expect_err("it is over");
