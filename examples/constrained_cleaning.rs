@@ -3,6 +3,8 @@
 //! `cargo run --release --example constrained_cleaning` (a minute and a half); with arguments, that many steps and the path of the plot.
 //! Half of 5000 MNIST labels are wrong; each sample has a weight, learned from 5000 samples with right labels.
 
+mod plot;
+
 use std::error::Error;
 use std::time::Instant;
 
@@ -21,8 +23,8 @@ use bilevel::{
     ConstrainedImplicit, DoubleBackward, Hypergradient, LowerSolver, Pair, Point,
     ProjectedGradient, Richardson, Run, Vector,
 };
-use plotters::prelude::*;
-use plotters::style::register_font;
+use plot::Words;
+use plotters::prelude::{BLUE, RED, RGBColor, SeriesLabelPosition};
 
 const RADIUS: f64 = 400.0;
 const REGULARIZATION: f64 = 1e-3;
@@ -261,50 +263,19 @@ fn double_loop(bench: &Bench, start: Pair<Cpu>, steps: usize) -> Curve {
     curve
 }
 
-/// plotters measures text with a font of its own, for an SVG too.
-const FONT: &[u8] = include_bytes!("../crates/bilevel-cli/assets/fonts/Roboto-Regular.ttf");
-
 /// Accuracy against time.
 fn draw(path: &str, curves: &[(&str, Curve, RGBColor)]) -> Result<(), Box<dyn Error>> {
-    register_font("sans-serif", FontStyle::Normal, FONT).map_err(|_| "an unreadable font")?;
     let points = || curves.iter().flat_map(|(_, curve, _)| curve);
     let longest = points().map(|p| p.0).fold(0.1, f64::max);
     let lowest = points().map(|p| p.1).fold(90.0, f64::min);
-    let area = SVGBackend::new(path, (720, 440)).into_drawing_area();
-    area.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&area)
-        .caption(
-            "Cleaning with a classifier in an L1 ball",
-            ("sans-serif", 20),
-        )
-        .margin(14)
-        .x_label_area_size(42)
-        .y_label_area_size(56)
-        .build_cartesian_2d(0.0..1.05 * longest, lowest - 1.0..92.0)?;
-    chart
-        .configure_mesh()
-        .x_desc("seconds")
-        .y_desc("test accuracy of y*(x), %")
-        .label_style(("sans-serif", 14))
-        .light_line_style(TRANSPARENT)
-        .draw()?;
-    for (name, curve, colour) in curves {
-        let colour = *colour;
-        chart
-            .draw_series(LineSeries::new(
-                curve.iter().copied(),
-                colour.stroke_width(2),
-            ))?
-            .label(*name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], colour.stroke_width(2)));
-    }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .background_style(WHITE)
-        .border_style(BLACK)
-        .label_font(("sans-serif", 15))
-        .draw()?;
-    area.present()?;
-    Ok(())
+    let words = Words {
+        title: "Cleaning with a classifier in an L1 ball",
+        x: "seconds",
+        y: "test accuracy of y*(x), %",
+        legend: SeriesLabelPosition::LowerRight,
+    };
+    let lines = curves
+        .iter()
+        .map(|(name, curve, colour)| ((*name).to_owned(), curve.clone(), *colour));
+    plot::lines(path, words, 0.0..1.05 * longest, lowest - 1.0..92.0, lines)
 }

@@ -4,6 +4,8 @@
 //! Each worker has MNIST digits of its own, a tenth of whose training labels are wrong, and takes a random time for each answer;
 //! three of them take four times as long.
 
+mod plot;
+
 use std::error::Error;
 use std::time::Duration;
 
@@ -21,8 +23,8 @@ use bilevel::distributed::{
 use bilevel::models::classification::{Classifier, Linear, Part, Samples, Set, accuracy, deal};
 use bilevel::models::cleaning::{Cleaning, SampleWeights, Weighting};
 use bilevel::parameters::unpack;
-use plotters::prelude::*;
-use plotters::style::register_font;
+use plot::Words;
+use plotters::prelude::{BLUE, RED, RGBColor, SeriesLabelPosition};
 
 const WORKERS: usize = 18;
 const ACTIVE: usize = 9;
@@ -188,50 +190,20 @@ fn judge(z: &[f64], test: &Part<Cpu>) -> f64 {
     let classifier = unpack::<Tape<Cpu>, _>(classifier, Tensor::from_data(data, &device));
     accuracy::<Cpu, _>(&CLASSIFIER, &classifier.valid(), test)
 }
-/// plotters measures text with a font of its own, for an SVG too.
-const FONT: &[u8] = include_bytes!("../crates/bilevel-cli/assets/fonts/Roboto-Regular.ttf");
 
 /// Accuracy against time.
 fn draw(path: &str, curves: &[(&str, Curve, RGBColor)]) -> Result<(), Box<dyn Error>> {
-    register_font("sans-serif", FontStyle::Normal, FONT).map_err(|_| "an unreadable font")?;
     let points = || curves.iter().flat_map(|(_, curve, _)| curve);
     let longest = points().map(|p| p.0).fold(0.1, f64::max);
     let lowest = points().map(|p| p.1).fold(90.0, f64::min);
-    let area = SVGBackend::new(path, (720, 440)).into_drawing_area();
-    area.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&area)
-        .caption(
-            "Cleaning on eighteen workers, three of them slow",
-            ("sans-serif", 20),
-        )
-        .margin(14)
-        .x_label_area_size(42)
-        .y_label_area_size(56)
-        .build_cartesian_2d(0.0..1.05 * longest, lowest - 1.0..92.0)?;
-    chart
-        .configure_mesh()
-        .x_desc("seconds of virtual time")
-        .y_desc("test accuracy of z, %")
-        .label_style(("sans-serif", 14))
-        .light_line_style(TRANSPARENT)
-        .draw()?;
-    for (name, curve, colour) in curves {
-        let colour = *colour;
-        chart
-            .draw_series(LineSeries::new(
-                curve.iter().copied(),
-                colour.stroke_width(2),
-            ))?
-            .label(*name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], colour.stroke_width(2)));
-    }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .background_style(WHITE)
-        .border_style(BLACK)
-        .label_font(("sans-serif", 15))
-        .draw()?;
-    area.present()?;
-    Ok(())
+    let words = Words {
+        title: "Cleaning on eighteen workers, three of them slow",
+        x: "seconds of virtual time",
+        y: "test accuracy of z, %",
+        legend: SeriesLabelPosition::LowerRight,
+    };
+    let lines = curves
+        .iter()
+        .map(|(name, curve, colour)| ((*name).to_owned(), curve.clone(), *colour));
+    plot::lines(path, words, 0.0..1.05 * longest, lowest - 1.0..92.0, lines)
 }

@@ -4,6 +4,8 @@
 //! Half of the workers are heard in each iteration. Their losses are diagonal, of 100 unknowns, so that what is timed is the
 //! method: the messages of S workers, packed and read, and the master's sums over all N of them and over the planes.
 
+mod plot;
+
 use std::error::Error;
 use std::time::{Duration, Instant};
 
@@ -13,8 +15,8 @@ use bilevel::distributed::{
     Adbo, AdboSettings, AdboState, Cuts, EstimateSettings, LocalProblem, LowerProducts,
     Participation, Prune, Regularization, Report, Steps, Stop, UpperGradients, Worker,
 };
-use plotters::prelude::*;
-use plotters::style::register_font;
+use plot::Words;
+use plotters::prelude::{BLUE, GREEN, IntoLogRange, RED, RGBColor, SeriesLabelPosition};
 
 const DIM: usize = 100;
 const WORKERS: [usize; 6] = [10, 30, 100, 300, 600, 1000];
@@ -152,55 +154,21 @@ fn settings(workers: usize, planes: usize) -> AdboSettings {
     }
 }
 
-/// plotters measures text with a font of its own, for an SVG too.
-const FONT: &[u8] = include_bytes!("../crates/bilevel-cli/assets/fonts/Roboto-Regular.ttf");
-
 /// Time against workers, both in powers of ten.
 fn draw(path: &str, curves: &[(usize, Curve, RGBColor)]) -> Result<(), Box<dyn Error>> {
-    register_font("sans-serif", FontStyle::Normal, FONT).map_err(|_| "an unreadable font")?;
     let times = || curves.iter().flat_map(|(_, curve, _)| curve).map(|p| p.1);
     let lowest = times().fold(f64::INFINITY, f64::min) / 2.0;
     let highest = times().fold(0.0, f64::max) * 2.0;
-    let area = SVGBackend::new(path, (720, 440)).into_drawing_area();
-    area.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&area)
-        .caption(
-            "An iteration of ADBO, half of the workers heard",
-            ("sans-serif", 20),
-        )
-        .margin(14)
-        .x_label_area_size(42)
-        .y_label_area_size(60)
-        .build_cartesian_2d((8.0..1200.0).log_scale(), (lowest..highest).log_scale())?;
-    chart
-        .configure_mesh()
-        .x_desc("workers")
-        .y_desc("milliseconds")
-        .x_label_formatter(&|n| format!("{n:.0}"))
-        .y_label_formatter(&|t| format!("{t}"))
-        .label_style(("sans-serif", 14))
-        .light_line_style(TRANSPARENT)
-        .draw()?;
-    for (planes, curve, colour) in curves {
-        let colour = *colour;
-        chart
-            .draw_series(LineSeries::new(
-                curve.iter().copied(),
-                colour.stroke_width(2),
-            ))?
-            .label(match planes {
-                1 => "1 plane".to_owned(),
-                n => format!("{n} planes"),
-            })
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], colour.stroke_width(2)));
-    }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE)
-        .border_style(BLACK)
-        .label_font(("sans-serif", 15))
-        .draw()?;
-    area.present()?;
-    Ok(())
+    let words = Words {
+        title: "An iteration of ADBO, half of the workers heard",
+        x: "workers",
+        y: "milliseconds",
+        legend: SeriesLabelPosition::UpperLeft,
+    };
+    let lines = curves.iter().map(|(planes, curve, colour)| {
+        let s = if *planes == 1 { "" } else { "s" };
+        (format!("{planes} plane{s}"), curve.clone(), *colour)
+    });
+    let (x, y) = (8.0..1200.0, lowest..highest);
+    plot::lines(path, words, x.log_scale(), y.log_scale(), lines)
 }

@@ -1,6 +1,8 @@
 //! Plot the memory of one MAML gradient against the number of inner steps, with all tapes kept and in a budget:
 //! `cargo run --release --example few_shot_memory`. Writes `few-shot-memory.svg`; the first argument is another path.
 
+mod plot;
+
 use std::error::Error;
 
 use bilevel::Keep;
@@ -9,7 +11,8 @@ use bilevel::models::meta::{
     Conv4, Episode, Filter, Learner, Loss, Maml, Normalization, Rates, Samples, StepLosses,
 };
 use peak_alloc::PeakAlloc;
-use plotters::prelude::*;
+use plot::Words;
+use plotters::prelude::{BLUE, RED, SeriesLabelPosition};
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
@@ -58,9 +61,6 @@ fn peak(steps: usize, keep: Keep) -> f64 {
     (MEMORY.peak_usage() - before) as f64 / 1e6
 }
 
-/// plotters measures text with a font of its own, for an SVG too.
-const FONT: &[u8] = include_bytes!("../crates/bilevel-cli/assets/fonts/Roboto-Regular.ttf");
-
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args()
         .nth(1)
@@ -81,36 +81,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let highest = curves[0].1.iter().map(|point| point.1).fold(0.0, f64::max);
-    plotters::style::register_font("sans-serif", FontStyle::Normal, FONT)
-        .map_err(|_| "a font that plotters cannot read")?;
-    let area = SVGBackend::new(&path, (720, 440)).into_drawing_area();
-    area.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&area)
-        .caption("Memory of one MAML gradient, Conv4-32", ("sans-serif", 20))
-        .margin(12)
-        .x_label_area_size(44)
-        .y_label_area_size(60)
-        .build_cartesian_2d(0.0..64.0, 0.0..1.05 * highest)?;
-    chart
-        .configure_mesh()
-        .x_desc("inner steps")
-        .y_desc("peak, MB")
-        .label_style(("sans-serif", 15))
-        .draw()?;
-    for (name, points, colour) in curves {
-        chart
-            .draw_series(LineSeries::new(points, colour.stroke_width(2)))?
-            .label(name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], colour.stroke_width(2)));
-    }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE)
-        .border_style(BLACK)
-        .label_font(("sans-serif", 15))
-        .draw()?;
-    area.present()?;
+    let words = Words {
+        title: "Memory of one MAML gradient, Conv4-32",
+        x: "inner steps",
+        y: "peak, MB",
+        legend: SeriesLabelPosition::UpperLeft,
+    };
+    let lines = curves.map(|(name, points, colour)| (name.to_owned(), points, colour));
+    plot::lines(&path, words, 0.0..64.0, 0.0..1.05 * highest, lines)?;
     println!("{path}");
     Ok(())
 }

@@ -5,6 +5,9 @@
 //! its weights in a ball, does badly. Each defence then trains networks from other first weights on what came out; beside it,
 //! on the pictures as they were and on random changes of the same size.
 
+#[path = "plot/font.rs"]
+mod font;
+
 use std::error::Error;
 
 use bilevel::algorithm::rule::{Dmlcbo, DmlcboSettings};
@@ -23,7 +26,6 @@ use bilevel::projection::L2Ball;
 use bilevel::vector::read;
 use bilevel::{DoubleBackward, LowerSolver, Point, ProjectedGradient, Run, Sampled};
 use plotters::prelude::*;
-use plotters::style::register_font;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -176,16 +178,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Pictures of each kind that are shown.
 const SHOWN: usize = 5;
 const COLOURS: [RGBColor; 3] = [RGBColor(70, 130, 90), RGBColor(70, 110, 190), RED];
-/// plotters measures text with a font of its own, for an SVG too.
-const FONT: &[u8] = include_bytes!("../crates/bilevel-cli/assets/fonts/Roboto-Regular.ttf");
-
 /// The first pictures of each kind, and the accuracies as bars.
 fn draw(
     path: &str,
     kinds: &[(&str, Vec<f64>); 3],
     table: &[Vec<f64>],
 ) -> Result<(), Box<dyn Error>> {
-    register_font("sans-serif", FontStyle::Normal, FONT).map_err(|_| "an unreadable font")?;
+    font::register()?;
     let (width, height) = (900, 380);
     let mut buffer = vec![0; 3 * width as usize * height as usize];
     let area = BitMapBackend::with_buffer(&mut buffer, (width, height)).into_drawing_area();

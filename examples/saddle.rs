@@ -1,6 +1,9 @@
 //! Two runs from `(1, 0)` on `Φ(x) = ½ x₁² − ½ x₂² + ¼ x₂⁴`, hidden behind a lower level: descent along the hypergradient ends at
 //! the saddle, perturbed AID in a minimum. Writes a picture: `cargo run --release --example saddle -- saddle.svg`.
 
+#[path = "plot/font.rs"]
+mod font;
+
 use std::error::Error;
 
 use bilevel::algorithm::escape::{Perturbation, PerturbedAid, Probed, lowest_curvature};
@@ -11,7 +14,6 @@ use bilevel::burn::tensor::backend::Backend;
 use bilevel::vector::read;
 use bilevel::{BilevelProblem, Task, Vector};
 use plotters::prelude::*;
-use plotters::style::register_font;
 
 type B = NdArray<f64>;
 
@@ -110,12 +112,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// plotters measures text with a font of its own, for an SVG too.
-const FONT: &[u8] = include_bytes!("../crates/bilevel-cli/assets/fonts/Roboto-Regular.ttf");
-
 /// The runs on a map of Φ.
 fn draw(path: &str, ways: &[(&str, Vec<(f64, f64)>)]) -> Result<(), Box<dyn Error>> {
-    register_font("sans-serif", FontStyle::Normal, FONT).map_err(|_| "an unreadable font")?;
+    font::register()?;
     let area = SVGBackend::new(path, (640, 560)).into_drawing_area();
     area.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&area)

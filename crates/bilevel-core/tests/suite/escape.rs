@@ -376,6 +376,19 @@ const SEARCH: IneonSearch = IneonSearch {
     decrease: 1.8e-4,
 };
 
+const INEON: Ineon = Ineon {
+    step: 0.1,
+    tolerance: 1e-4,
+    length: 0.1,
+    search: IneonSearch {
+        step: 0.3,
+        decrease: 1e-4,
+        ..SEARCH
+    },
+    attempts: 1,
+    window: 0,
+};
+
 /// `Φ = ½ Σ h_i x_i²`, with noise that `noise(draw)` adds to the gradient.
 fn bowl(
     h: [f64; 3],
@@ -457,24 +470,12 @@ fn neon_finds_negative_curvature_and_none_where_there_is_none() {
 
 #[test]
 fn ineon_goes_from_a_saddle_to_a_minimum() {
-    let method = Ineon {
-        step: 0.1,
-        tolerance: 1e-4,
-        length: 0.1,
-        search: IneonSearch {
-            step: 0.3,
-            decrease: 1e-4,
-            ..SEARCH
-        },
-        attempts: 1,
-        window: 0,
-    };
     let mut objective = |x: &Vector<B>, _: u64| {
         let v = read(x.clone());
         let loss = 0.5 * v[0] * v[0] - 0.5 * v[1] * v[1] + 0.25 * v[1].powi(4);
         (loss, row(&[v[0], v[1].powi(3) - v[1]]))
     };
-    let end = method.run(&mut objective, row(&[1.0, 0.0]), 2000, 3, &mut |_| ());
+    let end = INEON.run(&mut objective, row(&[1.0, 0.0]), 2000, 3, &mut |_| ());
     assert_eq!(end.end, EscapeEnd::LocalMinimum);
     assert!((end.loss + 0.25).abs() < 1e-6, "{}", end.loss);
     assert_eq!(
@@ -487,16 +488,9 @@ fn ineon_goes_from_a_saddle_to_a_minimum() {
 #[test]
 fn ineon_searches_again_further_on() {
     let method = Ineon {
-        step: 0.1,
         tolerance: 2.0,
-        length: 0.1,
-        search: IneonSearch {
-            step: 0.3,
-            decrease: 1e-4,
-            ..SEARCH
-        },
-        attempts: 1,
         window: 30,
+        ..INEON
     };
     // Curved up along b at a = 1, a saddle at 0, minima of -1/4 at (0, ±1).
     let mut objective = |x: &Vector<B>, _: u64| {
@@ -752,12 +746,8 @@ fn a_failure_is_not_a_minimum() {
         window: 200,
     };
     let ineon = Ineon {
-        step: 0.1,
-        tolerance: 1e-4,
-        length: 0.1,
         search: SEARCH,
-        attempts: 1,
-        window: 0,
+        ..INEON
     };
     // A bowl in x₁ that is no number off the axis x₂ = 0: descent sees nothing of it, what looks aside does.
     let bowl = |x: &Vector<B>, _: u64| {
@@ -799,15 +789,11 @@ fn settings_that_make_no_sense_are_errors() {
     let message = never.checked().unwrap_err().to_string();
     assert_eq!(message, "window must be finite and > 0, got 0");
     let ineon = Ineon {
-        step: 0.1,
-        tolerance: 1e-4,
-        length: 0.1,
         search: IneonSearch {
             radius: f64::NAN,
             ..SEARCH
         },
-        attempts: 1,
-        window: 0,
+        ..INEON
     };
     let message = ineon.checked().unwrap_err().to_string();
     assert_eq!(message, "search.radius must be finite and > 0, got NaN");

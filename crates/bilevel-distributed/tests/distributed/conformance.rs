@@ -156,6 +156,17 @@ pub(crate) fn conform<B: Bench>(new: impl Fn() -> B) {
     }
 }
 
+/// A life that begins with `first` and then says what it is told, until it is told nothing or is not answered.
+pub(crate) fn echo(mut end: impl WorkerCommunicator, first: Payload) {
+    let mut say = first;
+    for seq in 0.. {
+        match end.exchange(seq, say, WAIT) {
+            Ok(reply) if !reply.is_empty() => say = reply,
+            _ => return,
+        }
+    }
+}
+
 /// Threads that echo until they are told nothing.
 struct Threads {
     master: InProcess,
@@ -171,16 +182,8 @@ impl Bench for Threads {
     }
 
     fn start(&mut self, worker: WorkerId, first: Payload) {
-        let mut end = self.hub.connect(worker);
-        self.lives.push(std::thread::spawn(move || {
-            let mut say = first;
-            for seq in 0.. {
-                match end.exchange(seq, say, WAIT) {
-                    Ok(reply) if !reply.is_empty() => say = reply,
-                    _ => return,
-                }
-            }
-        }));
+        let end = self.hub.connect(worker);
+        self.lives.push(std::thread::spawn(|| echo(end, first)));
     }
 
     fn kill(&mut self, waits: Stamp) {

@@ -12,7 +12,7 @@ use bilevel_distributed::communicator::{
     ZenohWorker,
 };
 
-use crate::conformance::{Bench, WAIT, conform};
+use crate::conformance::{Bench, conform, echo};
 
 /// A port that was free a moment ago.
 fn port() -> u16 {
@@ -55,16 +55,8 @@ impl Bench for Network {
     }
 
     fn start(&mut self, worker: WorkerId, first: Payload) {
-        let mut end = ZenohWorker::connect(&self.settings, worker).expect("a master");
-        self.lives.push(std::thread::spawn(move || {
-            let mut say = first;
-            for seq in 0.. {
-                match end.exchange(seq, say, WAIT) {
-                    Ok(reply) if !reply.is_empty() => say = reply,
-                    _ => return,
-                }
-            }
-        }));
+        let end = ZenohWorker::connect(&self.settings, worker).expect("a master");
+        self.lives.push(std::thread::spawn(|| echo(end, first)));
     }
 
     fn kill(&mut self, waits: Stamp) {
