@@ -8,8 +8,7 @@ mod strait;
 use std::thread::JoinHandle;
 
 use bilevel_distributed::communicator::{
-    MasterCommunicator, Payload, Stamp, WorkerCommunicator, WorkerId, ZenohMaster, ZenohSettings,
-    ZenohWorker,
+    MasterCommunicator, Payload, Stamp, WorkerId, ZenohMaster, ZenohSettings, ZenohWorker,
 };
 
 use crate::conformance::{Bench, conform, echo};
