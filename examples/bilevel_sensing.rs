@@ -5,7 +5,7 @@
 //! min_x  ¼ mean_{i in D₁} (⟨A_i, xxᵀ + yyᵀ⟩ − b_i)²,      y in argmin_y  ¼ mean_{i in D₂} (⟨A_i, xxᵀ + yyᵀ⟩ − b_i)²
 //! ```
 //!
-//! `cargo run --release --example bilevel_sensing` (d = 50, a quarter of an hour); with arguments, matrices of that size and that many steps.
+//! `cargo run --release --example bilevel_sensing` (d = 50, twelve minutes); with arguments, matrices of that size and that many steps.
 
 use std::time::Instant;
 
