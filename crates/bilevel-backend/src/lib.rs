@@ -5,6 +5,7 @@
 //! | type | what it is | use it for |
 //! |---|---|---|
 //! | [`Cpu`] | `f32` on all cores | training |
+//! | `Wgpu` (feature `wgpu`) | `f32` on a graphics processor, by Vulkan, Metal or WebGPU | large models and images |
 //! | [`NdArray<f64>`](NdArray) | `f64`, slower convolutions | checking derivatives |
 //! | [`Tape<B>`] | records `B` for one backward pass | gradients (lower solves) |
 //! | `Tape<Tape<B>>` | records the backward pass too | Hessian-vector products |
@@ -17,6 +18,8 @@
 
 #[macro_use]
 mod delegate;
+#[cfg(feature = "wgpu")]
+mod adapter;
 mod channels;
 mod cpu;
 mod kernel;
@@ -36,6 +39,12 @@ pub mod second_order_coverage {}
 
 /// Burn's `ndarray` backend. With `NdArray<f64>` it is the one that derivatives are checked on.
 pub use burn_ndarray::NdArray;
+
+#[cfg(feature = "wgpu")]
+pub use adapter::{Adapter, AdapterError, adapter, adapters};
+/// Burn's backend for graphics processors, and the names of its devices.
+#[cfg(feature = "wgpu")]
+pub use burn_wgpu::{Wgpu, WgpuDevice};
 
 /// The strategies of [`Tape`]'s second parameter.
 pub use burn_autodiff::checkpoint::strategy::{BalancedCheckpointing, NoCheckpointing};

@@ -80,7 +80,28 @@ fn in_one_line(error: clap::Error) -> anyhow::Error {
     }
 }
 
+/// `function::<B>(argument, &device)` for the type `B` that the name stands for.
+macro_rules! on_backend {
+    ($name:expr, $device:expr, $($function:ident)::+ ($argument:expr)) => {
+        match $name {
+            BackendName::Cpu | BackendName::Ndarray if $device != 0 => {
+                Err(anyhow!("--device: `cpu` and `ndarray` have only the device 0"))
+            }
+            BackendName::Cpu => $($function)::+::<Cpu>($argument, &Default::default()),
+            BackendName::Ndarray => $($function)::+::<NdArray<f32>>($argument, &Default::default()),
+            #[cfg(feature = "wgpu")]
+            BackendName::Wgpu => {
+                let adapter = bilevel_backend::adapter($device)?;
+                $($function)::+::<bilevel_backend::Wgpu>($argument, &adapter.device)
+            }
+            #[cfg(not(feature = "wgpu"))]
+            BackendName::Wgpu => command::without_graphics(),
+        }
+    };
+}
+
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let device = arguments.device;
     match (arguments.command, arguments.backend) {
         // These compute in f64 on `NdArray`, which must not meet `NdArray<f32>` in one process.
         (Command::Audit { task }, _) => {
@@ -102,19 +123,13 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 task: CompareTask::Algorithms(arguments),
             },
             backend,
-        ) => match backend {
-            BackendName::Cpu => command::compare_algorithms::<Cpu>(&arguments, &Default::default()),
-            BackendName::Ndarray => {
-                command::compare_algorithms::<NdArray<f32>>(&arguments, &Default::default())
-            }
-        },
-        (Command::InSingle(command), BackendName::Cpu) => run_on::<Cpu>(command),
-        (Command::InSingle(command), BackendName::Ndarray) => run_on::<NdArray<f32>>(command),
+        ) => on_backend!(backend, device, command::compare_algorithms(&arguments)),
+        (Command::InSingle(command), backend) => on_backend!(backend, device, run_on(command)),
+        (Command::Devices, _) => command::devices(),
     }
 }
 
-fn run_on<B: Backend>(command: SingleCommand) -> anyhow::Result<ExitCode> {
-    let device = B::Device::default();
+fn run_on<B: Backend>(command: SingleCommand, device: &B::Device) -> anyhow::Result<ExitCode> {
     match command {
         SingleCommand::Train { task } => {
             let (task, arguments) = match task {
@@ -123,36 +138,34 @@ fn run_on<B: Backend>(command: SingleCommand) -> anyhow::Result<ExitCode> {
                 TrainTask::Inpaint(arguments) => (TaskName::Inpaint, arguments),
                 TrainTask::Upscale(arguments) => (TaskName::Upscale, arguments),
             };
-            command::train::<B>(task, &arguments, &device)
+            command::train::<B>(task, &arguments, device)
         }
         SingleCommand::FewShot { task } => match task {
-            FewShotTask::Train(arguments) => command::few_shot_train::<B>(&arguments, &device),
-            FewShotTask::Evaluate(arguments) => {
-                command::few_shot_evaluate::<B>(&arguments, &device)
-            }
-            FewShotTask::Adapt(arguments) => command::few_shot_adapt::<B>(&arguments, &device),
+            FewShotTask::Train(arguments) => command::few_shot_train::<B>(&arguments, device),
+            FewShotTask::Evaluate(arguments) => command::few_shot_evaluate::<B>(&arguments, device),
+            FewShotTask::Adapt(arguments) => command::few_shot_adapt::<B>(&arguments, device),
         },
-        SingleCommand::Clean(arguments) => command::clean::<B>(&arguments, &device),
+        SingleCommand::Clean(arguments) => command::clean::<B>(&arguments, device),
         SingleCommand::Distributed { place } => match place {
             DistributedPlace::Local(arguments) => {
-                command::distributed_local::<B>(&arguments, &device)
+                command::distributed_local::<B>(&arguments, device)
             }
             DistributedPlace::Replay(arguments) => {
-                command::distributed_replay::<B>(&arguments, &device)
+                command::distributed_replay::<B>(&arguments, device)
             }
             #[cfg(feature = "zenoh")]
             DistributedPlace::Master(arguments) => {
-                command::distributed_master::<B>(&arguments, &device)
+                command::distributed_master::<B>(&arguments, device)
             }
             #[cfg(feature = "zenoh")]
             DistributedPlace::Worker(arguments) => {
-                command::distributed_worker::<B>(&arguments, &device)
+                command::distributed_worker::<B>(&arguments, device)
             }
             #[cfg(not(feature = "zenoh"))]
             DistributedPlace::Master(_) | DistributedPlace::Worker(_) => command::without_network(),
         },
-        SingleCommand::Evaluate(arguments) => command::evaluate::<B>(&arguments, &device),
-        SingleCommand::Denoise(arguments) => command::reconstruct::<B>(&arguments.into(), &device),
-        SingleCommand::Reconstruct(arguments) => command::reconstruct::<B>(&arguments, &device),
+        SingleCommand::Evaluate(arguments) => command::evaluate::<B>(&arguments, device),
+        SingleCommand::Denoise(arguments) => command::reconstruct::<B>(&arguments.into(), device),
+        SingleCommand::Reconstruct(arguments) => command::reconstruct::<B>(&arguments, device),
     }
 }

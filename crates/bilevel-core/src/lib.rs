@@ -15,7 +15,7 @@
 //! | part | choices |
 //! |---|---|
 //! | [`LowerSolver`] | [`GradientDescent`], [`Accelerated`]; [`ProjectedGradient`] onto any [`Projection`] |
-//! | [`LinearSolver`] | [`ConjugateGradient`], [`Minres`], [`Gmres`], [`Neumann`], [`Richardson`], [`Nystrom`], [`Dense`]; around them [`Normal`], [`Damping`], [`Jacobi`], [`Absolute`] |
+//! | [`LinearSolver`] | [`ConjugateGradient`], [`Minres`], [`Gmres`], [`Neumann`], [`Richardson`], [`Nystrom`], [`Dense`]; around them [`Normal`], [`Damping`], [`Jacobi`], [`Absolute`], [`ReadEvery`] |
 //! | [`SecondOrder`] | [`DoubleBackward`] (exact), [`CentralDifference`] (one tape) |
 //! | [`Hypergradient`] | [`ImplicitDifferentiation`], [`ConstrainedImplicit`], [`ConstrainedNeumann`], [`JacobianFree`], [`Unrolled`], [`ForwardMode`], [`OneStep`], [`Darts`], [`PartialGradient`], [`StochasticNeumann`], [`ZerothOrder`], [`Penalty`]: [which when](hypergradient#which-estimator-when) |
 //! | algorithm | [`DoubleLoop`], [`Maid`], [`Isgd`], [`Hoag`], [`Bome`], [`Soba`]: [which when](algorithm); any optimizer of `burn::optim`, [`ScheduleFreeSgd`], [`ScheduleFreeAdam`] |
@@ -40,6 +40,7 @@ pub mod parameters;
 mod problem;
 pub mod projection;
 mod random;
+mod read_every;
 mod solution;
 pub mod vector;
 
@@ -75,5 +76,6 @@ pub use lower::{
 pub use observe::{Accuracy, Cause, Failure, Level, Observer, Report};
 pub use problem::{BilevelProblem, Differentiable, TwiceDifferentiable};
 pub use projection::Projection;
+pub use read_every::ReadEvery;
 pub use solution::{Outcome, Solution, Status};
 pub use vector::Vector;

@@ -43,6 +43,9 @@ pub(crate) struct Arguments {
     /// here.
     #[arg(long, value_enum, default_value = "cpu", global = true)]
     pub backend: BackendName,
+    /// Which graphics adapter, with `--backend wgpu`: a number in the list of `bilevel devices`.
+    #[arg(long, value_name = "N", default_value_t = 0, global = true)]
+    pub device: usize,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -53,6 +56,8 @@ pub(crate) enum BackendName {
     Cpu,
     /// f32 by the ndarray crate: slow, for comparison.
     Ndarray,
+    /// f32 on a graphics adapter, by Vulkan or Metal (needs the cargo feature `wgpu`).
+    Wgpu,
 }
 
 #[derive(Debug, Subcommand)]
@@ -76,6 +81,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         task: CompareTask,
     },
+    /// List the graphics adapters that `--backend wgpu --device N` can compute on.
+    Devices,
 }
 
 /// What computes in f32 on the backend of choice.

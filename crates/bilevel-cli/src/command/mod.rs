@@ -6,6 +6,7 @@ mod clean;
 mod compare_algorithms;
 mod compare_estimators;
 mod comparison_files;
+mod devices;
 mod distributed_local;
 #[cfg(feature = "zenoh")]
 mod distributed_master;
@@ -19,6 +20,8 @@ mod few_shot_evaluate;
 mod few_shot_train;
 mod reconstruct;
 mod train;
+#[cfg(not(feature = "wgpu"))]
+mod without_graphics;
 #[cfg(not(feature = "zenoh"))]
 mod without_network;
 
@@ -27,6 +30,7 @@ pub(crate) use bench_stochastic::bench_stochastic;
 pub(crate) use clean::clean;
 pub(crate) use compare_algorithms::compare_algorithms;
 pub(crate) use compare_estimators::compare_estimators;
+pub(crate) use devices::devices;
 pub(crate) use distributed_local::distributed_local;
 #[cfg(feature = "zenoh")]
 pub(crate) use distributed_master::distributed_master;
@@ -39,6 +43,8 @@ pub(crate) use few_shot_evaluate::few_shot_evaluate;
 pub(crate) use few_shot_train::few_shot_train;
 pub(crate) use reconstruct::reconstruct;
 pub(crate) use train::train;
+#[cfg(not(feature = "wgpu"))]
+pub(crate) use without_graphics::without_graphics;
 #[cfg(not(feature = "zenoh"))]
 pub(crate) use without_network::without_network;
 

@@ -4,8 +4,9 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Tensor, TensorData};
 
 use super::{LinearOperator, LinearSolver, begin};
+use crate::read_every::Reads;
 use crate::vector::{dot, largest, norm, read};
-use crate::{Solution, Status, Vector};
+use crate::{ReadEvery, Solution, Status, Vector};
 
 /// Conjugate gradients for symmetric positive definite `A`, one step size per row.
 ///
@@ -49,9 +50,11 @@ pub struct ConjugateGradient {
     pub tolerance: f64,
 }
 
-impl<B: Backend> LinearSolver<B> for ConjugateGradient {
-    fn solve(
+impl ConjugateGradient {
+    /// [`LinearSolver::solve`], with a look at the device only when a read is due.
+    fn solve_reading<B: Backend>(
         &self,
+        reads: Reads,
         a: &dyn LinearOperator<B>,
         b: Vector<B>,
         start: Option<Vector<B>>,
@@ -91,7 +94,7 @@ impl<B: Backend> LinearSolver<B> for ConjugateGradient {
                 };
             }
             before = finished.then_some(rr);
-            let sweep = sweep(a, q, r, &goal, &mut broken, self.max_steps - steps);
+            let sweep = sweep(a, q, r, &goal, &mut broken, self.max_steps - steps, reads);
             steps += sweep.steps;
             q = sweep.value;
             r = b.clone() - a.finish(q.clone());
@@ -107,9 +110,35 @@ impl<B: Backend> LinearSolver<B> for ConjugateGradient {
             }
         }
     }
+}
+
+impl<B: Backend> LinearSolver<B> for ConjugateGradient {
+    fn solve(
+        &self,
+        a: &dyn LinearOperator<B>,
+        b: Vector<B>,
+        start: Option<Vector<B>>,
+    ) -> Solution<Vector<B>> {
+        self.solve_reading(Reads::ALWAYS, a, b, start)
+    }
 
     fn vectors(&self, _: usize) -> usize {
         6 // q, the best q, r, p, A p, b
+    }
+}
+
+impl<B: Backend> LinearSolver<B> for ReadEvery<ConjugateGradient> {
+    fn solve(
+        &self,
+        a: &dyn LinearOperator<B>,
+        b: Vector<B>,
+        start: Option<Vector<B>>,
+    ) -> Solution<Vector<B>> {
+        self.solver.solve_reading(self.reads(), a, b, start)
+    }
+
+    fn vectors(&self, dim: usize) -> usize {
+        LinearSolver::<B>::vectors(&self.solver, dim)
     }
 }
 
@@ -128,62 +157,64 @@ fn sweep<B: Backend>(
     goal: &Vector<B>,
     broken: &mut [bool],
     max_steps: usize,
+    reads: Reads,
 ) -> Sweep<B> {
     let mut p = r.clone();
     let mut rr = dot(r.clone(), r.clone());
     let (mut best, mut best_rr) = (q.clone(), rr.clone());
     let mut at_work = rr.clone().greater(goal.clone()).float();
     at_work = at_work.mask_fill(column(broken, &q), 0.0);
+    // Of each row: zero while all is finite, whether it broke down, steps that it made.
+    let (mut poison, mut broke) = (rr.zeros_like(), rr.zeros_like());
+    let mut made = rr.zeros_like();
     let mut steps = 0;
-    while steps < max_steps {
+    let mut non_finite = false;
+    for step in 1..=max_steps {
         let ap = a.apply(p.clone());
         let pap = dot(p.clone(), ap.clone());
         // Rows that are done or broken stand still: α = 0 there.
         let moves = at_work.clone() * pap.clone().greater_elem(0.0).float();
+        broke = broke.max_pair(at_work - moves.clone());
+        poison = poison + pap.clone() * 0.0;
+        made = made + moves.clone();
         let idle = moves.clone().lower_elem(0.5);
-        let alpha = (rr.clone() / pap.clone()).mask_fill(idle.clone(), 0.0);
+        let alpha = (rr.clone() / pap).mask_fill(idle.clone(), 0.0);
         q = q + p.clone() * alpha.clone();
         r = r - ap * alpha;
         let rr_next = dot(r.clone(), r.clone());
         let done = rr_next.clone().lower_equal(goal.clone());
         let go_on = moves.mask_fill(done, 0.0);
-        // One read a step, at its end, so that no product is made that nobody needs: which rows were
-        // at work, which of them just broke, which go on, is all of it finite?
-        let flags = read(Vector::cat(vec![at_work, pap, go_on.clone()], 1));
-        let (mut moved, mut unfinished) = (false, false);
-        for (row, broken) in flags.chunks(3).zip(&mut *broken) {
-            let (at_work, pap, goes_on) = (row[0] > 0.5, row[1], row[2] > 0.5);
-            if !pap.is_finite() {
-                return Sweep {
-                    value: best,
-                    steps,
-                    non_finite: true,
-                };
-            }
-            *broken |= at_work && pap <= 0.0;
-            moved |= at_work && pap > 0.0;
-            unfinished |= goes_on;
-        }
-        if !moved {
-            break;
-        }
-        steps += 1;
         let better = rr_next.clone().lower(best_rr.clone());
         best_rr = best_rr.mask_where(better.clone(), rr_next.clone());
-        let better = better.expand(q.shape());
-        best = best.mask_where(better, q.clone());
-        if !unfinished {
-            break;
+        best = best.mask_where(better.expand(q.shape()), q.clone());
+        // One read, at the end of a step, so that no product is made that nobody needs.
+        if reads.due(step) || step == max_steps {
+            let columns = [&poison, &broke, &go_on, &made].map(Clone::clone);
+            let flags = read(Vector::cat(columns.to_vec(), 1));
+            let rows = || flags.chunks(4);
+            non_finite = rows().any(|row| !row[0].is_finite());
+            for (row, broken) in rows().zip(&mut *broken) {
+                *broken |= row[1] > 0.5;
+            }
+            steps = rows().map(|row| row[3] as usize).max().unwrap_or(0);
+            if non_finite || rows().all(|row| row[2] < 0.5) {
+                break;
+            }
         }
         let beta = (rr_next.clone() / rr).mask_fill(idle, 0.0);
         p = r.clone() + p * beta;
         (rr, at_work) = (rr_next, go_on);
     }
-    let suspect = column(broken, &q).expand(q.shape());
+    let value = if non_finite {
+        best
+    } else {
+        let suspect = column(broken, &q).expand(q.shape());
+        q.mask_where(suspect, best)
+    };
     Sweep {
-        value: q.mask_where(suspect, best),
+        value,
         steps,
-        non_finite: false,
+        non_finite,
     }
 }
 

@@ -3,8 +3,9 @@
 use burn::tensor::backend::Backend;
 
 use super::{LinearOperator, LinearSolver, begin, reached, residuals};
+use crate::read_every::Reads;
 use crate::vector::{dot, epsilon, largest, norm, quotient, read};
-use crate::{Solution, Status, Vector};
+use crate::{ReadEvery, Solution, Status, Vector};
 
 /// Minimal residuals for symmetric `A`, definite or not, one recursion per row.
 ///
@@ -44,9 +45,11 @@ pub struct Minres {
     pub tolerance: f64,
 }
 
-impl<B: Backend> LinearSolver<B> for Minres {
-    fn solve(
+impl Minres {
+    /// [`LinearSolver::solve`], with a look at the device only when a read is due.
+    fn solve_reading<B: Backend>(
         &self,
+        reads: Reads,
         a: &dyn LinearOperator<B>,
         b: Vector<B>,
         start: Option<Vector<B>>,
@@ -65,17 +68,18 @@ impl<B: Backend> LinearSolver<B> for Minres {
         beta = beta.zeros_like(); // v₋ = 0
         // The largest entry of the tridiagonal matrix so far, and rows that have nothing left to gain.
         let (mut scale, mut closed) = (beta.clone(), beta.clone());
+        // Of each row: whether nothing more will move it, steps that it made, zero while all is finite.
+        let mut idle = phi_bar.clone().lower_equal(goal.clone()).float();
+        let (mut made, mut poison) = (beta.clone(), beta.clone());
         let mut steps = 0;
         let mut finite = true;
-        while steps < self.max_steps {
-            if steps == 0
-                && read(phi_bar.clone())
-                    .iter()
-                    .zip(&goals)
-                    .all(|(p, g)| p <= g)
-            {
-                break;
-            }
+        let mut checked = q.clone();
+        let max_steps = if read(idle.clone()).iter().all(|idle| *idle > 0.5) {
+            0
+        } else {
+            self.max_steps
+        };
+        for step in 1..=max_steps {
             let av = a.apply(v.clone());
             let alpha = dot(v.clone(), av.clone());
             let next = av - v.clone() * alpha.clone() - v_last * beta;
@@ -114,18 +118,26 @@ impl<B: Backend> LinearSolver<B> for Minres {
             v = quotient(next, beta_next.clone())
                 .mask_fill(complete.clone().greater_elem(0.5).expand(q.shape()), 0.0);
             beta = beta_next;
-            let idle = phi_bar.clone().lower_equal(goal.clone()).float() + complete;
-            let flags = read(Vector::cat(vec![phi_bar.clone(), idle], 1));
-            finite = flags.iter().all(|f| f.is_finite());
-            if !finite {
-                break;
-            }
+            made = made - idle.clamp_max(1.0) + 1.0;
+            idle = phi_bar.clone().lower_equal(goal.clone()).float() + complete;
+            poison = poison + phi_bar.clone() * 0.0;
             (w_last, w) = (w, w_next);
-            last_good = q;
             q = moved;
-            steps += 1;
-            if flags.chunks(2).all(|row| row[1] > 0.5) {
-                break;
+            if reads.due(step) || step == max_steps {
+                let columns = [&poison, &idle, &made].map(Clone::clone);
+                let flags = read(Vector::cat(columns.to_vec(), 1));
+                let rows = || flags.chunks(3);
+                finite = rows().all(|row| row[0].is_finite());
+                if !finite {
+                    q = checked;
+                    break;
+                }
+                steps = rows().map(|row| row[2] as usize).max().unwrap_or(0);
+                last_good = checked;
+                checked = q.clone();
+                if rows().all(|row| row[1] > 0.5) {
+                    break;
+                }
             }
         }
         let mut residuals_now = residuals(a, &b, &q);
@@ -148,8 +160,34 @@ impl<B: Backend> LinearSolver<B> for Minres {
             residual: largest(&residuals_now),
         }
     }
+}
+
+impl<B: Backend> LinearSolver<B> for Minres {
+    fn solve(
+        &self,
+        a: &dyn LinearOperator<B>,
+        b: Vector<B>,
+        start: Option<Vector<B>>,
+    ) -> Solution<Vector<B>> {
+        self.solve_reading(Reads::ALWAYS, a, b, start)
+    }
 
     fn vectors(&self, _: usize) -> usize {
         9 // q, the last q, v, v₋, A v, w, w₋, the next w, b
+    }
+}
+
+impl<B: Backend> LinearSolver<B> for ReadEvery<Minres> {
+    fn solve(
+        &self,
+        a: &dyn LinearOperator<B>,
+        b: Vector<B>,
+        start: Option<Vector<B>>,
+    ) -> Solution<Vector<B>> {
+        self.solver.solve_reading(self.reads(), a, b, start)
+    }
+
+    fn vectors(&self, dim: usize) -> usize {
+        LinearSolver::<B>::vectors(&self.solver, dim)
     }
 }

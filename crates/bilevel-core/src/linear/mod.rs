@@ -12,7 +12,8 @@
 //!
 //! A warm start costs one product more. Four more solvers wrap a solver: [`Normal`] squares the
 //! system, [`Damping`] solves `A + λI`, [`Jacobi`] preconditions with the diagonal, [`Absolute`] stops at
-//! a residual that is not relative to `b`.
+//! a residual that is not relative to `b`. [`ReadEvery`](crate::ReadEvery) lets solvers look at the device only every few
+//! steps.
 
 mod absolute;
 mod conjugate_gradient;

@@ -3,8 +3,9 @@
 use burn::tensor::backend::Backend;
 
 use super::{LinearOperator, LinearSolver, begin, residuals};
+use crate::read_every::Reads;
 use crate::vector::{largest, norm, quotient, read};
-use crate::{Solution, Status, Vector};
+use crate::{ReadEvery, Solution, Status, Vector};
 
 /// Richardson's iteration, with a test of its residual at every step.
 ///
@@ -46,9 +47,11 @@ pub struct Richardson {
     pub tolerance: f64,
 }
 
-impl<B: Backend> LinearSolver<B> for Richardson {
-    fn solve(
+impl Richardson {
+    /// [`LinearSolver::solve`], with a look at the device only when a read is due.
+    fn solve_reading<B: Backend>(
         &self,
+        reads: Reads,
         a: &dyn LinearOperator<B>,
         b: Vector<B>,
         start: Option<Vector<B>>,
@@ -61,24 +64,26 @@ impl<B: Backend> LinearSolver<B> for Richardson {
         let mut norm_r = norm(r.clone());
         let mut steps = 0;
         let status = loop {
-            let flags = read(Vector::cat(vec![norm_r.clone(), grown.clone()], 1));
-            let rows = || flags.chunks(2).zip(&goals);
-            if flags.iter().any(|v| !v.is_finite()) {
-                break Status::NonFinite;
-            }
-            if rows().any(|(row, goal)| row[1] > 0.0 && row[0] > *goal) {
-                break Status::Diverged;
-            }
-            if rows().all(|(row, goal)| row[0] <= *goal) {
-                break Status::Converged;
-            }
-            if steps >= self.max_steps {
-                break Status::MaxSteps;
+            if reads.due(steps) || steps >= self.max_steps {
+                let flags = read(Vector::cat(vec![norm_r.clone(), grown.clone()], 1));
+                let rows = || flags.chunks(2).zip(&goals);
+                if flags.iter().any(|v| !v.is_finite()) {
+                    break Status::NonFinite;
+                }
+                if rows().any(|(row, goal)| row[1] > 0.0 && row[0] > *goal) {
+                    break Status::Diverged;
+                }
+                if rows().all(|(row, goal)| row[0] <= *goal) {
+                    break Status::Converged;
+                }
+                if steps >= self.max_steps {
+                    break Status::MaxSteps;
+                }
             }
             q = q + r.clone() * eta;
             r = r.clone() - a.apply(r) * eta;
             let norm_next = norm(r.clone());
-            grown = has_grown(&norm_next, &norm_r);
+            grown = grown.max_pair(has_grown(&norm_next, &norm_r));
             norm_r = norm_next;
             steps += 1;
         };
@@ -96,9 +101,35 @@ impl<B: Backend> LinearSolver<B> for Richardson {
             residual,
         }
     }
+}
+
+impl<B: Backend> LinearSolver<B> for Richardson {
+    fn solve(
+        &self,
+        a: &dyn LinearOperator<B>,
+        b: Vector<B>,
+        start: Option<Vector<B>>,
+    ) -> Solution<Vector<B>> {
+        self.solve_reading(Reads::ALWAYS, a, b, start)
+    }
 
     fn vectors(&self, _: usize) -> usize {
         5 // first, q, r, A r, b
+    }
+}
+
+impl<B: Backend> LinearSolver<B> for ReadEvery<Richardson> {
+    fn solve(
+        &self,
+        a: &dyn LinearOperator<B>,
+        b: Vector<B>,
+        start: Option<Vector<B>>,
+    ) -> Solution<Vector<B>> {
+        self.solver.solve_reading(self.reads(), a, b, start)
+    }
+
+    fn vectors(&self, dim: usize) -> usize {
+        LinearSolver::<B>::vectors(&self.solver, dim)
     }
 }
 

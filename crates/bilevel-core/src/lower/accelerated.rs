@@ -4,8 +4,9 @@ use bilevel_backend::Tape;
 use burn::tensor::backend::Backend;
 
 use super::{LowerSolver, Smoothness, residual, solution};
+use crate::read_every::Reads;
 use crate::vector::{dot, epsilon, read};
-use crate::{Differentiable, LowerObjective, Point, Solution, Status, Vector};
+use crate::{Differentiable, LowerObjective, Point, ReadEvery, Solution, Status, Vector};
 
 /// FISTA for smooth, (strongly) convex `g`, with restarts; one momentum per system.
 ///
@@ -44,8 +45,18 @@ pub struct Accelerated<S> {
 /// Trials of a step size before backtracking gives up.
 const MAX_TRIALS: usize = 60;
 
-impl<B: Backend, P: Differentiable<B>, S: Smoothness<B, P>> LowerSolver<B, P> for Accelerated<S> {
-    fn solve(&self, point: Point<'_, B, P>) -> Solution<P::Lower<Tape<B>>> {
+impl<S> Accelerated<S> {
+    /// [`LowerSolver::solve`], with a look at the device only when a read is due.
+    fn solve_reading<B, P>(
+        &self,
+        reads: Reads,
+        point: Point<'_, B, P>,
+    ) -> Solution<P::Lower<Tape<B>>>
+    where
+        B: Backend,
+        P: Differentiable<B>,
+        S: Smoothness<B, P>,
+    {
         let objective = LowerObjective::new(point);
         let mut y = objective.start();
         let mut l = self.smoothness.constant(&objective, &y);
@@ -57,9 +68,12 @@ impl<B: Backend, P: Differentiable<B>, S: Smoothness<B, P>> LowerSolver<B, P> fo
             let (t_next, beta) = momentum(t, l.clone().recip() * self.strong_convexity);
             let z = y.clone() + (y.clone() - y_last) * beta;
             let gradient = objective.gradient(z.clone());
-            let norm = residual(gradient.clone());
-            if norm <= self.tolerance || !norm.is_finite() {
-                return solution(&objective, (z, gradient), last, steps, self.tolerance);
+            if reads.due(steps) {
+                let norm = residual(gradient.clone());
+                if norm <= self.tolerance || !norm.is_finite() {
+                    return solution(&objective, (z, gradient), last, steps, self.tolerance);
+                }
+                last = Some((z.clone(), gradient.clone()));
             }
             let mut y_next = z.clone() - gradient.clone() / l.clone();
             if let Some(growth) = growth {
@@ -79,8 +93,7 @@ impl<B: Backend, P: Differentiable<B>, S: Smoothness<B, P>> LowerSolver<B, P> fo
                     y_next = z.clone() - gradient.clone() / l.clone();
                 }
             }
-            let uphill = dot(gradient.clone(), y_next.clone() - y.clone()).greater_elem(0.0);
-            last = Some((z, gradient));
+            let uphill = dot(gradient, y_next.clone() - y.clone()).greater_elem(0.0);
             t = t_next.mask_fill(uphill, 1.0);
             y_last = y;
             y = y_next;
@@ -93,6 +106,20 @@ impl<B: Backend, P: Differentiable<B>, S: Smoothness<B, P>> LowerSolver<B, P> fo
             self.max_steps,
             self.tolerance,
         )
+    }
+}
+
+impl<B: Backend, P: Differentiable<B>, S: Smoothness<B, P>> LowerSolver<B, P> for Accelerated<S> {
+    fn solve(&self, point: Point<'_, B, P>) -> Solution<P::Lower<Tape<B>>> {
+        self.solve_reading(Reads::ALWAYS, point)
+    }
+}
+
+impl<B: Backend, P: Differentiable<B>, S: Smoothness<B, P>> LowerSolver<B, P>
+    for ReadEvery<Accelerated<S>>
+{
+    fn solve(&self, point: Point<'_, B, P>) -> Solution<P::Lower<Tape<B>>> {
+        self.solver.solve_reading(self.reads(), point)
     }
 }
 

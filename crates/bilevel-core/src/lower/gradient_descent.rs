@@ -4,7 +4,8 @@ use bilevel_backend::Tape;
 use burn::tensor::backend::Backend;
 
 use super::{LowerSolver, residual, solution};
-use crate::{Differentiable, LowerObjective, Point, Solution};
+use crate::read_every::Reads;
+use crate::{Differentiable, LowerObjective, Point, ReadEvery, Solution};
 
 /// Gradient descent with a fixed step.
 ///
@@ -27,24 +28,46 @@ pub struct GradientDescent {
     pub tolerance: f64,
 }
 
-impl<B: Backend, P: Differentiable<B>> LowerSolver<B, P> for GradientDescent {
-    fn solve(&self, point: Point<'_, B, P>) -> Solution<P::Lower<Tape<B>>> {
+impl GradientDescent {
+    /// [`LowerSolver::solve`], with a look at the device only when a read is due.
+    fn solve_reading<B, P>(
+        &self,
+        reads: Reads,
+        point: Point<'_, B, P>,
+    ) -> Solution<P::Lower<Tape<B>>>
+    where
+        B: Backend,
+        P: Differentiable<B>,
+    {
         let objective = LowerObjective::new(point);
         let mut y = objective.start();
         let mut gradient = objective.gradient(y.clone());
         let mut last = None;
         let mut steps = 0;
         while steps < self.max_steps {
-            let norm = residual(gradient.clone());
-            if norm <= self.tolerance || !norm.is_finite() {
-                break;
+            if reads.due(steps) {
+                let norm = residual(gradient.clone());
+                if norm <= self.tolerance || !norm.is_finite() {
+                    break;
+                }
+                last = Some((y.clone(), gradient.clone()));
             }
-            let y_next = y.clone() - gradient.clone() * self.learning_rate;
-            last = Some((y, gradient));
-            gradient = objective.gradient(y_next.clone());
-            y = y_next;
+            y = y - gradient * self.learning_rate;
+            gradient = objective.gradient(y.clone());
             steps += 1;
         }
         solution(&objective, (y, gradient), last, steps, self.tolerance)
+    }
+}
+
+impl<B: Backend, P: Differentiable<B>> LowerSolver<B, P> for GradientDescent {
+    fn solve(&self, point: Point<'_, B, P>) -> Solution<P::Lower<Tape<B>>> {
+        self.solve_reading(Reads::ALWAYS, point)
+    }
+}
+
+impl<B: Backend, P: Differentiable<B>> LowerSolver<B, P> for ReadEvery<GradientDescent> {
+    fn solve(&self, point: Point<'_, B, P>) -> Solution<P::Lower<Tape<B>>> {
+        self.solver.solve_reading(self.reads(), point)
     }
 }
