@@ -26,7 +26,11 @@ pub struct LowerObjective<'a, B: Backend, P: Differentiable<B>> {
 
 impl<'a, B: Backend, P: Differentiable<B>> LowerObjective<'a, B, P> {
     /// The objective around `point`.
+    ///
+    /// # Panics
+    /// If its x, y and data are not all on one device.
     pub fn new(point: Point<'a, B, P>) -> Self {
+        point.assert_one_device();
         Self {
             point,
             plain_x: point.x.valid(),

@@ -1,7 +1,7 @@
 //! A point `(x, y)` of a problem, and the first derivatives there.
 
 use bilevel_backend::Tape;
-use burn::module::AutodiffModule;
+use burn::module::{AutodiffModule, Module};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
@@ -68,13 +68,29 @@ impl<B: Backend, P: Differentiable<B>> Point<'_, B, P> {
         self.problem.systems(self.y)
     }
 
+    /// # Panics
+    /// If x, y and the data are not all on one device, with the devices.
+    pub(crate) fn assert_one_device(&self) {
+        let devices = self.x.devices();
+        let devices = self.y.collect_devices(devices);
+        let devices = self.batch.collect_devices(devices);
+        assert!(
+            devices.len() <= 1,
+            "x, y and data on several devices: {devices:?}; move them to one with Module::to_device"
+        );
+    }
+
     /// The data, one tape up.
     pub(super) fn lifted_batch(&self) -> P::Batch<Tape<B>> {
         P::Batch::<Tape<B>>::from_inner(self.batch.clone())
     }
 
     /// `f`, `∇x f`, `∇y f` by one backward pass.
+    ///
+    /// # Panics
+    /// If x, y and the data are not all on one device.
     pub fn upper_gradients(&self) -> LossGradients<B> {
+        self.assert_one_device();
         let loss = self
             .problem
             .upper_loss(self.x, self.y, &self.lifted_batch());
