@@ -147,6 +147,11 @@ mod tests {
     }
 
     #[test]
+    fn an_adapter_is_no_thread() {
+        assert!(!crate::computes_on_threads::<crate::Tape<burn_wgpu::Wgpu>>());
+    }
+
+    #[test]
     fn numbers_are_those_of_the_list() {
         let adapters = adapters();
         assert!(!adapters.is_empty(), "{}", AdapterError::None);

@@ -26,12 +26,14 @@ mod kernel;
 mod piecewise;
 mod sparse_rows;
 mod tape;
+mod threads;
 
 pub use channels::{channel_affine, channel_moments};
 pub use cpu::Cpu;
 pub use piecewise::piecewise_linear;
 pub use sparse_rows::SparseRows;
 pub use tape::Tape;
+pub use threads::computes_on_threads;
 
 /// Which operation can be differentiated twice, on which backend, as measured by this crate's tests.
 #[doc = include_str!("../docs/second-order-coverage.md")]

@@ -145,7 +145,7 @@ impl<B: Backend> Judge<'_, B> {
         let lower = self.contest.lower();
         let crops = training.iter().chain(test).zip(&self.images);
         let work = crops.map(|(batch, y)| (Upper::<B>::from_inner(x.valid()), batch, y));
-        let solved = parallel::map(work.collect(), |(x, batch, y)| {
+        let solved = parallel::map::<B, _, _>(work.collect(), |(x, batch, y)| {
             let solution = lower.solve(Point {
                 problem,
                 x: &x,

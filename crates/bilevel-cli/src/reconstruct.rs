@@ -153,7 +153,7 @@ pub(crate) fn reconstruct<B: Backend>(
         .iter()
         .map(|data| symmetries.clone().map(|k| prepared(data, k)).collect())
         .collect::<Result<Vec<Vec<_>>>>()?;
-    Ok(parallel::map(work, |turned| {
+    Ok(parallel::map::<B, _, _>(work, |turned| {
         let count = turned.len() as f32;
         let images = (0..).zip(turned).map(|(k, (x, batch, size, mirror))| {
             let start = problem.start(&x, &batch);

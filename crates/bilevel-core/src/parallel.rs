@@ -4,9 +4,15 @@ use std::num::NonZero;
 use std::sync::{Mutex, OnceLock};
 use std::thread;
 
+use bilevel_backend::computes_on_threads;
+use burn::tensor::backend::Backend;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// `items.map(work)` on as many threads as there are cores; the results keep the order of the items.
+/// `items.map(work)`, with tensors of `B`, on as many threads as there are cores; the results keep the order of the items.
+///
+/// On a backend that does not compute on the threads of this process, one item after the other: a graphics processor is not
+/// faster for being asked by several threads, and CubeCL 0.10 gives every thread a queue of its own, whose work is not kept in order
+/// with that of others on the same tensors.
 ///
 /// With an item for every core each item stays on its core, and what a backend shares out inside it is computed there
 /// in turn: nobody waits for anybody. With fewer items they share the pool that backends compute on. A map inside a map
@@ -14,10 +20,10 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 ///
 /// Not items in one work-stealing pool: a worker that waits inside a backend's own parallel loop would steal another
 /// item while it holds the lock of an autodiff graph.
-pub fn map<T: Send, U: Send>(items: Vec<T>, work: impl Fn(T) -> U + Sync) -> Vec<U> {
+pub fn map<B: Backend, T: Send, U: Send>(items: Vec<T>, work: impl Fn(T) -> U + Sync) -> Vec<U> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let threads = cores.min(items.len());
-    if threads <= 1 || rayon::current_num_threads() == 1 {
+    if threads <= 1 || rayon::current_num_threads() == 1 || !computes_on_threads::<B>() {
         return items.into_iter().map(work).collect();
     }
     let own = (threads == cores).then(|| of_one_thread(cores));
@@ -62,19 +68,23 @@ fn of_one_thread(count: usize) -> &'static [ThreadPool] {
 
 #[cfg(test)]
 mod tests {
+    use bilevel_backend::Cpu;
+
     use super::map;
 
     #[test]
     fn order_is_kept_and_all_is_done() {
-        let squares = map((0..100).collect(), |i: i32| i * i);
+        let squares = map::<Cpu, _, _>((0..100).collect(), |i: i32| i * i);
         assert_eq!(squares, (0..100).map(|i| i * i).collect::<Vec<_>>());
-        assert!(map(Vec::<i32>::new(), |i| i).is_empty());
+        assert!(map::<Cpu, _, _>(Vec::<i32>::new(), |i| i).is_empty());
     }
 
     #[test]
     fn a_map_inside_a_map() {
-        let sums = map((0..20).collect(), |i: i32| {
-            map((0..i).collect(), |j: i32| j).into_iter().sum::<i32>()
+        let sums = map::<Cpu, _, _>((0..20).collect(), |i: i32| {
+            map::<Cpu, _, _>((0..i).collect(), |j: i32| j)
+                .into_iter()
+                .sum::<i32>()
         });
         assert_eq!(sums, (0..20).map(|i| i * (i - 1) / 2).collect::<Vec<_>>());
     }
@@ -82,6 +92,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "item 3")]
     fn a_panic_reaches_the_caller() {
-        map((0..8).collect(), |i: i32| assert!(i != 3, "item 3"));
+        map::<Cpu, _, _>((0..8).collect(), |i: i32| assert!(i != 3, "item 3"));
     }
 }

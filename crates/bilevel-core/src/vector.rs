@@ -1,5 +1,7 @@
 //! Vectors outside the tape: one row per independent system.
 
+use std::cell::Cell;
+
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
@@ -38,7 +40,24 @@ pub(crate) fn is_finite<B: Backend>(a: Vector<B>) -> bool {
 
 /// Reads a vector back from the device, row by row. This waits for the device.
 pub fn read<B: Backend>(a: Vector<B>) -> Vec<f64> {
+    READS.set(READS.get() + 1);
     a.into_data().iter::<f64>().collect()
+}
+
+thread_local!(static READS: Cell<usize> = const { Cell::new(0) });
+
+/// How often this thread has waited for a device in [`read`] so far: what solvers and estimators read they read there.
+///
+/// ```
+/// use bilevel_backend::NdArray;
+/// use bilevel_core::vector::{Vector, read, reads};
+///
+/// let before = reads();
+/// read(Vector::<NdArray>::zeros([1, 3], &Default::default()));
+/// assert_eq!(reads() - before, 1);
+/// ```
+pub fn reads() -> usize {
+    READS.get()
 }
 
 /// The largest of `values`, NaN if any of them is NaN.

@@ -27,7 +27,7 @@ where
     let items = tasks
         .enumerate()
         .map(|(index, task)| (index, fresh_leaves::<Tape<B>, _>(x.clone()), task.clone()));
-    parallel::map(items.collect(), |(index, x, task)| work(index, x, task))
+    parallel::map::<B, _, _>(items.collect(), |(index, x, task)| work(index, x, task))
 }
 
 /// The parts that turn a task into a hypergradient.

@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use crate::parameters::{pack_gradients, unreached};
+use crate::vector::read;
 use crate::{Differentiable, Vector};
 
 /// A problem, a point `(x, y)` and the data it is looked at on.
@@ -124,11 +125,7 @@ impl<B: Backend, P: Differentiable<B>> Point<'_, B, P> {
         let value = loss.clone().inner();
         let gradients = loss.backward();
         LossGradients {
-            loss: value
-                .into_data()
-                .iter::<f64>()
-                .next()
-                .expect("a loss is one number"),
+            loss: read(value.unsqueeze())[0],
             x: pack_gradients::<Tape<B>, _>(self.x, &gradients, 1),
             y: pack_gradients::<Tape<B>, _>(self.y, &gradients, self.systems()),
         }

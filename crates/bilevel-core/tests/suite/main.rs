@@ -22,6 +22,7 @@ mod matrices;
 mod meta_learning;
 mod parameters;
 mod problems;
+mod read_every;
 mod rules;
 mod schedule_free;
 mod soba;

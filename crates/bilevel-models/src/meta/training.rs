@@ -72,7 +72,7 @@ where
         let now: Vec<_> = left.by_ref().take(cores).collect();
         // A module is not shared between threads: each gets its own handle.
         let now = now.into_iter().map(|e| (state.x.clone(), e)).collect();
-        let found = parallel::map(now, |(x, episode)| {
+        let found = parallel::map::<B, _, _>(now, |(x, episode)| {
             let found = learner.gradient(&x, &episode);
             let accuracy = accuracy(found.outputs.clone(), episode.query.targets);
             (found, accuracy)
@@ -154,7 +154,7 @@ pub fn evaluate<B: Backend, L: Learner<B> + ?Sized>(
     episodes: Vec<Episode<B>>,
 ) -> Vec<f64> {
     let episodes = episodes.into_iter().map(|e| (x.clone(), e)).collect();
-    parallel::map(episodes, |(x, episode)| {
+    parallel::map::<B, _, _>(episodes, |(x, episode)| {
         accuracy(learner.outputs(&x, &episode), episode.query.targets)
     })
 }
