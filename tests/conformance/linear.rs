@@ -3,7 +3,7 @@
 use bilevel::burn::tensor::backend::Backend;
 use bilevel::{
     Absolute, ConjugateGradient, Damping, Dense, Gmres, Jacobi, LinearSolver, Minres, Neumann,
-    Normal, Nystrom, ReadEvery, Richardson, Vector,
+    Normal, Nystrom, ReadEvery, Richardson, Status, Vector,
 };
 
 use crate::quadratic::{DIM, Instance, L, SYSTEMS, multiply, tensor};
@@ -110,4 +110,16 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
         },
         0.0,
     );
+
+    // What is wrong is found on every backend: 1 where it was.
+    rows.section("Failures of linear systems");
+    let mut found = |name, operator: &dyn Fn(Vector<B>) -> Vector<B>, status| {
+        let b = tensor(instance.right());
+        let solution = cg.solve(&operator, b, None);
+        let value = f64::from(u8::from(solution.status == status));
+        rows.known(name, vec![value], vec![1.0], [1e-8, 1e-5]);
+    };
+    found("NaN in a product", &|v| v * f64::NAN, Status::NonFinite);
+    found("infinity in a product", &|v| v / 0.0, Status::NonFinite);
+    found("no positive curvature", &|v| -v, Status::Breakdown);
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use burn_wgpu::WgpuDevice;
 use thiserror::Error;
 
-/// A graphics processor that [`Wgpu`](burn_wgpu::Wgpu) can compute on, or a driver that does its work in software.
+/// A graphics processor that [`Wgpu`](crate::Wgpu) can compute on, or a driver that does its work in software.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Adapter {
     /// What its driver calls it.
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn an_adapter_is_no_thread() {
-        assert!(!crate::computes_on_threads::<crate::Tape<burn_wgpu::Wgpu>>());
+        assert!(!crate::computes_on_threads::<crate::Tape<crate::Wgpu>>());
     }
 
     #[test]

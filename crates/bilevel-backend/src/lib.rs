@@ -22,6 +22,8 @@ mod delegate;
 mod adapter;
 mod channels;
 mod cpu;
+#[cfg(feature = "wgpu")]
+mod graphics;
 mod kernel;
 mod piecewise;
 mod sparse_rows;
@@ -30,6 +32,8 @@ mod threads;
 
 pub use channels::{channel_affine, channel_moments};
 pub use cpu::Cpu;
+#[cfg(feature = "wgpu")]
+pub use graphics::Wgpu;
 pub use piecewise::piecewise_linear;
 pub use sparse_rows::SparseRows;
 pub use tape::Tape;
@@ -44,9 +48,9 @@ pub use burn_ndarray::NdArray;
 
 #[cfg(feature = "wgpu")]
 pub use adapter::{Adapter, AdapterError, adapter, adapters};
-/// Burn's backend for graphics processors, and the names of its devices.
+/// The names of graphics processors.
 #[cfg(feature = "wgpu")]
-pub use burn_wgpu::{Wgpu, WgpuDevice};
+pub use burn_wgpu::WgpuDevice;
 
 /// The strategies of [`Tape`]'s second parameter.
 pub use burn_autodiff::checkpoint::strategy::{BalancedCheckpointing, NoCheckpointing};

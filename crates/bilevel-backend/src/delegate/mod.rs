@@ -3,13 +3,14 @@
 //! Burn's `Backend` is some 370 functions. A decorator changes a few of them and passes the rest on, so
 //! each trait has its signatures written down once, in lists that are split by who overrides what:
 //!
-//! | list | `Tape<B>` over `Autodiff<B>` | `Cpu` over `Flex` |
-//! |---|---|---|
-//! | `backend_ops!`, `int_ops!`, `bool_ops!`, `quantised_ops!` | forwards | forwards |
-//! | `float_ops!`, `module_ops!`, `activation_ops!` | forwards | forwards |
-//! | `arithmetic_ops!`, `convolution_ops!`, `pooling_ops!` | forwards | writes |
-//! | `composed_float_ops!`, `composed_activation_ops!`, `backward_ops!` | writes | forwards |
-//! | the gradients of 1-d and 2-d convolutions; `float_div_scalar`, sums, means, `exp`, `tanh` | writes | writes |
+//! | list | `Tape<B>` over `Autodiff<B>` | `Cpu` over `Flex` | `Wgpu` over Burn's |
+//! |---|---|---|---|
+//! | `backend_ops!`, `int_ops!`, `bool_ops!`, `quantised_ops!` | forwards | forwards | forwards |
+//! | `float_ops!`, `module_ops!`, `activation_ops!` | forwards | forwards | forwards |
+//! | `arithmetic_ops!`, `convolution_ops!`, `pooling_ops!` | forwards | writes | forwards |
+//! | `composed_float_ops!`, `composed_activation_ops!`, `backward_ops!` | writes | forwards | forwards |
+//! | `resampling_backward_ops!` | writes | forwards | writes |
+//! | the gradients of 1-d and 2-d convolutions; `float_div_scalar`, sums, means, `exp`, `tanh` | writes | writes | writes |
 //!
 //! A list is used inside the implementation, for a decorator whose tensors are those of the inner
 //! backend; the names of its types come from the [`prelude`]:

@@ -129,6 +129,29 @@ macro_rules! convolution_ops {
     };
 }
 
+/// Two more backward passes, which `Wgpu` mends.
+macro_rules! resampling_backward_ops {
+    ($inner:ty) => {
+        delegate! { $inner, ModuleOps:
+            fn avg_pool2d_backward(
+                x: FloatTensor<Self>,
+                grad: FloatTensor<Self>,
+                kernel_size: [usize; 2],
+                stride: [usize; 2],
+                padding: [usize; 2],
+                count_include_pad: bool,
+                ceil_mode: bool,
+            ) -> FloatTensor<Self>;
+            fn interpolate_backward(
+                x: FloatTensor<Self>,
+                grad: FloatTensor<Self>,
+                output_size: [usize; 2],
+                options: InterpolateOptions,
+            ) -> FloatTensor<Self>;
+        }
+    };
+}
+
 /// What a tape writes itself, so that it can be differentiated once more: backward passes, and the
 /// operations that burn-autodiff has no (right) derivative for.
 macro_rules! backward_ops {
@@ -223,15 +246,6 @@ macro_rules! backward_ops {
                 count_include_pad: bool,
                 ceil_mode: bool,
             ) -> FloatTensor<Self>;
-            fn avg_pool2d_backward(
-                x: FloatTensor<Self>,
-                grad: FloatTensor<Self>,
-                kernel_size: [usize; 2],
-                stride: [usize; 2],
-                padding: [usize; 2],
-                count_include_pad: bool,
-                ceil_mode: bool,
-            ) -> FloatTensor<Self>;
             fn adaptive_avg_pool1d_backward(
                 x: FloatTensor<Self>,
                 grad: FloatTensor<Self>,
@@ -242,12 +256,6 @@ macro_rules! backward_ops {
             ) -> FloatTensor<Self>;
             fn interpolate(
                 x: FloatTensor<Self>,
-                output_size: [usize; 2],
-                options: InterpolateOptions,
-            ) -> FloatTensor<Self>;
-            fn interpolate_backward(
-                x: FloatTensor<Self>,
-                grad: FloatTensor<Self>,
                 output_size: [usize; 2],
                 options: InterpolateOptions,
             ) -> FloatTensor<Self>;

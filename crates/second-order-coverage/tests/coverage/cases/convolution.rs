@@ -13,6 +13,9 @@ use crate::case::{Cases, Inputs};
 pub fn add<B: Backend>(c: &mut Cases<B>) {
     c.section("Convolutions (in input, weight and bias)");
     c.add("conv1d", |i| conv_1d(i, [2, 3], [6, 3], ([1], [1], [1], 1)));
+    c.add("conv1d, stride 4 above kernel 2", |i| {
+        conv_1d(i, [2, 2], [11, 2], ([4], [0], [1], 1))
+    });
     c.add("conv1d, stride 3, rest dropped", |i| {
         conv_1d(i, [2, 3], [10, 3], ([3], [0], [1], 1))
     });
@@ -24,6 +27,9 @@ pub fn add<B: Backend>(c: &mut Cases<B>) {
     });
     c.add("conv2d, stride 2x3, rest dropped", |i| {
         conv_2d(i, [2, 2], [6, 8, 3, 2], ([2, 3], [1, 0], [1, 1], 1))
+    });
+    c.add("conv2d, stride 3 above kernel 1x2", |i| {
+        conv_2d(i, [2, 2], [6, 8, 1, 2], ([3, 3], [0, 0], [1, 1], 1))
     });
     c.add("conv2d, dilation 2x3", |i| {
         conv_2d(i, [1, 2], [6, 7, 2, 3], ([1, 1], [0, 2], [2, 3], 1))
@@ -57,6 +63,14 @@ pub fn add<B: Backend>(c: &mut Cases<B>) {
             ([1; 3], [0, 1, 1], [1; 3], 1),
         )
     });
+    c.add("conv3d, stride 2 above kernel 1", |i| {
+        conv_3d(
+            i,
+            [2, 2],
+            [3, 4, 3, 1, 1, 1],
+            ([2, 2, 2], [0, 0, 0], [1, 1, 1], 1),
+        )
+    });
     c.add("conv3d, stride 2, dilation 1x2x1, groups 2", |i| {
         conv_3d(
             i,
@@ -79,6 +93,9 @@ pub fn add<B: Backend>(c: &mut Cases<B>) {
     });
     c.add("conv_transpose2d", |i| {
         transpose_2d(i, [2, 3], [4, 3, 3, 3], ([1, 1], [1, 1], [0, 0], [1, 1], 1))
+    });
+    c.add("conv_transpose2d, stride 3x2 above kernel 2x1", |i| {
+        transpose_2d(i, [2, 2], [3, 3, 2, 1], ([3, 2], [1, 0], [0, 1], [1, 1], 1))
     });
     c.add("conv_transpose2d, stride 2, output padding 1x0", |i| {
         transpose_2d(i, [2, 2], [3, 4, 3, 3], ([2, 2], [1, 1], [1, 0], [1, 1], 1))
