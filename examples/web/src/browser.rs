@@ -55,13 +55,20 @@ impl Demonstration {
         let model = Model::read(model).map_err(told)?;
         let clean = GrayImage::new(width, pixels.len() / width, pixels);
         let (cpu, seed) = (Default::default(), u64::from(seed));
-        let data = degrade::<Flex>(&model, &clean, sigma, seed, &cpu).await.map_err(told)?;
+        let data = degrade::<Flex>(&model, &clean, sigma, seed, &cpu)
+            .await
+            .map_err(told)?;
         let session = if graphics {
             Where::Graphics(Session::new(&model, &data, &WgpuDevice::DefaultDevice).map_err(told)?)
         } else {
             Where::Processor(Session::new(&model, &data, &cpu).map_err(told)?)
         };
-        Ok(Self { clean, data, session, steps: model.steps.steps })
+        Ok(Self {
+            clean,
+            data,
+            session,
+            steps: model.steps.steps,
+        })
     }
 
     /// Steps that the model was trained to make.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 use bilevel_core::parameters::{load_values, named_values};
-use bilevel_models::physics::{Blur, Boundary, Identity, Kernel, Learned, Measurement, MeasurementOperator, NoOperator};
+use bilevel_models::physics::{
+    Blur, Boundary, Identity, Kernel, Learned, Measurement, MeasurementOperator, NoOperator,
+};
 use bilevel_models::regularizer::{Architecture, ArchitectureParameters, Regularizer};
 use burn::tensor::TensorData;
 use burn::tensor::backend::Backend;
@@ -58,11 +60,20 @@ impl Model {
     pub fn read(bytes: &[u8]) -> Result<Self, Box<dyn Error>> {
         let (_, metadata) = SafeTensors::read_metadata(bytes)?;
         let header = metadata.metadata().as_ref().and_then(|m| m.get("bilevel"));
-        let header: Header = serde_json::from_str(header.ok_or("the file was not written by bilevel")?)?;
+        let header: Header =
+            serde_json::from_str(header.ok_or("the file was not written by bilevel")?)?;
         let mut values = BTreeMap::new();
         for (name, view) in SafeTensors::deserialize(bytes)?.tensors() {
-            let numbers = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b));
-            values.insert(name, TensorData::new(numbers.collect::<Vec<_>>(), view.shape().to_vec()));
+            let numbers = view
+                .data()
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|b| f32::from_le_bytes(*b));
+            values.insert(
+                name,
+                TensorData::new(numbers.collect::<Vec<_>>(), view.shape().to_vec()),
+            );
         }
         Ok(Self {
             regularizer: header.regularizer,
@@ -82,17 +93,26 @@ impl Model {
     /// If values are missing, or of another shape.
     pub fn on<B: Backend>(&self, device: &B::Device) -> Result<Learnt<B>, Box<dyn Error>> {
         let parameters = self.regularizer.init::<B>(device);
-        let of_kind = named_values::<B, _>(&parameters).into_keys().filter_map(|path| {
-            let name = path.split_once('.').map_or(&*path, |(_, name)| name);
-            let value = self.values.get(name)?.clone();
-            Some((path, value))
-        });
+        let of_kind = named_values::<B, _>(&parameters)
+            .into_keys()
+            .filter_map(|path| {
+                let name = path.split_once('.').map_or(&*path, |(_, name)| name);
+                let value = self.values.get(name)?.clone();
+                Some((path, value))
+            });
         let parameters = load_values::<B, _>(parameters, &of_kind.collect())?;
         let operator = match self.physics {
             Measurement::Blur(_) => {
-                let weights = self.values.get("operator.weights").ok_or("the file has no kernel")?;
+                let weights = self
+                    .values
+                    .get("operator.weights")
+                    .ok_or("the file has no kernel")?;
                 let numbers: Vec<f64> = weights.iter::<f64>().collect();
-                MeasurementOperator::Kernel(Kernel::from_numbers(weights.shape[2], &numbers, device)?)
+                MeasurementOperator::Kernel(Kernel::from_numbers(
+                    weights.shape[2],
+                    &numbers,
+                    device,
+                )?)
             }
             _ => MeasurementOperator::Nothing(NoOperator),
         };

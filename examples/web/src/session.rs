@@ -28,7 +28,9 @@ pub async fn degrade<B: Backend>(
 ) -> Result<GrayImage, Box<dyn Error>> {
     let learnt = model.on::<B>(device)?;
     let (_, operator) = Measurement::split(&learnt);
-    let blurred = model.physics.apply(operator, to_tensor::<B>(&[image.clone()], device));
+    let blurred = model
+        .physics
+        .apply(operator, to_tensor::<B>(&[image.clone()], device));
     let blurred = read(blurred, image.width(), image.height()).await?;
     Ok(add_gaussian_noise(&blurred, sigma, seed, 0))
 }
@@ -53,21 +55,30 @@ impl<B: Backend> Session<B> {
     ///
     /// # Panics
     /// If the image has less than ten pixels a side.
-    pub fn new(model: &Model, data: &GrayImage, device: &B::Device) -> Result<Self, Box<dyn Error>> {
+    pub fn new(
+        model: &Model,
+        data: &GrayImage,
+        device: &B::Device,
+    ) -> Result<Self, Box<dyn Error>> {
         let size = [data.height(), data.width()];
         let data = match model.physics {
             Measurement::Identity(_) => data.mirrored(MARGIN),
             _ => data.reflected(MARGIN),
         };
         let data = to_tensor::<B>(&[data], device);
-        let map = Nesterov { momentum: model.steps.momentum };
+        let map = Nesterov {
+            momentum: model.steps.momentum,
+        };
         let [_, _, height, width] = data.dims();
         Ok(Self {
             problem: Reconstruction::of(model.physics, model.regularizer.clone(), 0),
             x: model.on(device)?,
             step_size: Tensor::full([1, 1], model.steps.step_size, device),
             state: map.start(data.clone().reshape([1, height * width])),
-            batch: ImagePairs { clean: data.clone(), data },
+            batch: ImagePairs {
+                clean: data.clone(),
+                data,
+            },
             map,
             steps: 0,
             size,
@@ -79,7 +90,9 @@ impl<B: Backend> Session<B> {
         let at = self.module(self.map.query(&self.state));
         let gradient = self.problem.lower_gradient(&self.x, &at, &self.batch);
         let gradient = gradient.expect("every regularizer that can be trained states its gradient");
-        self.state = self.map.step(self.steps, &self.state, &gradient, &self.step_size);
+        self.state = self
+            .map
+            .step(self.steps, &self.state, &gradient, &self.step_size);
         self.steps += 1;
     }
 
@@ -88,8 +101,13 @@ impl<B: Backend> Session<B> {
     /// # Errors
     /// If the device fails.
     pub async fn energy(&self) -> Result<f32, Box<dyn Error>> {
-        let energy = self.problem.lower_loss(&self.x, &self.module(self.state[0].clone()), &self.batch);
-        let data = energy.into_data_async().await.map_err(|error| format!("{error:?}"))?;
+        let energy =
+            self.problem
+                .lower_loss(&self.x, &self.module(self.state[0].clone()), &self.batch);
+        let data = energy
+            .into_data_async()
+            .await
+            .map_err(|error| format!("{error:?}"))?;
         Ok(data.iter::<f32>().next().expect("one number"))
     }
 
@@ -109,7 +127,14 @@ impl<B: Backend> Session<B> {
     }
 }
 
-async fn read<B: Backend>(pixels: Tensor<B, 4>, width: usize, height: usize) -> Result<GrayImage, Box<dyn Error>> {
-    let data = pixels.into_data_async().await.map_err(|error| format!("{error:?}"))?;
+async fn read<B: Backend>(
+    pixels: Tensor<B, 4>,
+    width: usize,
+    height: usize,
+) -> Result<GrayImage, Box<dyn Error>> {
+    let data = pixels
+        .into_data_async()
+        .await
+        .map_err(|error| format!("{error:?}"))?;
     Ok(GrayImage::new(width, height, data.iter::<f32>().collect()))
 }

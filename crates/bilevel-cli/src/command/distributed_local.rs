@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
+use bilevel_backend::computes_on_threads;
 use bilevel_distributed::{Adbo, Sdbo};
 use burn::tensor::backend::Backend;
 
@@ -33,6 +34,10 @@ pub(crate) fn distributed_local<B: Backend>(
     let workers = settings.problem.workers();
     let active = settings.course.active(workers);
     check(&settings, workers, active)?;
+    ensure!(
+        settings.clock == Clock::Simulated || computes_on_threads::<B>(),
+        "--clock threads: a graphics adapter is asked by one thread; use --clock simulated, or --backend cpu"
+    );
     let preset = preset(settings.problem.task, &settings.course, workers, active);
     let (adbo, sdbo) = (Adbo::new(preset, workers)?, Sdbo::new(preset, workers)?);
     let adbo = Plan {

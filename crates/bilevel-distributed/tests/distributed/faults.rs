@@ -153,6 +153,13 @@ fn undisturbed(start: AdboState) -> f64 {
     settled.iter().sum::<f64>() / settled.len() as f64
 }
 
+/// How far two ends may be apart: G does not see v, which only `h ≤ ε` holds. Where all `y_i = z = t̄`, the optimum,
+/// `h = (N + 1)(t̄ − ā v)²` with `ā = 1`: every v within `√(ε/(N + 1))` of t̄ is as good, and which of them a run ends at is
+/// decided by the planes that it met on its way.
+fn width_of_optima() -> f64 {
+    2.0 * (tolerant().cuts.epsilon / (WORKERS + 1) as f64).sqrt()
+}
+
 /// From zero, once.
 fn calm() -> f64 {
     static CENTER: OnceLock<f64> = OnceLock::new();
@@ -219,7 +226,8 @@ proptest! {
         }
         // Nothing is left behind that would lead elsewhere.
         let found = undisturbed(state);
-        prop_assert!((found - calm()).abs() < 0.08, "{found} is far from {}", calm());
+        let apart = (found - calm()).abs();
+        prop_assert!(apart < width_of_optima(), "{found} is far from {}", calm());
     }
 }
 
