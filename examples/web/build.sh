@@ -20,7 +20,7 @@ else
     /usr/bin/cargo "${build[@]}" -Z build-std=std,panic_abort
 fi
 mkdir -p dist/models
-"$target_dir/tools/bin/wasm-bindgen" --target web --no-typescript --out-dir dist "$target_dir/$target/release/bilevel_web.wasm"
+"$target_dir/tools/bin/wasm-bindgen" --target web --no-typescript --remove-name-section --remove-producers-section --out-dir dist "$target_dir/$target/release/bilevel_web.wasm"
 cp page/* dist/
 cp ../../crates/bilevel-cli/assets/models/{denoise,deblur}-wcrr-*.safetensors dist/models/
-cp ../../assets/images/val/"$(ls ../../assets/images/val | head -1)" dist/photograph.png
+cp ../../assets/images/test/hawaMahal.png dist/photograph.png

@@ -10,6 +10,7 @@ use bilevel_models::physics::{
 use bilevel_models::regularizer::{Architecture, ArchitectureParameters, Regularizer};
 use burn::tensor::TensorData;
 use burn::tensor::backend::Backend;
+use burn_flex::Flex;
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
@@ -93,7 +94,9 @@ impl Model {
     /// If values are missing, or of another shape.
     pub fn on<B: Backend>(&self, device: &B::Device) -> Result<Learnt<B>, Box<dyn Error>> {
         let parameters = self.regularizer.init::<B>(device);
-        let of_kind = named_values::<B, _>(&parameters)
+        // Naming values reads them: where that is not to wait for a device.
+        let names = self.regularizer.init::<Flex>(&Default::default());
+        let of_kind = named_values::<Flex, _>(&names)
             .into_keys()
             .filter_map(|path| {
                 let name = path.split_once('.').map_or(&*path, |(_, name)| name);
