@@ -176,7 +176,7 @@ impl Instance {
 
     /// The upper variable, `[1, dim]`.
     pub fn x<B: Backend>(&self) -> Numbers<Tape<B>> {
-        module(&[self.x.clone()])
+        module(std::slice::from_ref(&self.x))
     }
 
     /// The lower variable where it is no solution.

@@ -3,13 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use bilevel_backend::{AdapterError, adapters};
 
 /// # Errors
 /// If there is no adapter, with what to install.
-#[cfg(feature = "wgpu")]
 pub(crate) fn devices() -> Result<ExitCode> {
-    use bilevel_backend::{AdapterError, adapters};
-
     let adapters = adapters();
     if adapters.is_empty() {
         return Err(AdapterError::None.into());
@@ -19,6 +17,3 @@ pub(crate) fn devices() -> Result<ExitCode> {
     }
     Ok(ExitCode::SUCCESS)
 }
-
-#[cfg(not(feature = "wgpu"))]
-pub(crate) use super::without_graphics::without_graphics as devices;

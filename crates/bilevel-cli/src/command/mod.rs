@@ -6,6 +6,7 @@ mod clean;
 mod compare_algorithms;
 mod compare_estimators;
 mod comparison_files;
+#[cfg(feature = "wgpu")]
 mod devices;
 mod distributed_local;
 #[cfg(feature = "zenoh")]
@@ -30,6 +31,7 @@ pub(crate) use bench_stochastic::bench_stochastic;
 pub(crate) use clean::clean;
 pub(crate) use compare_algorithms::compare_algorithms;
 pub(crate) use compare_estimators::compare_estimators;
+#[cfg(feature = "wgpu")]
 pub(crate) use devices::devices;
 pub(crate) use distributed_local::distributed_local;
 #[cfg(feature = "zenoh")]
@@ -44,7 +46,7 @@ pub(crate) use few_shot_train::few_shot_train;
 pub(crate) use reconstruct::reconstruct;
 pub(crate) use train::train;
 #[cfg(not(feature = "wgpu"))]
-pub(crate) use without_graphics::without_graphics;
+pub(crate) use without_graphics::{without_graphics, without_graphics as devices};
 #[cfg(not(feature = "zenoh"))]
 pub(crate) use without_network::without_network;
 

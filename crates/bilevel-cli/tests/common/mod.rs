@@ -41,6 +41,7 @@ pub fn refuses(command: &mut Command, words: &[&str]) {
 }
 
 /// The bytes of a file that must be there.
+#[allow(dead_code, reason = "some tests look at no file")]
 pub fn read(path: impl AsRef<Path>) -> Vec<u8> {
     fs::read(path.as_ref()).unwrap_or_else(|e| panic!("{}: {e}", path.as_ref().display()))
 }
