@@ -15,7 +15,7 @@ type Inner = burn_wgpu::Wgpu<f32, i32, u32>;
 /// | transposed convolutions, and gradients of convolutions in their input, where the stride is longer than the kernel | zeros | zeros are put behind the kernel |
 /// | gradients of average pooling and of nearest neighbours | entries mixed up where a gradient comes in another order of memory, as it does in second derivatives | the gradient is put in order first |
 ///
-/// What is asked of it is done later, in order; [`read`](burn_backend::Backend) waits for it. One thread at a time should
+/// What is asked of it is done later, in order; who reads a tensor waits. One thread at a time should
 /// ask: CubeCL 0.10 does not keep the order between threads ([`computes_on_threads`](crate::computes_on_threads) is false).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wgpu;

@@ -188,6 +188,6 @@ impl<B: Backend> LinearSolver<B> for ReadEvery<Minres> {
     }
 
     fn vectors(&self, dim: usize) -> usize {
-        LinearSolver::<B>::vectors(&self.solver, dim)
+        LinearSolver::<B>::vectors(&self.solver, dim) + 1 // q at the last read
     }
 }
