@@ -1,4 +1,4 @@
-//! Twenty upper steps of every algorithm that solves the lower problem.
+//! Upper steps of algorithms that solve the lower problem: twenty, of MAID eight.
 
 use bilevel::algorithm::escape::{Perturbation, PerturbedAid};
 use bilevel::burn::optim::{AdamConfig, SgdConfig};

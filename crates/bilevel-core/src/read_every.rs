@@ -4,7 +4,7 @@ use crate::Inexact;
 
 /// Lets an iterative solver read from the device only every `steps` steps whether it is done.
 ///
-/// A read waits until the device has done all that was asked of it, and leaves it without work until the next request
+/// For devices with a queue: on a processor a read costs nothing. A read waits until the device has done all that was asked of it, and leaves it without work until the next request
 /// arrives: on a graphics processor it may cost more than a step. Between reads all scalars of the solver stay on the device.
 ///
 /// Rows of a linear system that are at their goal stand still, so that [`ConjugateGradient`] and [`Minres`] return the same
