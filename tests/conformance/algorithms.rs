@@ -1,4 +1,4 @@
-//! Upper steps of algorithms that solve the lower problem: twenty, of MAID eight.
+//! Twenty upper steps of algorithms that solve the lower problem.
 
 use bilevel::algorithm::escape::{Perturbation, PerturbedAid};
 use bilevel::burn::optim::{AdamConfig, SgdConfig};
@@ -99,10 +99,10 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
         ..MaidState::new(x())
     };
     let (state, ..) = maid
-        .run(start, tasks(), Stop::after(8), &mut |_: &_| ())
+        .run(start, tasks(), stop, &mut |_: &_| ())
         .expect("constants are probed");
     // Its tests may fall on the other side of a bound in `f32`: the way differs, the end is near.
-    rows.golden("MAID, eight steps", end(&state.x), 3e-2);
+    rows.golden("MAID", end(&state.x), 3e-2);
 
     let method = PerturbedAid {
         lower_step: 1.0 / L,

@@ -1,4 +1,4 @@
-//! Whether every backend computes the same: formulas, estimators, regularizers, learners, twenty steps of most algorithms.
+//! Whether every backend computes the same: formulas, estimators, regularizers, learners, twenty steps of algorithms.
 //!
 //! Each function of the list is run on each backend. What it gives is held against a formula where there is one, else against
 //! what `NdArray<f64>` gave when `golden.tsv` was written. `UPDATE_CONFORMANCE=1 cargo test --features wgpu --test conformance` writes that
@@ -8,6 +8,7 @@ mod algorithms;
 mod child;
 #[cfg(feature = "wgpu")]
 mod devices;
+mod distributed;
 mod estimators;
 mod few_shot;
 mod golden;
@@ -18,6 +19,7 @@ mod projections;
 mod quadratic;
 mod row;
 mod rules;
+mod saddle;
 mod table;
 
 use bilevel::backend::{Cpu, NdArray};
@@ -63,7 +65,9 @@ fn measure<B: Backend>() -> Rows {
     projections::rows::<B>(&mut rows);
     few_shot::rows::<B>(&mut rows);
     algorithms::rows::<B>(&mut rows);
+    saddle::rows::<B>(&mut rows);
     rules::rows::<B>(&mut rows);
+    distributed::rows::<B>(&mut rows);
     memory::rows::<B>(&mut rows);
     rows
 }

@@ -1,8 +1,13 @@
 //! Graphics processors: Burn's `Wgpu` with the backward passes mended that are wrong in Burn 0.21.
 
+mod deformable_convolution;
+mod transposed_convolution;
+
 use burn_backend::TensorMetadata;
 
 use crate::delegate::prelude::*;
+use deformable_convolution::deformable_backward;
+use transposed_convolution::{adjoint, transposed_convolution};
 
 type Inner = burn_wgpu::Wgpu<f32, i32, u32>;
 
@@ -14,6 +19,9 @@ type Inner = burn_wgpu::Wgpu<f32, i32, u32>;
 /// |---|---|---|
 /// | transposed convolutions, and gradients of convolutions in their input, where the stride is longer than the kernel | zeros | zeros are put behind the kernel |
 /// | gradients of average pooling and of nearest neighbours | entries mixed up where a gradient comes in another order of memory, as it does in second derivatives | the gradient is put in order first |
+/// | gradients of deformable convolutions in offsets and mask | those of the first tap, for all taps | tap by tap |
+/// | sums by `scatter_nd`, the gradient of `gather_nd` | terms get lost where an index is repeated | row by row |
+/// | `asin`, `acos` | to 7e-5, as the shading language allows | by the inverse tangent, to the accuracy of `f32` |
 ///
 /// What is asked of it is done later, in order; who reads a tensor waits. One thread at a time should
 /// ask: CubeCL 0.10 does not keep the order between threads ([`computes_on_threads`](crate::computes_on_threads) is false).
@@ -76,11 +84,52 @@ impl FloatTensorOps<Self> for Wgpu {
         fn float_mean(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
         fn float_mean_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self>;
     }
+
+    /// `asin x = atan2(x, √((1 − x)(1 + x)))`
+    fn float_asin(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        Inner::float_atan2(x.clone(), cosine_of_sine(x))
+    }
+
+    /// `acos x = atan2(√((1 − x)(1 + x)), x)`
+    fn float_acos(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        Inner::float_atan2(cosine_of_sine(x.clone()), x)
+    }
+
+    /// Sums row by row: the number of a row is `Σ_j i_j Π_{l > j} n_l` for an index `i` into axes of `n` entries.
+    fn float_scatter_nd(
+        data: FloatTensor<Self>,
+        indices: IntTensor<Self>,
+        values: FloatTensor<Self>,
+        reduction: IndexingUpdateOp,
+    ) -> FloatTensor<Self> {
+        let IndexingUpdateOp::Add = reduction else {
+            return Inner::float_scatter_nd(data, indices, values, reduction);
+        };
+        let (shape, index_shape) = (data.shape(), indices.shape());
+        let axes = index_shape[index_shape.num_dims() - 1];
+        let updates = index_shape.num_elements() / axes;
+        let indices = Inner::int_reshape(indices, Shape::new([updates, axes]));
+        let number = |j: usize| {
+            let column = [Slice::from(0..updates), Slice::from(j..j + 1)];
+            let column = Inner::int_slice(indices.clone(), &column);
+            let behind: usize = shape[j + 1..axes].iter().product();
+            Inner::int_mul_scalar(column, (behind as i32).into())
+        };
+        let rows = (0..axes).map(number).reduce(Inner::int_add);
+        let rows = rows.expect("an index has an axis");
+        let rows = Inner::int_reshape(rows, Shape::new([updates]));
+        let count: usize = shape[..axes].iter().product();
+        let length: usize = shape[axes..].iter().product();
+        let table = Inner::float_reshape(data, Shape::new([count, length]));
+        let values = Inner::float_reshape(values, Shape::new([updates, length]));
+        Inner::float_reshape(Inner::float_select_add(table, 0, rows, values), shape)
+    }
 }
 
 impl ModuleOps<Self> for Wgpu {
     module_ops!(Inner);
     pooling_ops!(Inner);
+    convolution_ops!(Inner);
     backward_ops!(Inner);
 
     delegate! { Inner, ModuleOps:
@@ -89,12 +138,6 @@ impl ModuleOps<Self> for Wgpu {
             weight: FloatTensor<Self>,
             bias: Option<FloatTensor<Self>>,
             options: ConvOptions<1>,
-        ) -> FloatTensor<Self>;
-        fn conv2d(
-            x: FloatTensor<Self>,
-            weight: FloatTensor<Self>,
-            bias: Option<FloatTensor<Self>>,
-            options: ConvOptions<2>,
         ) -> FloatTensor<Self>;
         fn conv1d_weight_backward(
             x: FloatTensor<Self>,
@@ -133,34 +176,13 @@ impl ModuleOps<Self> for Wgpu {
         MaxPool2dBackward::new(gradient.x_grad)
     }
 
-    /// In one dimension as in two, with images of one row.
     fn conv_transpose1d(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: Option<FloatTensor<Self>>,
         options: ConvTransposeOptions<1>,
     ) -> FloatTensor<Self> {
-        let ConvTransposeOptions {
-            stride: [stride],
-            padding: [padding],
-            padding_out: [padding_out],
-            dilation: [dilation],
-            groups,
-        } = options;
-        let options = ConvTransposeOptions::new(
-            [1, stride],
-            [0, padding],
-            [0, padding_out],
-            [1, dilation],
-            groups,
-        );
-        let row = |tensor: FloatTensor<Self>| {
-            let [a, b, n] = tensor.shape().dims();
-            Inner::float_reshape(tensor, Shape::new([a, b, 1, n]))
-        };
-        let y = Self::conv_transpose2d(row(x), row(weight), bias, options);
-        let [a, b, _, n] = y.shape().dims();
-        Inner::float_reshape(y, Shape::new([a, b, n]))
+        transposed_convolution(Inner::conv_transpose1d, x, weight, bias, options)
     }
 
     fn conv_transpose2d(
@@ -169,35 +191,16 @@ impl ModuleOps<Self> for Wgpu {
         bias: Option<FloatTensor<Self>>,
         options: ConvTransposeOptions<2>,
     ) -> FloatTensor<Self> {
-        let kernel = weight.shape();
-        // Steps of the dilation that the kernel lacks to be as long as the stride.
-        let lacking = [0, 1].map(|axis| {
-            let reach = options.dilation[axis] * (kernel[axis + 2] - 1) + 1;
-            let gap = options.stride[axis].saturating_sub(reach);
-            gap.div_ceil(options.dilation[axis])
-        });
-        if lacking == [0, 0] {
-            return Inner::conv_transpose2d(x, weight, bias, options);
-        }
-        // Zeros behind a kernel change no entry; they make the output longer, which ends where it should.
-        let input = x.shape();
-        let wanted = |axis: usize| {
-            let reach = options.dilation[axis] * (kernel[axis + 2] - 1) + 1;
-            (input[axis + 2] - 1) * options.stride[axis] + reach + options.padding_out[axis]
-                - 2 * options.padding[axis]
-        };
-        let (height, width) = (wanted(0), wanted(1));
-        let mut longer = kernel.clone();
-        longer[2] += lacking[0];
-        longer[3] += lacking[1];
-        let zeros =
-            Inner::float_zeros(longer, &Inner::float_device(&weight), weight.dtype().into());
-        let whole: Vec<Slice> = kernel.iter().map(|&n| Slice::from(0..n)).collect();
-        let weight = Inner::float_slice_assign(zeros, &whole, weight);
-        let y = Inner::conv_transpose2d(x, weight, bias, options);
-        let [images, channels, ..] = y.shape().dims::<4>();
-        let wanted = [images, channels, height, width].map(|n| Slice::from(0..n));
-        Inner::float_slice(y, &wanted)
+        transposed_convolution(Inner::conv_transpose2d, x, weight, bias, options)
+    }
+
+    fn conv_transpose3d(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+        options: ConvTransposeOptions<3>,
+    ) -> FloatTensor<Self> {
+        transposed_convolution(Inner::conv_transpose3d, x, weight, bias, options)
     }
 
     fn conv1d_x_backward(
@@ -206,8 +209,8 @@ impl ModuleOps<Self> for Wgpu {
         output_grad: FloatTensor<Self>,
         options: ConvOptions<1>,
     ) -> FloatTensor<Self> {
-        let rest = rests(&x, &weight, &output_grad, &options);
-        Self::conv_transpose1d(output_grad, weight, None, transposed(options, rest))
+        let options = adjoint(&x, &weight, &output_grad, options);
+        Self::conv_transpose1d(output_grad, weight, None, options)
     }
 
     fn conv2d_x_backward(
@@ -216,8 +219,30 @@ impl ModuleOps<Self> for Wgpu {
         output_grad: FloatTensor<Self>,
         options: ConvOptions<2>,
     ) -> FloatTensor<Self> {
-        let rest = rests(&x, &weight, &output_grad, &options);
-        Self::conv_transpose2d(output_grad, weight, None, transposed(options, rest))
+        let options = adjoint(&x, &weight, &output_grad, options);
+        Self::conv_transpose2d(output_grad, weight, None, options)
+    }
+
+    fn conv3d_x_backward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        output_grad: FloatTensor<Self>,
+        options: ConvOptions<3>,
+    ) -> FloatTensor<Self> {
+        let options = adjoint(&x, &weight, &output_grad, options);
+        Self::conv_transpose3d(output_grad, weight, None, options)
+    }
+
+    fn deform_conv2d_backward(
+        x: FloatTensor<Self>,
+        offset: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        mask: Option<FloatTensor<Self>>,
+        bias: Option<FloatTensor<Self>>,
+        output_grad: FloatTensor<Self>,
+        options: DeformConvOptions<2>,
+    ) -> DeformConv2dBackward<Self> {
+        deformable_backward(x, offset, weight, mask, bias, output_grad, options)
     }
 
     fn avg_pool2d_backward(
@@ -251,33 +276,11 @@ impl ModuleOps<Self> for Wgpu {
     }
 }
 
-/// Entries of `x` behind the last that a convolution sees, along each axis.
-fn rests<const N: usize>(
-    x: &FloatTensor<Wgpu>,
-    weight: &FloatTensor<Wgpu>,
-    output: &FloatTensor<Wgpu>,
-    options: &ConvOptions<N>,
-) -> [usize; N] {
-    let [x, weight, output] = [x, weight, output].map(TensorMetadata::shape);
-    std::array::from_fn(|i| {
-        let reach = options.dilation[i] * (weight[i + 2] - 1) + 1;
-        let seen = (output[i + 2] - 1) * options.stride[i] + reach;
-        (x[i + 2] + 2 * options.padding[i]).saturating_sub(seen)
-    })
-}
-
-/// The transposed convolution that is the gradient of a convolution in its input.
-fn transposed<const N: usize>(
-    options: ConvOptions<N>,
-    rest: [usize; N],
-) -> ConvTransposeOptions<N> {
-    ConvTransposeOptions::new(
-        options.stride,
-        options.padding,
-        rest,
-        options.dilation,
-        options.groups,
-    )
+/// `√((1 − x)(1 + x))`
+fn cosine_of_sine(x: FloatTensor<Wgpu>) -> FloatTensor<Wgpu> {
+    let one_more = Inner::float_add_scalar(x.clone(), 1.0.into());
+    let one_less = Inner::float_neg(Inner::float_sub_scalar(x, 1.0.into()));
+    Inner::float_sqrt(Inner::float_mul(one_less, one_more))
 }
 
 /// The tensor with its entries in the order of its axes: a row of all entries always has them so.

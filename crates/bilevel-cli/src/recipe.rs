@@ -33,6 +33,9 @@ pub(crate) struct Recipe {
     pub loss: UpperLoss,
     /// Upper steps from one validation to the next.
     pub validate_every: usize,
+    /// Steps of a solver from one look at its residual to the next; a look makes a graphics adapter wait.
+    #[serde(default = "always", skip_serializing_if = "is_always")]
+    pub read_every: usize,
     /// What happens to an image before the noise.
     pub degradation: Degradation,
     /// What is learned.
@@ -42,6 +45,14 @@ pub(crate) struct Recipe {
     /// What is done, one after the other.
     #[serde(rename = "stage")]
     pub stages: Vec<Stage>,
+}
+
+fn always() -> usize {
+    1
+}
+
+fn is_always(steps: &usize) -> bool {
+    *steps == always()
 }
 
 /// Some upper steps with one estimator of the hypergradient; the optimizer is Adam, afresh.
@@ -118,6 +129,7 @@ impl Recipe {
         recipe.sigma = arguments.sigma.unwrap_or(recipe.sigma);
         recipe.crop = arguments.crop.unwrap_or(recipe.crop);
         recipe.seed = arguments.seed.unwrap_or(recipe.seed);
+        recipe.read_every = arguments.read_every.unwrap_or(recipe.read_every);
         if let Some(last) = recipe.stages.last_mut() {
             last.steps = arguments.steps.unwrap_or(last.steps);
             last.learning_rate = arguments.learning_rate.unwrap_or(last.learning_rate);
@@ -150,6 +162,7 @@ impl Recipe {
             self.batch > 0 && self.tasks > 0 && self.validate_every > 0,
             "batch, tasks and validate_every must be at least 1"
         );
+        ensure!(self.read_every > 0, "--read-every must be at least 1");
         let least = 2 * self.margin + 1;
         ensure!(
             self.crop >= least,

@@ -5,8 +5,8 @@ use bilevel_backend::Tape;
 use bilevel_core::hypergradient::Nesterov;
 use bilevel_core::{
     Accelerated, ConjugateGradient, DoubleLoop, Hypergradient, ImplicitDifferentiation,
-    JacobianFree, Keep, LowerSolver, Minres, Point, Report, Solution, Spent, State, Status, Task,
-    Unrolled,
+    JacobianFree, Keep, LinearSolver, LowerSolver, Minres, Point, ReadEvery, Report, Solution,
+    Spent, State, Status, Task, Unrolled,
 };
 use bilevel_data::{GrayImage, NamedImage, RandomCrops};
 use bilevel_models::physics::{
@@ -31,7 +31,8 @@ use crate::state_file::{Progress, record, restore, save_state};
 type Problem = Reconstruction<Measurement, Architecture>;
 type Upper<B> = Learned<Tape<B>, ArchitectureParameters<Tape<B>>, MeasurementOperator<Tape<B>>>;
 type AdamFor<B> = OptimizerAdaptor<Adam, Upper<B>, Tape<B>>;
-type Parts<B> = DoubleLoop<Problem, StageSolver, Box<dyn Hypergradient<B, Problem> + Send + Sync>>;
+type AnyEstimator<B> = Box<dyn Hypergradient<B, Problem> + Send + Sync>;
+type Parts<B> = DoubleLoop<Problem, StageSolver, AnyEstimator<B>>;
 
 /// Adam's memory of squares: shorter than usual, for runs of some hundred steps.
 const BETA_2: f32 = 0.99;
@@ -57,7 +58,7 @@ pub(crate) struct Training<B: Backend> {
 #[derive(Debug, Clone, Copy)]
 enum StageSolver {
     /// Solves.
-    Solve(Accelerated<CurvatureBound>),
+    Solve(ReadEvery<Accelerated<CurvatureBound>>),
     /// Leaves y where it is, for estimators that make their own lower steps.
     Stay,
 }
@@ -79,7 +80,10 @@ impl<B: Backend> LowerSolver<B, Problem> for StageSolver {
 /// Solver and estimator of a stage.
 fn parts<B: Backend>(recipe: &Recipe, stage: &Stage) -> Parts<B> {
     let solve = |tolerance, steps| {
-        StageSolver::Solve(lower_solver(tolerance, steps, recipe.crop * recipe.crop))
+        StageSolver::Solve(ReadEvery {
+            steps: recipe.read_every,
+            solver: lower_solver(tolerance, steps, recipe.crop * recipe.crop),
+        })
     };
     let unrolled = |steps: Steps| Unrolled {
         second_order: ClosedForm,
@@ -90,53 +94,52 @@ fn parts<B: Backend>(recipe: &Recipe, stage: &Stage) -> Parts<B> {
         steps: steps.steps,
         keep: Keep::All,
     };
-    let (lower, hypergradient): (_, Box<dyn Hypergradient<B, Problem> + Send + Sync>) =
-        match stage.estimator {
-            Estimator::Implicit {
-                solver,
-                lower_tolerance,
-                lower_steps,
-                adjoint_tolerance: tolerance,
-                adjoint_steps: max_steps,
-            } => (
-                solve(lower_tolerance, lower_steps),
-                match solver {
-                    LinearSolverName::ConjugateGradient => Box::new(ImplicitDifferentiation {
-                        second_order: ClosedForm,
-                        solver: ConjugateGradient {
-                            max_steps,
-                            tolerance,
-                        },
-                    }),
-                    LinearSolverName::Minres => Box::new(ImplicitDifferentiation {
-                        second_order: ClosedForm,
-                        solver: Minres {
-                            max_steps,
-                            tolerance,
-                        },
-                    }),
-                },
-            ),
-            Estimator::JacobianFree {
-                lower_tolerance,
-                lower_steps,
-            } => (
-                solve(lower_tolerance, lower_steps),
-                Box::new(JacobianFree {
-                    second_order: ClosedForm,
-                    learning_rate: 1.0,
-                }),
-            ),
-            Estimator::Unrolled(steps) => (StageSolver::Stay, Box::new(unrolled(steps))),
-            Estimator::ScoreMatching => {
-                let one = Steps {
-                    steps: 1,
-                    step_size: 1.0,
-                    momentum: 0.0,
-                };
-                (StageSolver::Stay, Box::new(unrolled(one)))
-            }
-        };
+    let (lower, hypergradient): (_, AnyEstimator<B>) = match stage.estimator {
+        Estimator::Implicit {
+            solver,
+            lower_tolerance,
+            lower_steps,
+            adjoint_tolerance: tolerance,
+            adjoint_steps: max_steps,
+        } => (
+            solve(lower_tolerance, lower_steps),
+            match solver {
+                LinearSolverName::ConjugateGradient => implicit(
+                    recipe,
+                    ConjugateGradient {
+                        max_steps,
+                        tolerance,
+                    },
+                ),
+                LinearSolverName::Minres => implicit(
+                    recipe,
+                    Minres {
+                        max_steps,
+                        tolerance,
+                    },
+                ),
+            },
+        ),
+        Estimator::JacobianFree {
+            lower_tolerance,
+            lower_steps,
+        } => (
+            solve(lower_tolerance, lower_steps),
+            Box::new(JacobianFree {
+                second_order: ClosedForm,
+                learning_rate: 1.0,
+            }),
+        ),
+        Estimator::Unrolled(steps) => (StageSolver::Stay, Box::new(unrolled(steps))),
+        Estimator::ScoreMatching => {
+            let one = Steps {
+                steps: 1,
+                step_size: 1.0,
+                momentum: 0.0,
+            };
+            (StageSolver::Stay, Box::new(unrolled(one)))
+        }
+    };
     DoubleLoop {
         problem: Reconstruction {
             physics: recipe.degradation.measurement(),
@@ -147,6 +150,20 @@ fn parts<B: Backend>(recipe: &Recipe, stage: &Stage) -> Parts<B> {
         lower,
         hypergradient,
     }
+}
+
+/// Implicit differentiation with a solver that looks as often as the recipe says.
+fn implicit<B: Backend, S>(recipe: &Recipe, solver: S) -> AnyEstimator<B>
+where
+    ReadEvery<S>: LinearSolver<B> + Send + Sync + 'static,
+{
+    Box::new(ImplicitDifferentiation {
+        second_order: ClosedForm,
+        solver: ReadEvery {
+            steps: recipe.read_every,
+            solver,
+        },
+    })
 }
 
 fn adam<B: Backend>(stage: &Stage) -> AdamFor<B> {

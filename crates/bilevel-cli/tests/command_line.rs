@@ -156,6 +156,27 @@ fn a_resumed_run_is_bit_equal_to_one_that_never_stopped() {
     }
 }
 
+/// A solver that looks every third step can only stop there, or where its steps are all made.
+#[test]
+fn solvers_look_as_seldom_as_they_are_told_to() {
+    let bench = Bench::new();
+    let mut train = bench.smoke("run");
+    train.args(["--read-every", "3"]).assert().success();
+    let text = |file: &str| fs::read_to_string(bench.path("run").join(file)).expect("a file");
+    let recipe: toml::Table = toml::from_str(&text("recipe.toml")).expect("TOML");
+    assert_eq!(recipe["read_every"].as_integer(), Some(3));
+    let most = recipe["stage"][0]["estimator"]["lower_steps"].as_integer();
+    let mut solved = 0;
+    for line in text("metrics.jsonl").lines() {
+        let report: Value = serde_json::from_str(line).expect("JSON");
+        let steps = report["lower"]["steps"].as_i64();
+        solved += usize::from(steps > Some(0));
+        let looked = steps.is_some_and(|steps| steps % 3 == 0);
+        assert!(looked || steps == most, "{steps:?} steps");
+    }
+    assert!(solved > 0, "no step solved anything");
+}
+
 #[test]
 #[cfg(unix)]
 fn ctrl_c_saves_the_state_and_the_run_can_go_on() {
@@ -369,6 +390,10 @@ fn settings_that_make_no_sense() {
     );
     refuses(bench.smoke("run").args(["--steps", "0"]), &["--steps"]);
     refuses(bench.smoke("run").args(["--crop", "2"]), &["--crop"]);
+    refuses(
+        bench.smoke("run").args(["--read-every", "0"]),
+        &["--read-every", "at least 1"],
+    );
     assert!(!bench.path("run").exists(), "a refused call leaves nothing");
 }
 

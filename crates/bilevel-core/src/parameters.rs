@@ -22,8 +22,7 @@ use crate::{Error, Vector};
 /// The values of a module's parameters: `[systems, dim / systems]`.
 ///
 /// # Panics
-/// If the module has no parameter, or the first axis of one of them is not `systems` long
-/// (for `systems > 1`).
+/// If the module has no parameter, or the first axis of one of them cannot be divided into `systems` parts.
 pub fn pack<B: AutodiffBackend, M: Module<B>>(
     module: &M,
     systems: usize,
@@ -65,6 +64,13 @@ pub fn unpack<B: AutodiffBackend, M: Module<B>>(module: M, vector: Vector<B::Inn
 /// The module with its parameters as leaves that nothing was recorded on yet; no value is copied.
 pub fn fresh_leaves<B: AutodiffBackend, M: Module<B>>(module: M) -> M {
     module.map(&mut Fresh)
+}
+
+/// The module with `times` copies of every float parameter, frozen ones too, behind each other along its first axis, as fresh leaves.
+///
+/// [`pack`]ed as so many systems it is so many rows, each of which is what the module itself packs to.
+pub fn repeated<B: AutodiffBackend, M: Module<B>>(module: M, times: usize) -> M {
+    module.map(&mut Repeat { times })
 }
 
 /// The module with the values of its parameters replaced by those of `values`, as fresh leaves.
@@ -248,8 +254,8 @@ impl<B: Backend> Rows<B> {
     fn push<const D: usize>(&mut self, value: Tensor<B, D>) {
         let shape = value.dims();
         assert!(
-            self.systems == 1 || shape[0] == self.systems,
-            "the problem has {} systems, a parameter has shape {shape:?}: its first axis must be as long",
+            shape[0].is_multiple_of(self.systems),
+            "the problem has {} systems, a parameter has shape {shape:?}: its first axis must be a multiple",
             self.systems
         );
         let entries = shape.iter().product::<usize>();
@@ -360,6 +366,19 @@ impl<B: AutodiffBackend> ModuleMapper<B> for Fresh {
             value
         };
         Param::from_mapped_value(id, value, mapper)
+    }
+}
+
+struct Repeat {
+    times: usize,
+}
+
+impl<B: AutodiffBackend> ModuleMapper<B> for Repeat {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let (id, value, mapper) = param.consume();
+        let learned = value.is_require_grad();
+        let copies = Tensor::from_inner(value.inner().repeat_dim(0, self.times));
+        Param::from_mapped_value(id, copies.set_require_grad(learned), mapper)
     }
 }
 

@@ -20,6 +20,17 @@ pub enum ErrorKind {
     /// There is nothing to learn from.
     #[error("there is no sample: give at least one")]
     NoSample,
+    /// Episodes cannot be joined.
+    #[error(
+        "an episode has {} + {} samples (support + queries), another {} + {}: joined episodes need as many as each other",
+        expected[0], expected[1], found[0], found[1]
+    )]
+    UnequalEpisodes {
+        /// Support and queries of the first.
+        expected: [usize; 2],
+        /// Of one that differs.
+        found: [usize; 2],
+    },
     /// A number must be finite.
     #[error("{name} must be finite, got {value}")]
     NotFinite {

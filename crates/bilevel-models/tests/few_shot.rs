@@ -6,7 +6,7 @@ use bilevel_core::{ConjugateGradient, GradientDescent, Keep};
 use bilevel_models::meta::{
     Conv4, Episode, Filter, ImplicitMaml, Learner, Loss, Maml, MetaState, Network, Normalization,
     Pass, Perceptron, Prototypes, RateOf, Rates, Reptile, ResNet12, RidgeHead, Samples, Sinusoids,
-    StepLosses, Upper, meta_step,
+    Stack, StackedNetwork, StepLosses, Upper, meta_step,
 };
 use burn::module::{AutodiffModule, Module, Param};
 use burn::optim::{AdamConfig, SgdConfig};
@@ -533,6 +533,173 @@ fn steps_over_many_episodes() {
     let theta: f64 = state.x.weights.theta.val().into_scalar();
     assert_eq!(theta.to_bits(), 0.5f64.to_bits());
     assert_eq!(state.step, 0);
+}
+
+/// A step on three tasks at once is the step on three tasks: weights, learned step sizes and kept statistics.
+#[track_caller]
+fn stacks_as_one_by_one<N: StackedNetwork + 'static>(
+    maml: &Maml<N>,
+    weights: N::Weights<Tape<B>>,
+    episodes: &[Episode<B>],
+) where
+    N::Weights<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = N::Weights<B>>,
+    N::Weights<Tape<Tape<B>>>: AutodiffModule<Tape<Tape<B>>, InnerModule = N::Weights<Tape<B>>>,
+{
+    let stacked = maml.clone().stacked(episodes.len());
+    let together = Episode::joined(episodes.to_vec()).expect("as many samples each");
+    let x = Learner::<B>::begin(maml, weights.clone());
+    let each = episodes.iter().map(|e| maml.outputs(&x, e)).collect();
+    let near = |a: Tensor<B, 2>, b: Tensor<B, 2>, tolerance: f64, what: &str| {
+        let error: f64 = (a - b.clone()).abs().max().into_scalar();
+        let size: f64 = b.abs().max().into_scalar();
+        assert!(
+            error < tolerance * (1.0 + size),
+            "{what} {error:e} of {size:e} off"
+        );
+    };
+    let outputs = stacked.outputs(&x, &together);
+    near(outputs, Tensor::cat(each, 0), 1e-10, "outputs");
+
+    let all = |x: &Upper<B, N>| {
+        let values = bilevel_core::parameters::named_values::<Tape<B>, _>(x);
+        let entries = values.into_values().flat_map(|data| data.to_vec::<f64>());
+        let entries: Vec<f64> = entries.flatten().collect();
+        matrix(&entries, [1, entries.len()])
+    };
+    let state = MetaState {
+        x: x.clone(),
+        optimizer: SgdConfig::new().init(),
+        step: 0,
+    };
+    let (one_by_one, report) = meta_step(maml, state, episodes.to_vec(), 1.0);
+    let state = MetaState {
+        x: x.clone(),
+        optimizer: SgdConfig::new().init(),
+        step: 0,
+    };
+    let (at_once, again) = meta_step(&stacked, state, vec![together], 1.0);
+    assert_eq!(report.failure, None);
+    let learned = |x: &Upper<B, N>| pack::<Tape<B>, _>(x, 1);
+    near(
+        learned(&at_once.x),
+        learned(&one_by_one.x),
+        1e-10,
+        "what is learned",
+    );
+    // Statistics are averaged in `f32`.
+    near(all(&at_once.x), all(&one_by_one.x), 1e-6, "what is kept");
+    let moved: f64 = (learned(&at_once.x) - learned(&x))
+        .abs()
+        .max()
+        .into_scalar();
+    assert!(moved > 1e-3, "it moved by {moved:e}");
+    assert!(
+        (report.loss - again.loss).abs() < 1e-12,
+        "{} {}",
+        report.loss,
+        again.loss
+    );
+    assert!((report.accuracy - again.accuracy).abs() < 1e-12);
+}
+
+#[test]
+fn tasks_at_once_are_tasks_one_by_one() {
+    let device = Default::default();
+    let network = Perceptron {
+        widths: vec![1, 6, 5, 1],
+    };
+    let waves = Sinusoids {
+        shots: 5,
+        queries: 4,
+    };
+    let episodes: Vec<_> = (0..3).map(|i| waves.episode(0, i, &device)).collect();
+    let plain = maml(network.clone(), 3, 0.05, Keep::All);
+    let learned = |of, each_step| Rates::Learned {
+        start: 0.05,
+        of,
+        each_step,
+    };
+    let dim = 6 + 6 + 30 + 5 + 5 + 1;
+    for maml in [
+        plain.clone(),
+        Maml {
+            keep: Keep::Bytes(3 * 2 * dim * 8),
+            ..plain.clone()
+        },
+        Maml {
+            keep: Keep::Last(1),
+            step_losses: StepLosses::Every { share: 0.5 },
+            ..plain.clone()
+        },
+        Maml {
+            rates: learned(RateOf::Entry, false),
+            adapted: Filter::only(["layers.2"]),
+            ..plain.clone()
+        },
+        Maml {
+            rates: learned(RateOf::Parameter, true),
+            step_losses: StepLosses::Every { share: 0.5 },
+            ..plain
+        },
+    ] {
+        stacks_as_one_by_one(&maml, network.init(1, &device), &episodes);
+    }
+
+    let side = 16;
+    let episodes: Vec<_> = (0..3).map(|seed| pictures(side, 3, 2, seed)).collect();
+    for normalization in [
+        Normalization::Transductive,
+        Normalization::Support,
+        Normalization::PerStep,
+        Normalization::Frozen,
+    ] {
+        let network = Conv4 {
+            channels: 3,
+            side,
+            classes: Some(3),
+            kept_steps: 3,
+        };
+        let conv4 = Maml {
+            loss: Loss::CrossEntropy,
+            normalization,
+            ..maml(network, 2, 0.3, Keep::All)
+        };
+        stacks_as_one_by_one(&conv4, network.init(2, &device), &episodes);
+    }
+    let network = ResNet12 {
+        channels: [2, 3, 3, 4],
+        side,
+        classes: Some(3),
+        kept_steps: 1,
+    };
+    let resnet12 = Maml {
+        loss: Loss::CrossEntropy,
+        ..maml(network, 1, 0.3, Keep::All)
+    };
+    stacks_as_one_by_one(&resnet12, network.init(3, &device), &episodes);
+}
+
+#[test]
+fn episodes_that_cannot_be_joined() {
+    let waves = |shots| Sinusoids { shots, queries: 4 }.episode(0, 0, &Default::default());
+    let error = Episode::<B>::joined(vec![waves(5), waves(6)]).expect_err("they differ");
+    let text = error.to_string();
+    assert!(text.contains("5 + 4") && text.contains("6 + 4"), "{text}");
+    assert!(Episode::<B>::joined(Vec::new()).is_err());
+}
+
+#[test]
+#[should_panic(expected = "give it the network inside")]
+fn embeddings_are_not_stacked() {
+    let network = Perceptron { widths: vec![1, 2] };
+    let learner = Prototypes {
+        network: Stack {
+            network: network.clone(),
+            tasks: 2,
+        },
+        normalization: Normalization::Transductive,
+    };
+    Learner::<B>::begin(&learner, network.init(0, &Default::default()));
 }
 
 /// Sinusoids: after ten steps on ten points, at least five times better than one network for all waves.

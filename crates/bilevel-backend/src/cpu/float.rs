@@ -20,6 +20,7 @@ use crate::kernel::narrow;
 impl FloatTensorOps<Self> for Cpu {
     float_ops!(Flex);
     composed_float_ops!(Flex);
+    mended_float_ops!(Flex);
 
     fn float_add(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>) -> FloatTensor<Self> {
         binary(Add, lhs, rhs, Flex::float_add)

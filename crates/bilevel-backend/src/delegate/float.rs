@@ -76,12 +76,6 @@ macro_rules! float_ops {
                 indices: IntTensor<Self>,
                 value: FloatTensor<Self>,
             ) -> FloatTensor<Self>;
-            fn float_scatter_nd(
-                data: FloatTensor<Self>,
-                indices: IntTensor<Self>,
-                values: FloatTensor<Self>,
-                reduction: IndexingUpdateOp,
-            ) -> FloatTensor<Self>;
             fn float_gather_nd(
                 data: FloatTensor<Self>,
                 indices: IntTensor<Self>,
@@ -191,9 +185,7 @@ macro_rules! float_ops {
             fn float_tan(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
             fn float_cosh(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
             fn float_sinh(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
-            fn float_acos(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
             fn float_acosh(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
-            fn float_asin(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
             fn float_asinh(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
             fn float_atan(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
             fn float_atanh(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -274,6 +266,22 @@ macro_rules! float_ops {
             ) -> FloatTensor<Self>;
             fn float_is_nan(tensor: FloatTensor<Self>, out_dtype: BoolDType) -> BoolTensor<Self>;
             fn float_is_inf(tensor: FloatTensor<Self>, out_dtype: BoolDType) -> BoolTensor<Self>;
+        }
+    };
+}
+
+/// What only `Wgpu` writes itself, because its inner backend's is not right.
+macro_rules! mended_float_ops {
+    ($inner:ty) => {
+        delegate! { $inner, FloatTensorOps:
+            fn float_acos(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
+            fn float_asin(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
+            fn float_scatter_nd(
+                data: FloatTensor<Self>,
+                indices: IntTensor<Self>,
+                values: FloatTensor<Self>,
+                reduction: IndexingUpdateOp,
+            ) -> FloatTensor<Self>;
         }
     };
 }

@@ -27,12 +27,6 @@ macro_rules! module_ops {
                 bias: Option<FloatTensor<Self>>,
                 options: ConvOptions<3>,
             ) -> FloatTensor<Self>;
-            fn conv_transpose3d(
-                x: FloatTensor<Self>,
-                weight: FloatTensor<Self>,
-                bias: Option<FloatTensor<Self>>,
-                options: ConvTransposeOptions<3>,
-            ) -> FloatTensor<Self>;
             fn unfold4d(
                 x: FloatTensor<Self>,
                 kernel_size: [usize; 2],
@@ -113,6 +107,14 @@ macro_rules! convolution_ops {
                 bias: Option<FloatTensor<Self>>,
                 options: ConvOptions<2>,
             ) -> FloatTensor<Self>;
+        }
+    };
+}
+
+/// The rest of what such a decorator writes itself; `Wgpu` mends it.
+macro_rules! transposed_convolution_ops {
+    ($inner:ty) => {
+        delegate! { $inner, ModuleOps:
             fn conv_transpose1d(
                 x: FloatTensor<Self>,
                 weight: FloatTensor<Self>,
@@ -129,10 +131,30 @@ macro_rules! convolution_ops {
     };
 }
 
-/// Two more backward passes, which `Wgpu` mends.
-macro_rules! resampling_backward_ops {
+/// What only `Wgpu` writes itself, because its inner backend's is not right.
+macro_rules! mended_module_ops {
     ($inner:ty) => {
         delegate! { $inner, ModuleOps:
+            fn conv_transpose3d(
+                x: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                bias: Option<FloatTensor<Self>>,
+                options: ConvTransposeOptions<3>,
+            ) -> FloatTensor<Self>;
+        }
+    };
+}
+
+/// More backward passes that a tape writes itself, which `Wgpu` mends.
+macro_rules! mended_backward_ops {
+    ($inner:ty) => {
+        delegate! { $inner, ModuleOps:
+            fn conv3d_x_backward(
+                x: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                output_grad: FloatTensor<Self>,
+                options: ConvOptions<3>,
+            ) -> FloatTensor<Self>;
             fn avg_pool2d_backward(
                 x: FloatTensor<Self>,
                 grad: FloatTensor<Self>,
@@ -148,6 +170,33 @@ macro_rules! resampling_backward_ops {
                 output_size: [usize; 2],
                 options: InterpolateOptions,
             ) -> FloatTensor<Self>;
+        }
+
+        fn deform_conv2d_backward(
+            x: FloatTensor<Self>,
+            offset: FloatTensor<Self>,
+            weight: FloatTensor<Self>,
+            mask: Option<FloatTensor<Self>>,
+            bias: Option<FloatTensor<Self>>,
+            output_grad: FloatTensor<Self>,
+            options: DeformConvOptions<2>,
+        ) -> DeformConv2dBackward<Self> {
+            let inner = <$inner as ModuleOps<$inner>>::deform_conv2d_backward(
+                x,
+                offset,
+                weight,
+                mask,
+                bias,
+                output_grad,
+                options,
+            );
+            DeformConv2dBackward::new(
+                inner.x_grad,
+                inner.offset_grad,
+                inner.weight_grad,
+                inner.mask_grad,
+                inner.bias_grad,
+            )
         }
     };
 }
@@ -171,12 +220,6 @@ macro_rules! backward_ops {
                 output_grad: FloatTensor<Self>,
             ) -> FloatTensor<Self>;
             fn linear_bias_backward(output_grad: FloatTensor<Self>) -> FloatTensor<Self>;
-            fn conv3d_x_backward(
-                x: FloatTensor<Self>,
-                weight: FloatTensor<Self>,
-                output_grad: FloatTensor<Self>,
-                options: ConvOptions<3>,
-            ) -> FloatTensor<Self>;
             fn conv3d_weight_backward(
                 x: FloatTensor<Self>,
                 weight: FloatTensor<Self>,
@@ -312,33 +355,6 @@ macro_rules! backward_ops {
                 indices,
             );
             MaxPool1dBackward::new(inner.x_grad)
-        }
-
-        fn deform_conv2d_backward(
-            x: FloatTensor<Self>,
-            offset: FloatTensor<Self>,
-            weight: FloatTensor<Self>,
-            mask: Option<FloatTensor<Self>>,
-            bias: Option<FloatTensor<Self>>,
-            output_grad: FloatTensor<Self>,
-            options: DeformConvOptions<2>,
-        ) -> DeformConv2dBackward<Self> {
-            let inner = <$inner as ModuleOps<$inner>>::deform_conv2d_backward(
-                x,
-                offset,
-                weight,
-                mask,
-                bias,
-                output_grad,
-                options,
-            );
-            DeformConv2dBackward::new(
-                inner.x_grad,
-                inner.offset_grad,
-                inner.weight_grad,
-                inner.mask_grad,
-                inner.bias_grad,
-            )
         }
     };
 }

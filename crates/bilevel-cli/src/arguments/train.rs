@@ -42,12 +42,17 @@ pub(crate) struct TrainArguments {
     /// Seed of crops and noise: the same seed gives the same run; in place of the recipe's.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Steps of a solver from one look at its residual to the next, in place of the recipe's: more than one spares a
+    /// graphics adapter waits, and may cost steps that are not needed.
+    #[arg(long, value_name = "STEPS")]
+    pub read_every: Option<usize>,
     /// Stop after this many steps of this call, as Ctrl-C does; --resume goes on.
     #[arg(long, value_name = "STEPS")]
     pub stop_after: Option<usize>,
     /// Go on with the run in the output folder, with the settings it was started with.
     #[arg(long, conflicts_with_all = [
-        "overwrite", "preset", "recipe", "from", "sigma", "steps", "crop", "learning_rate", "seed"
+        "overwrite", "preset", "recipe", "from", "sigma", "steps", "crop", "learning_rate", "seed",
+        "read_every"
     ])]
     pub resume: bool,
     /// Replace the run in the output folder.

@@ -4,13 +4,13 @@ use anyhow::{Context, Result, ensure};
 use bilevel_core::{ConjugateGradient, GradientDescent, Keep};
 use bilevel_models::meta::{
     AnyNetwork, Filter, ImplicitMaml, Learner, Loss, Maml, Normalization, Prototypes, Rates,
-    Reptile, RidgeHead, StepLosses,
+    Reptile, RidgeHead, Stack, StepLosses,
 };
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
-/// A learner of networks whose kind a file names.
-pub(crate) type AnyLearner<B> = Box<dyn Learner<B, Network = AnyNetwork>>;
+/// A learner of networks whose kind a file names, perhaps of several tasks at once.
+pub(crate) type AnyLearner<B> = Box<dyn Learner<B, Network = Stack<AnyNetwork>>>;
 
 /// A method with its settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -86,16 +86,21 @@ impl Method {
         Ok(())
     }
 
-    /// As it is trained.
+    /// As it is trained, on so many tasks at once.
     ///
     /// # Errors
-    /// If a number makes no sense.
+    /// If a number makes no sense, or the method takes one task at a time.
     pub fn in_training<B: Backend>(
         &self,
         network: &AnyNetwork,
         normalization: Normalization,
+        tasks: usize,
     ) -> Result<AnyLearner<B>> {
-        self.learner(network, normalization, false)
+        ensure!(
+            tasks == 1 || matches!(self, Self::Maml { .. }),
+            "tasks_at_once: only maml takes more than 1"
+        );
+        self.learner(network, normalization, tasks, false)
     }
 
     /// As a trained model is used.
@@ -107,13 +112,14 @@ impl Method {
         network: &AnyNetwork,
         normalization: Normalization,
     ) -> Result<AnyLearner<B>> {
-        self.learner(network, normalization, true)
+        self.learner(network, normalization, 1, true)
     }
 
     fn learner<B: Backend>(
         &self,
         network: &AnyNetwork,
         normalization: Normalization,
+        tasks: usize,
         in_use: bool,
     ) -> Result<AnyLearner<B>> {
         let positive = |name: &str, value: f64| {
@@ -123,7 +129,10 @@ impl Method {
             );
             Ok(())
         };
-        let network = network.clone();
+        let network = Stack {
+            network: network.clone(),
+            tasks,
+        };
         Ok(match *self {
             Self::Maml {
                 steps,

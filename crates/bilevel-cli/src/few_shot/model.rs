@@ -112,7 +112,7 @@ fn decode<B: Backend>(bytes: &[u8], device: &B::Device) -> Result<FewShotModel<B
         serde_json::from_value(header).context("its header is damaged: copy it again")?;
     let learner = about
         .method
-        .in_training::<B>(&about.network, about.normalization)?;
+        .in_training::<B>(&about.network, about.normalization, 1)?;
     let x = learner.begin(about.network.init::<Tape<B>>(0, device));
     let x = load_values::<Tape<B>, _>(x, &values)?;
     Ok(FewShotModel { about, x })

@@ -20,6 +20,10 @@ pub(crate) struct FewShotRecipe {
     pub steps: usize,
     /// Episodes a step.
     pub batch: usize,
+    /// How many of them MAML takes in one go: more than one for graphics adapters; a processor has tasks on all cores
+    /// without it.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub tasks_at_once: usize,
     /// Learning rate at the start; it falls to a hundredth along a cosine.
     pub learning_rate: f64,
     /// Steps from one validation to the next.
@@ -36,6 +40,14 @@ pub(crate) struct FewShotRecipe {
     pub method: Method,
     /// The network.
     pub network: AnyNetwork,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(count: &usize) -> bool {
+    *count == one()
 }
 
 /// How large episodes are.
@@ -87,6 +99,12 @@ impl FewShotRecipe {
         ensure!(
             self.steps > 0 && self.batch > 0 && self.validate_every > 0,
             "steps, batch and validate_every must be at least 1"
+        );
+        ensure!(
+            self.tasks_at_once > 0 && self.batch.is_multiple_of(self.tasks_at_once),
+            "tasks_at_once must divide the batch of {}, got {}",
+            self.batch,
+            self.tasks_at_once
         );
         ensure!(
             self.learning_rate.is_finite() && self.learning_rate > 0.0,
@@ -146,6 +164,11 @@ mod tests {
             ("classes = 5", "classes = 6", "classes must be the 5 ways"),
             ("start = 0.1", "start = -0.1", "rates"),
             ("steps = 2000", "steps = 0", "steps"),
+            (
+                "batch = 2",
+                "batch = 2\ntasks_at_once = 3",
+                "divide the batch of 2",
+            ),
         ] {
             let changed = text.replacen(good, bad, 1);
             assert_ne!(changed, text);
@@ -154,7 +177,7 @@ mod tests {
                 Err(error) => error,
                 Ok(recipe) => recipe
                     .method
-                    .in_training::<bilevel_backend::Cpu>(&recipe.network, recipe.normalization)
+                    .in_training::<bilevel_backend::Cpu>(&recipe.network, recipe.normalization, 1)
                     .err()
                     .expect("a mistake"),
             };

@@ -6,7 +6,8 @@ use anyhow::Result;
 use bilevel_backend::Tape;
 use bilevel_data::EpisodeSampler;
 use bilevel_models::meta::{
-    AnyNetwork, MetaReport, MetaState, Upper, evaluate, mean_and_interval, meta_step,
+    AnyNetwork, Episode, MetaReport, MetaState, Stack, Upper, evaluate, mean_and_interval,
+    meta_step,
 };
 use burn::module::{AutodiffModule, Module};
 use burn::optim::adaptor::OptimizerAdaptor;
@@ -51,7 +52,7 @@ pub(crate) struct FewShotTraining<'a, B: Backend> {
     samplers: [EpisodeSampler<'a>; 2],
     recipe: FewShotRecipe,
     about: About,
-    state: MetaState<B, AnyNetwork, AdamFor<B>>,
+    state: MetaState<B, Stack<AnyNetwork>, AdamFor<B>>,
     device: B::Device,
 }
 
@@ -78,7 +79,7 @@ where
             network,
             normalization,
         } = &about;
-        let training = method.in_training::<B>(network, *normalization)?;
+        let training = method.in_training::<B>(network, *normalization, recipe.tasks_at_once)?;
         let in_use = method.in_use::<B>(network, *normalization)?;
         let x = training.begin(network.init::<Tape<B>>(recipe.seed, device));
         Ok(Self {
@@ -152,8 +153,16 @@ where
         let step = self.state.step;
         let [sampler, _] = &self.samplers;
         let first = (step * batch) as u64;
+        let tasks = self.recipe.tasks_at_once as u64;
+        let episode = |i| on_device::<B>(&sampler.episode(seed, i), &self.device);
         let episodes = (first..first + batch as u64)
-            .map(|i| on_device::<B>(&sampler.episode(seed, i), &self.device))
+            .step_by(self.recipe.tasks_at_once)
+            .map(|i| match tasks {
+                1 => episode(i),
+                _ => Ok(Episode::joined(
+                    (i..i + tasks).map(episode).collect::<Result<_>>()?,
+                )?),
+            })
             .collect::<Result<_>>()?;
         let rate = self.recipe.learning_rate_at(step);
         let [learner, _] = &self.learners;

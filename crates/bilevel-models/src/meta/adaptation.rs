@@ -13,6 +13,8 @@ use super::{Episode, Loss, Network, Pass};
 /// ```text
 /// g(x, y) = loss(y; support) + λ/2 ‖y − x‖²        f(y) = loss(y; queries)
 /// ```
+///
+/// Of a [`Stack`](super::Stack) both are sums over its tasks, which are the systems of the lower problem.
 #[derive(Debug, Clone, Copy)]
 pub struct Adaptation<'a, N> {
     /// The network.
@@ -43,6 +45,21 @@ impl<N: Network> Adaptation<'_, N> {
     }
 }
 
+impl<N: Network> Adaptation<'_, N> {
+    /// The loss, added up over tasks.
+    pub(super) fn total<B: Backend>(
+        &self,
+        outputs: Tensor<B, 2>,
+        targets: Tensor<B, 2>,
+    ) -> Tensor<B, 1> {
+        let mean = self.loss.of(outputs, targets);
+        match self.network.tasks() {
+            1 => mean,
+            tasks => mean * tasks as f64,
+        }
+    }
+}
+
 impl<N: Network> BilevelProblem for Adaptation<'_, N> {
     type Upper<B: Backend> = N::Weights<B>;
     type Lower<B: Backend> = N::Weights<B>;
@@ -55,7 +72,7 @@ impl<N: Network> BilevelProblem for Adaptation<'_, N> {
         episode: &Episode<B>,
     ) -> Tensor<B, 1> {
         let outputs = self.outputs(y, episode);
-        self.loss.of(outputs, episode.query.targets.clone())
+        self.total(outputs, episode.query.targets.clone())
     }
 
     fn lower_loss<B: Backend>(
@@ -66,11 +83,15 @@ impl<N: Network> BilevelProblem for Adaptation<'_, N> {
     ) -> Tensor<B, 1> {
         let support = &episode.support;
         let outputs = self.network.forward(y, support.inputs.clone(), self.pass);
-        let loss = self.loss.of(outputs, support.targets.clone());
+        let loss = self.total(outputs, support.targets.clone());
         if self.proximity == 0.0 {
             return loss;
         }
         loss + squared_distance::<B, _>(y, x) * (0.5 * self.proximity)
+    }
+
+    fn systems<B: Backend>(&self, _: &N::Weights<B>) -> usize {
+        self.network.tasks()
     }
 }
 

@@ -6,6 +6,7 @@ use burn::tensor::backend::Backend;
 
 use super::{
     Conv4, Conv4Weights, Network, Pass, Perceptron, PerceptronWeights, ResNet12, ResNet12Weights,
+    StackedNetwork,
 };
 
 /// Holds any network of this module and behaves as what is inside. For programs that read the name of one;
@@ -73,11 +74,27 @@ impl Network for AnyNetwork {
         inputs: Tensor<B, 2>,
         pass: Pass<'_>,
     ) -> Tensor<B, 2> {
+        self.forward_stacked(1, weights, inputs, pass)
+    }
+}
+
+impl StackedNetwork for AnyNetwork {
+    fn forward_stacked<B: Backend>(
+        &self,
+        tasks: usize,
+        weights: &AnyWeights<B>,
+        inputs: Tensor<B, 2>,
+        pass: Pass<'_>,
+    ) -> Tensor<B, 2> {
         match (self, weights) {
-            (Self::Conv4(network), AnyWeights::Conv4(w)) => network.forward(w, inputs, pass),
-            (Self::ResNet12(network), AnyWeights::ResNet12(w)) => network.forward(w, inputs, pass),
+            (Self::Conv4(network), AnyWeights::Conv4(w)) => {
+                network.forward_stacked(tasks, w, inputs, pass)
+            }
+            (Self::ResNet12(network), AnyWeights::ResNet12(w)) => {
+                network.forward_stacked(tasks, w, inputs, pass)
+            }
             (Self::Perceptron(network), AnyWeights::Perceptron(w)) => {
-                network.forward(w, inputs, pass)
+                network.forward_stacked(tasks, w, inputs, pass)
             }
             _ => panic!("{self:?} was given the weights of another network"),
         }

@@ -8,8 +8,8 @@ use burn::tensor::ops::ConvOptions;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::start::{check_side, he, zero_affine};
-use super::{EpisodicNorm, Network, Pass};
+use super::start::{affine_each, check_side, he, zero_affine};
+use super::{EpisodicNorm, Network, Pass, StackedNetwork};
 use crate::classification::LinearParameters;
 
 /// The network of the few-shot literature: four blocks of a 3×3 convolution, batch normalisation, ReLU and a 2×2
@@ -66,28 +66,45 @@ impl<B: Backend> ConvBlock<B> {
         }
     }
 
-    /// Keeps height and width.
+    /// Keeps height and width. The channels of several tasks are behind each other, and so are their filters: a group each.
     pub(super) fn forward(&self, maps: Tensor<B, 4>, pass: Pass<'_>) -> Tensor<B, 4> {
-        let half = self.filters.dims()[2] / 2;
-        let options = ConvOptions::new([1, 1], [half; 2], [1, 1], 1);
+        let [_, inputs, size, _] = self.filters.dims();
+        let tasks = maps.dims()[1] / inputs;
+        let options = ConvOptions::new([1, 1], [size / 2; 2], [1, 1], tasks);
         self.norm
             .forward(conv2d(maps, self.filters.val(), None, options), pass)
     }
 }
 
-/// Rows as square grey pictures.
+/// Rows as square grey pictures: `[tasks · samples, side²]` to `[samples, tasks, side, side]`.
 ///
 /// # Panics
 /// If a row does not have `side²` numbers.
-pub(super) fn pictures<B: Backend>(inputs: Tensor<B, 2>, side: usize) -> Tensor<B, 4> {
-    let [n, width] = inputs.dims();
+pub(super) fn pictures<B: Backend>(
+    tasks: usize,
+    inputs: Tensor<B, 2>,
+    side: usize,
+) -> Tensor<B, 4> {
+    let [rows, width] = inputs.dims();
     assert_eq!(
         width,
         side * side,
         "pictures of {side}x{side} have {} pixels, a row has {width}",
         side * side
     );
-    inputs.reshape([n, 1, side, side])
+    let pictures = inputs.reshape([tasks, rows / tasks, side, side]);
+    pictures.swap_dims(0, 1)
+}
+
+/// Back to rows, task after task: `[samples, tasks · features]` to `[tasks · samples, features]`.
+pub(super) fn task_rows<B: Backend>(tasks: usize, features: Tensor<B, 2>) -> Tensor<B, 2> {
+    if tasks == 1 {
+        return features;
+    }
+    let [samples, width] = features.dims();
+    let features = features.reshape([samples, tasks, width / tasks]);
+    let rows = features.swap_dims(0, 1);
+    rows.reshape([tasks * samples, width / tasks])
 }
 
 /// The maximum over 2×2 pixels, a last odd row or column left out.
@@ -97,11 +114,12 @@ pub(super) fn halved<B: Backend>(maps: Tensor<B, 4>) -> Tensor<B, 4> {
 
 /// The scores of a head, or the embedding itself.
 pub(super) fn headed<B: Backend>(
+    tasks: usize,
     embedding: Tensor<B, 2>,
     head: Option<&LinearParameters<B>>,
 ) -> Tensor<B, 2> {
     match head {
-        Some(head) => embedding.matmul(head.weight.val()) + head.bias.val().unsqueeze(),
+        Some(head) => affine_each(tasks, embedding, head),
         None => embedding,
     }
 }
@@ -142,12 +160,24 @@ impl Network for Conv4 {
         inputs: Tensor<B, 2>,
         pass: Pass<'_>,
     ) -> Tensor<B, 2> {
-        let mut maps = pictures(inputs, self.side);
+        self.forward_stacked(1, weights, inputs, pass)
+    }
+}
+
+impl StackedNetwork for Conv4 {
+    fn forward_stacked<B: Backend>(
+        &self,
+        tasks: usize,
+        weights: &Conv4Weights<B>,
+        inputs: Tensor<B, 2>,
+        pass: Pass<'_>,
+    ) -> Tensor<B, 2> {
+        let mut maps = pictures(tasks, inputs, self.side);
         for block in &weights.blocks {
             // The maximum of what is above zero is what is above zero of the maximum, on a quarter of the pixels.
             maps = halved(block.forward(maps, pass)).clamp_min(0.0);
         }
         let embedding = maps.flatten(1, 3);
-        headed(embedding, weights.head.as_ref())
+        headed(tasks, task_rows(tasks, embedding), weights.head.as_ref())
     }
 }

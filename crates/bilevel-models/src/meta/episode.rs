@@ -50,6 +50,17 @@ impl<B: Backend> Samples<B> {
         Ok(Self { inputs, targets })
     }
 
+    fn joined(parts: Vec<Self>) -> Self {
+        let (inputs, targets) = parts
+            .into_iter()
+            .map(|Self { inputs, targets }| (inputs, targets))
+            .unzip();
+        Self {
+            inputs: Tensor::cat(inputs, 0),
+            targets: Tensor::cat(targets, 0),
+        }
+    }
+
     /// How many samples there are.
     pub fn count(&self) -> usize {
         self.inputs.dims()[0]
@@ -62,6 +73,27 @@ impl<B: Backend> Samples<B> {
 }
 
 impl<B: Backend> Episode<B> {
+    /// The episodes of several tasks as one, task after task, for a [`Stack`](super::Stack).
+    ///
+    /// # Errors
+    /// If there is none, or they differ in their numbers of samples.
+    pub fn joined(episodes: Vec<Self>) -> Result<Self, Error> {
+        let counts = |episode: &Self| [episode.support.count(), episode.query.count()];
+        let first = episodes.first().ok_or(ErrorKind::NoSample)?;
+        let expected = counts(first);
+        if let Some(found) = episodes.iter().map(counts).find(|&found| found != expected) {
+            return Err(ErrorKind::UnequalEpisodes { expected, found }.into());
+        }
+        let (supports, queries): (Vec<_>, Vec<_>) = episodes
+            .into_iter()
+            .map(|Self { support, query }| (support, query))
+            .unzip();
+        Ok(Self {
+            support: Samples::joined(supports),
+            query: Samples::joined(queries),
+        })
+    }
+
     /// The same numbers, one tape up.
     pub(super) fn lifted(&self) -> Episode<Tape<B>> {
         Episode::from_inner(self.clone())

@@ -8,6 +8,7 @@ use burn::module::{AutodiffModule, Module};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
+use super::learner::one_task;
 use super::normalization::Seen;
 use super::{
     Adaptation, Episode, EpisodeGradient, Learner, Loss, MetaParameters, Normalization, Pass,
@@ -80,8 +81,10 @@ impl<N> ImplicitMaml<N> {
 
 impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for ImplicitMaml<N> {
     type Network = N;
-
+    /// # Panics
+    /// If the network is a [`Stack`](super::Stack).
     fn begin(&self, weights: N::Weights<Tape<B>>) -> Upper<B, N> {
+        one_task(&self.network, "`ImplicitMaml`");
         MetaParameters { weights, own: None }
     }
 

@@ -56,6 +56,16 @@ pub trait Learner<B: Backend>: Sync {
     fn outputs(&self, x: &Upper<B, Self::Network>, episode: &Episode<B>) -> Tensor<B, 2>;
 }
 
+/// # Panics
+/// If the network is a stack: `learner` adapts one task at a time.
+pub(super) fn one_task(network: &impl Network, learner: &str) {
+    assert_eq!(
+        network.tasks(),
+        1,
+        "{learner} takes the tasks of a stack one by one: give it the network inside"
+    );
+}
+
 /// A loss on a tape with the outputs it was made of, and what comes of it.
 pub(super) struct Judged<B: Backend> {
     pub loss: f64,
@@ -64,18 +74,19 @@ pub(super) struct Judged<B: Backend> {
 }
 
 impl<B: Backend> Judged<B> {
-    /// Gradient in the parameters of `module` by one backward pass.
+    /// Gradient in the parameters of `module`, as so many systems, by one backward pass.
     pub fn new<M: Module<Tape<B>>>(
         module: &M,
         outputs: Tensor<Tape<B>, 2>,
         loss: Tensor<Tape<B>, 1>,
+        systems: usize,
     ) -> Self {
         let value = loss.clone().inner();
         let gradients = loss.backward();
         Self {
             loss: read(value.unsqueeze())[0],
             outputs: outputs.inner(),
-            gradient: pack_gradients::<Tape<B>, _>(module, &gradients, 1),
+            gradient: pack_gradients::<Tape<B>, _>(module, &gradients, systems),
         }
     }
 }

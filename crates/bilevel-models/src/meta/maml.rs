@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use bilevel_core::derivative::RecordedGradient;
 use bilevel_core::hypergradient::{Descent, Keep, LowerMap};
-use bilevel_core::parameters::{pack, unpack};
+use bilevel_core::parameters::{pack, repeated, unpack};
 use bilevel_core::{DoubleBackward, Error, LowerObjective, Point, Tape, Vector};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -17,7 +17,7 @@ use super::normalization::Seen;
 use super::rates::Layout;
 use super::{
     Adaptation, Episode, EpisodeGradient, Filter, Learner, Loss, MetaParameters, Network,
-    Normalization, Pass, Rates, StepLosses, TwiceNetwork, Upper,
+    Normalization, Pass, Rates, Stack, StepLosses, TwiceNetwork, Upper,
 };
 
 /// Learns weights from which a few gradient steps on the support lead to weights that are good for the queries.
@@ -115,13 +115,36 @@ pub struct Maml<N> {
 struct Steps<'a, B: Backend, N: TwiceNetwork<B>> {
     maml: &'a Maml<N>,
     x: &'a Upper<B, N>,
+    /// The weights of all tasks, at the start.
+    start: N::Weights<Tape<B>>,
     episode: &'a Episode<B>,
     /// Where kept statistics are learned, if they are.
     seen: Option<&'a Seen>,
+    /// Of one task's weights.
     layout: Layout<'a, B>,
 }
 
 impl<N> Maml<N> {
+    /// The same on so many tasks at once, see [`Stack`].
+    pub fn stacked(self, tasks: usize) -> Maml<Stack<N>> {
+        let network = Stack {
+            network: self.network,
+            tasks,
+        };
+        Maml {
+            network,
+            loss: self.loss,
+            normalization: self.normalization,
+            steps: self.steps,
+            rates: self.rates,
+            keep: self.keep,
+            adapted: self.adapted,
+            step_losses: self.step_losses,
+        }
+    }
+}
+
+impl<N: Network> Maml<N> {
     fn steps<'a, B: Backend>(
         &'a self,
         x: &'a Upper<B, N>,
@@ -131,16 +154,21 @@ impl<N> Maml<N> {
     where
         N: TwiceNetwork<B>,
     {
+        let start = match self.network.tasks() {
+            1 => x.weights.clone(),
+            tasks => repeated::<Tape<B>, _>(x.weights.clone(), tasks),
+        };
         Steps {
             maml: self,
             x,
+            start,
             episode,
             seen,
             layout: Layout::new(&x.weights, &self.adapted, episode.support.inputs.device()),
         }
     }
 
-    /// The weights after the inner steps on the support: `[1, dim]`.
+    /// The weights after the inner steps on the support: `[tasks, dim]`.
     pub(super) fn adapted<B: Backend>(
         &self,
         x: &Upper<B, N>,
@@ -151,7 +179,7 @@ impl<N> Maml<N> {
         N: TwiceNetwork<B>,
     {
         let steps = self.steps::<B>(x, episode, seen);
-        steps.advance(pack::<Tape<B>, _>(&x.weights, 1), 0..self.steps)
+        steps.advance(steps.first(), 0..self.steps)
     }
 
     /// # Errors
@@ -160,8 +188,9 @@ impl<N> Maml<N> {
         &self,
         dim: usize,
     ) -> Result<bilevel_core::hypergradient::Schedule, Error> {
+        let entries = self.network.tasks() * dim;
         self.keep
-            .schedule(self.steps, dim * size_of::<B::FloatElem>())
+            .schedule(self.steps, entries * size_of::<B::FloatElem>())
     }
 }
 
@@ -186,14 +215,19 @@ impl<B: Backend, N: TwiceNetwork<B>> Steps<'_, B, N> {
         self.maml.rates.at(k, own, &self.layout)
     }
 
+    /// The weights before the first step: `[tasks, dim]`.
+    fn first(&self) -> Vector<B> {
+        pack::<Tape<B>, _>(&self.start, self.maml.network.tasks())
+    }
+
     fn module(&self, y: Vector<B>) -> N::Weights<Tape<B>> {
-        unpack::<Tape<B>, _>(self.x.weights.clone(), y)
+        unpack::<Tape<B>, _>(self.start.clone(), y)
     }
 
     /// `∇loss(y; support)` at step k.
     fn support_gradient(&self, k: usize, y: Vector<B>) -> Vector<B> {
         let adaptation = self.adaptation(k);
-        let point = self.point(&adaptation, &self.x.weights);
+        let point = self.point(&adaptation, &self.start);
         LowerObjective::new(point).gradient(y)
     }
 
@@ -204,7 +238,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Steps<'_, B, N> {
     ) -> Point<'b, B, Adaptation<'b, N>> {
         Point {
             problem,
-            x: &self.x.weights,
+            x: &self.start,
             y,
             batch: self.episode,
         }
@@ -232,8 +266,10 @@ impl<B: Backend, N: TwiceNetwork<B>> Steps<'_, B, N> {
         let module = self.module(y);
         let episode = self.episode.lifted();
         let outputs = self.adaptation(k).outputs(&module, &episode);
-        let loss = self.maml.loss.of(outputs.clone(), episode.query.targets);
-        Judged::new(&module, outputs, loss)
+        let loss = self
+            .adaptation(k)
+            .total(outputs.clone(), episode.query.targets);
+        Judged::new(&module, outputs, loss, self.maml.network.tasks())
     }
 
     /// `∇loss(y; support)` at step k, recorded for its reversal.
@@ -241,6 +277,14 @@ impl<B: Backend, N: TwiceNetwork<B>> Steps<'_, B, N> {
         let mut adaptation = self.adaptation(k);
         adaptation.pass.learning = seen;
         DoubleBackward.record(self.point(&adaptation, &self.module(y)))
+    }
+
+    /// Over tasks: `[tasks, dim]` to `[1, dim]`.
+    fn added_up(&self, each: Vector<B>) -> Vector<B> {
+        match self.maml.network.tasks() {
+            1 => each,
+            _ => each.sum_dim(0),
+        }
     }
 
     /// `y_{k+1}` from `y_k`, whose record is kept with it.
@@ -268,7 +312,10 @@ impl<B: Backend, N: TwiceNetwork<B>> Steps<'_, B, N> {
             let unheard = Seen::default();
             self.record(k, state.y.clone(), self.seen.map(|_| &unheard))
         });
-        let own = learned.map(|of| of.pull_back(-bar.clone() * record.gradient(), &self.layout));
+        let own = learned.map(|of| {
+            let each = -bar.clone() * record.gradient();
+            of.pull_back(self.added_up(each), &self.layout)
+        });
         let product = record.product(bar.clone() * rates);
         (bar - product, own)
     }
@@ -300,6 +347,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Clone for State<B, N> {
     }
 }
 
+/// Of a [`Stack`] the gradient and the loss are means over its tasks.
 impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Maml<N> {
     type Network = N;
 
@@ -316,7 +364,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Maml<N> {
     fn gradient(&self, x: &Upper<B, N>, episode: &Episode<B>) -> EpisodeGradient<B> {
         let seen = Seen::default();
         let steps = self.steps::<B>(x, episode, Some(&seen));
-        let start = pack::<Tape<B>, _>(&x.weights, 1);
+        let start = steps.first();
         let schedule = self
             .schedule::<B>(start.dims()[1])
             .unwrap_or_else(|error| panic!("{error}"));
@@ -365,10 +413,10 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Maml<N> {
         );
         let end = end.unwrap_or_else(|| steps.judged(self.steps, y));
         let bar = bar.unwrap_or_else(|| end.gradient.clone() * weight(self.steps));
-        let weights = match before {
+        let weights = steps.added_up(match before {
             Some(before) => bar + before,
             None => bar,
-        };
+        });
         let own = x.own.as_ref().map(|rates| {
             let [rows, columns] = rates.dims();
             let zeros = || Tensor::zeros([1, columns], &weights.device());
@@ -379,14 +427,19 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Maml<N> {
                 Tensor::cat(each.collect(), 0)
             }
         });
-        let gradient = joined(weights, own);
         drop(steps);
-        EpisodeGradient::checked(end.loss, end.outputs, gradient, seen)
+        let (mut loss, mut gradient) = (end.loss, joined(weights, own));
+        let tasks = self.network.tasks();
+        if tasks > 1 {
+            loss /= tasks as f64;
+            gradient = gradient / tasks as f64;
+        }
+        EpisodeGradient::checked(loss, end.outputs, gradient, seen)
     }
 
     fn outputs(&self, x: &Upper<B, N>, episode: &Episode<B>) -> Tensor<B, 2> {
         let steps = self.steps::<B>(x, episode, None);
-        let y = steps.advance(pack::<Tape<B>, _>(&x.weights, 1), 0..self.steps);
+        let y = steps.advance(steps.first(), 0..self.steps);
         let module = steps.module(y).no_grad();
         let episode = episode.lifted();
         steps

@@ -13,7 +13,7 @@
 //! | [`RidgeHead`] | ridge regression, closed form | one backward pass |
 //!
 //! A [`Network`] is any Burn module with a forward function: [`Conv4`], [`ResNet12`], [`Perceptron`], or your own.
-//! [`Normalization`] says whose statistics batch normalisation uses. [`meta_step`] makes a step over many episodes,
+//! A [`Stack`] of one runs several tasks at once. [`Normalization`] says whose statistics batch normalisation uses. [`meta_step`] makes a step over many episodes,
 //! [`evaluate`] asks how well it does.
 
 mod adaptation;
@@ -33,6 +33,7 @@ mod reptile;
 mod resnet12;
 mod ridge_head;
 mod sinusoid;
+mod stack;
 mod start;
 mod step_losses;
 mod training;
@@ -54,5 +55,6 @@ pub use reptile::Reptile;
 pub use resnet12::{ResNet12, ResNet12Weights, ResidualBlock};
 pub use ridge_head::RidgeHead;
 pub use sinusoid::Sinusoids;
+pub use stack::{Stack, StackedNetwork};
 pub use step_losses::StepLosses;
 pub use training::{MetaReport, MetaState, evaluate, mean_and_interval, meta_step};

@@ -57,4 +57,9 @@ pub trait Network: Clone + Send + Sync {
         inputs: Tensor<B, 2>,
         pass: Pass<'_>,
     ) -> Tensor<B, 2>;
+
+    /// How many tasks it runs at once, each with weights of its own: one, but for a [`Stack`](super::Stack).
+    fn tasks(&self) -> usize {
+        1
+    }
 }

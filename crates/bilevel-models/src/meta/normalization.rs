@@ -139,7 +139,10 @@ impl<B: Backend> EpisodicNorm<B> {
             let [mean, variance] =
                 [0, 1].map(|i| moments.clone().narrow(0, i, 1).reshape([channels]));
             if let (true, Some(seen)) = (kept, pass.learning) {
-                let read = |t: &Tensor<B, 1>| t.to_data().iter::<f32>().collect();
+                let read = |moments: &Tensor<B, 1>| {
+                    let each = moments.clone().reshape([self.tasks(), self.channels()]);
+                    each.mean_dim(0).to_data().iter::<f32>().collect()
+                };
                 seen.note(self.kept.id, pass.step, [read(&mean), read(&variance)]);
             }
             [mean, variance]
@@ -152,13 +155,25 @@ impl<B: Backend> EpisodicNorm<B> {
     }
 
     fn kept_at(&self, pass: Pass<'_>) -> [Tensor<B, 1>; 2] {
-        let [steps, _, channels] = self.kept.dims();
+        let (tasks, channels) = (self.tasks(), self.channels());
+        let steps = self.kept.dims()[0] / tasks;
         let step = match pass.normalization {
             Normalization::PerStep => pass.step.min(steps - 1),
             _ => 0,
         };
-        let kept = self.kept.val().narrow(0, step, 1);
-        [0, 1].map(|i| kept.clone().narrow(1, i, 1).reshape([channels]))
+        let kept = self.kept.val().reshape([tasks, steps, 2, channels]);
+        let kept = kept.narrow(1, step, 1);
+        [0, 1].map(|i| kept.clone().narrow(2, i, 1).reshape([tasks * channels]))
+    }
+
+    /// Of one task.
+    fn channels(&self) -> usize {
+        self.kept.dims()[2]
+    }
+
+    /// How many tasks' channels are behind each other.
+    fn tasks(&self) -> usize {
+        self.scale.dims()[0] / self.channels()
     }
 }
 

@@ -6,8 +6,8 @@ use burn::tensor::backend::Backend;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::start::affine;
-use super::{Network, Pass};
+use super::start::{affine, affine_each};
+use super::{Network, Pass, StackedNetwork};
 use crate::classification::LinearParameters;
 
 /// Affine maps with ReLU between them.
@@ -44,6 +44,18 @@ impl Network for Perceptron {
         &self,
         weights: &PerceptronWeights<B>,
         inputs: Tensor<B, 2>,
+        pass: Pass<'_>,
+    ) -> Tensor<B, 2> {
+        self.forward_stacked(1, weights, inputs, pass)
+    }
+}
+
+impl StackedNetwork for Perceptron {
+    fn forward_stacked<B: Backend>(
+        &self,
+        tasks: usize,
+        weights: &PerceptronWeights<B>,
+        inputs: Tensor<B, 2>,
         _: Pass<'_>,
     ) -> Tensor<B, 2> {
         let mut a = inputs;
@@ -51,7 +63,7 @@ impl Network for Perceptron {
             if i > 0 {
                 a = a.clamp_min(0.0);
             }
-            a = a.matmul(layer.weight.val()) + layer.bias.val().unsqueeze();
+            a = affine_each(tasks, a, layer);
         }
         a
     }

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use super::learner::Judged;
+use super::learner::{Judged, one_task};
 use super::normalization::Seen;
 use super::{
     Episode, EpisodeGradient, Learner, Loss, MetaParameters, Network, Normalization, Pass,
@@ -79,8 +79,10 @@ impl<N: Network> Prototypes<N> {
 
 impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Prototypes<N> {
     type Network = N;
-
+    /// # Panics
+    /// If the network is a [`Stack`](super::Stack).
     fn begin(&self, weights: N::Weights<Tape<B>>) -> Upper<B, N> {
+        one_task(&self.network, "`Prototypes`");
         MetaParameters { weights, own: None }
     }
 
@@ -89,7 +91,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Prototypes<N> {
         let lifted = episode.lifted();
         let scores = self.scores(&x.weights, &lifted, Some(&seen));
         let loss = Loss::CrossEntropy.of(scores.clone(), lifted.query.targets);
-        let judged = Judged::new(&x.weights, scores, loss);
+        let judged = Judged::new(&x.weights, scores, loss, 1);
         EpisodeGradient::checked(judged.loss, judged.outputs, judged.gradient, seen)
     }
 

@@ -7,6 +7,7 @@ use bilevel_core::vector::read;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
+use super::learner::one_task;
 use super::normalization::Seen;
 use super::{
     Episode, EpisodeGradient, Filter, Learner, Loss, Maml, MetaParameters, Normalization, Rates,
@@ -58,7 +59,10 @@ impl<N: Clone> Reptile<N> {
 impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Reptile<N> {
     type Network = N;
 
+    /// # Panics
+    /// If the network is a [`Stack`](super::Stack).
     fn begin(&self, weights: N::Weights<Tape<B>>) -> Upper<B, N> {
+        one_task(&self.network, "`Reptile`");
         MetaParameters { weights, own: None }
     }
 

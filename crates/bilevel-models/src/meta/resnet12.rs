@@ -7,9 +7,9 @@ use burn::tensor::backend::Backend;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::conv4::{ConvBlock, halved, headed, pictures};
+use super::conv4::{ConvBlock, halved, headed, pictures, task_rows};
 use super::start::{check_side, zero_affine};
-use super::{Network, Pass};
+use super::{Network, Pass, StackedNetwork};
 use crate::classification::LinearParameters;
 
 /// Four residual blocks of three 3×3 convolutions each, halved after each block, averaged over the picture at the end.
@@ -93,7 +93,19 @@ impl Network for ResNet12 {
         inputs: Tensor<B, 2>,
         pass: Pass<'_>,
     ) -> Tensor<B, 2> {
-        let mut maps = pictures(inputs, self.side);
+        self.forward_stacked(1, weights, inputs, pass)
+    }
+}
+
+impl StackedNetwork for ResNet12 {
+    fn forward_stacked<B: Backend>(
+        &self,
+        tasks: usize,
+        weights: &ResNet12Weights<B>,
+        inputs: Tensor<B, 2>,
+        pass: Pass<'_>,
+    ) -> Tensor<B, 2> {
+        let mut maps = pictures(tasks, inputs, self.side);
         for block in &weights.blocks {
             let shortcut = block.shortcut.forward(maps.clone(), pass);
             let last = block.convolutions.len() - 1;
@@ -106,6 +118,6 @@ impl Network for ResNet12 {
             maps = halved(leaky_relu(maps + shortcut, LEAK));
         }
         let embedding = maps.flatten::<3>(2, 3).mean_dim(2).flatten(1, 2);
-        headed(embedding, weights.head.as_ref())
+        headed(tasks, task_rows(tasks, embedding), weights.head.as_ref())
     }
 }

@@ -5,7 +5,7 @@ use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 
-use super::learner::Judged;
+use super::learner::{Judged, one_task};
 use super::normalization::Seen;
 use super::prototypes::embedded;
 use super::{
@@ -106,8 +106,10 @@ fn inverse<B: Backend>(a: Tensor<B, 2>) -> Tensor<B, 2> {
 
 impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for RidgeHead<N> {
     type Network = N;
-
+    /// # Panics
+    /// If the network is a [`Stack`](super::Stack).
     fn begin(&self, weights: N::Weights<Tape<B>>) -> Upper<B, N> {
+        one_task(&self.network, "`RidgeHead`");
         let device = weights.devices().into_iter().next().unwrap_or_default();
         let own = Some(Param::from_tensor(Tensor::from_floats(START, &device)));
         MetaParameters { weights, own }
@@ -118,7 +120,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for RidgeHead<N> {
         let lifted = episode.lifted();
         let scores = self.scores(x, &lifted, Some(&seen));
         let loss = Loss::CrossEntropy.of(scores.clone(), lifted.query.targets);
-        let judged = Judged::new(x, scores, loss);
+        let judged = Judged::new(x, scores, loss, 1);
         EpisodeGradient::checked(judged.loss, judged.outputs, judged.gradient, seen)
     }
 

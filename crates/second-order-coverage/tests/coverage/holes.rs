@@ -41,29 +41,4 @@ pub const HOLES: &[Hole] = &[
         says: "",
         why: "`burn::nn::RmsNorm` computes the norm in `f32`, whatever the precision of its input.",
     },
-    Hole {
-        cases: &["asin", "acos"],
-        backend: "Wgpu",
-        says: "",
-        why: "The shading language asks for no more of them than an absolute error of 7e-5.",
-    },
-    Hole {
-        cases: &["gather_nd"],
-        backend: "Wgpu",
-        says: WRONG,
-        why: "Burn's kernel for the gradient adds without waiting where an index is repeated: a term may be lost.",
-    },
-    Hole {
-        cases: &["conv3d, stride 2 above kernel 1"],
-        backend: "Wgpu",
-        says: WRONG,
-        why: "Burn's kernel for the gradient gives zeros where the stride is longer than the kernel. (In one and two \
-              dimensions `Wgpu` works around it.)",
-    },
-    Hole {
-        cases: &["deform_conv2d", "DeformConv2d"],
-        backend: "Wgpu",
-        says: WRONG,
-        why: "Burn's kernel for the gradient is wrong.",
-    },
 ];
