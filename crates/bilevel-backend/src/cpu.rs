@@ -76,6 +76,7 @@ impl Backend for Cpu {
 
 impl IntTensorOps<Self> for Cpu {
     int_ops!(Flex);
+    int_reduction_ops!(Flex);
 }
 
 impl BoolTensorOps<Self> for Cpu {

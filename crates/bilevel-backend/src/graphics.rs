@@ -1,12 +1,10 @@
 //! Graphics processors: Burn's `Wgpu` with the backward passes mended that are wrong in Burn 0.21.
 
-mod deformable_convolution;
 mod transposed_convolution;
 
 use burn_backend::TensorMetadata;
 
 use crate::delegate::prelude::*;
-use deformable_convolution::deformable_backward;
 use transposed_convolution::{adjoint, transposed_convolution};
 
 type Inner = burn_wgpu::Wgpu<f32, i32, u32>;
@@ -17,16 +15,31 @@ type Inner = burn_wgpu::Wgpu<f32, i32, u32>;
 ///
 /// | operation | what Burn 0.21 gives | here |
 /// |---|---|---|
+/// | sums, means, products, maxima and minima | other numbers where axes were exchanged and a short one is last | entries are put in order first |
 /// | transposed convolutions, and gradients of convolutions in their input, where the stride is longer than the kernel | zeros | zeros are put behind the kernel |
 /// | gradients of average pooling and of nearest neighbours | entries mixed up where a gradient comes in another order of memory, as it does in second derivatives | the gradient is put in order first |
-/// | gradients of deformable convolutions in offsets and mask | those of the first tap, for all taps | tap by tap |
 /// | sums by `scatter_nd`, the gradient of `gather_nd` | terms get lost where an index is repeated | row by row |
 /// | `asin`, `acos` | to 7e-5, as the shading language allows | by the inverse tangent, to the accuracy of `f32` |
+///
+/// Deformable convolutions have wrong gradients in Burn's kernel; [`Tape`](crate::Tape) does not use it.
 ///
 /// What is asked of it is done later, in order; who reads a tensor waits. One thread at a time should
 /// ask: CubeCL 0.10 does not keep the order between threads ([`computes_on_threads`](crate::computes_on_threads) is false).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wgpu;
+
+/// Functions of Burn's that are right where the entries lie in the order of the axes.
+macro_rules! in_order {
+    ($trait:ident, $order:ident:
+        $(fn $name:ident($tensor:ident: $whose:ty $(, $arg:ident: $ty:ty)* $(,)?) -> $ret:ty;)*
+    ) => {
+        $(
+            fn $name($tensor: $whose $(, $arg: $ty)*) -> $ret {
+                <Inner as $trait<Inner>>::$name($order($tensor) $(, $arg)*)
+            }
+        )*
+    };
+}
 
 impl BackendTypes for Wgpu {
     type Device = <Inner as BackendTypes>::Device;
@@ -53,6 +66,31 @@ impl Backend for Wgpu {
 
 impl IntTensorOps<Self> for Wgpu {
     int_ops!(Inner);
+
+    in_order! { IntTensorOps, int_in_order:
+        fn int_sum(tensor: IntTensor<Self>) -> IntTensor<Self>;
+        fn int_sum_dim(tensor: IntTensor<Self>, dim: usize) -> IntTensor<Self>;
+        fn int_prod(tensor: IntTensor<Self>) -> IntTensor<Self>;
+        fn int_prod_dim(tensor: IntTensor<Self>, dim: usize) -> IntTensor<Self>;
+        fn int_mean(tensor: IntTensor<Self>) -> IntTensor<Self>;
+        fn int_mean_dim(tensor: IntTensor<Self>, dim: usize) -> IntTensor<Self>;
+        fn int_argmax(tensor: IntTensor<Self>, dim: usize) -> IntTensor<Self>;
+        fn int_argmin(tensor: IntTensor<Self>, dim: usize) -> IntTensor<Self>;
+        fn int_max(tensor: IntTensor<Self>) -> IntTensor<Self>;
+        fn int_max_dim(tensor: IntTensor<Self>, dim: usize) -> IntTensor<Self>;
+        fn int_max_dim_with_indices(
+            tensor: IntTensor<Self>,
+            dim: usize,
+        ) -> (IntTensor<Self>, IntTensor<Self>);
+        fn int_min(tensor: IntTensor<Self>) -> IntTensor<Self>;
+        fn int_min_dim(tensor: IntTensor<Self>, dim: usize) -> IntTensor<Self>;
+        fn int_min_dim_with_indices(
+            tensor: IntTensor<Self>,
+            dim: usize,
+        ) -> (IntTensor<Self>, IntTensor<Self>);
+        fn int_max_abs(tensor: IntTensor<Self>) -> IntTensor<Self>;
+        fn int_max_abs_dim(tensor: IntTensor<Self>, dim: usize) -> IntTensor<Self>;
+    }
 }
 
 impl BoolTensorOps<Self> for Wgpu {
@@ -79,10 +117,41 @@ impl FloatTensorOps<Self> for Wgpu {
         fn float_div_scalar(lhs: FloatTensor<Self>, rhs: Scalar) -> FloatTensor<Self>;
         fn float_exp(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
         fn float_tanh(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
+    }
+
+    in_order! { FloatTensorOps, in_order:
         fn float_sum(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
         fn float_sum_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self>;
         fn float_mean(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
         fn float_mean_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self>;
+        fn float_prod(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
+        fn float_prod_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self>;
+        fn float_argmax(
+            tensor: FloatTensor<Self>,
+            dim: usize,
+            out_dtype: IntDType,
+        ) -> IntTensor<Self>;
+        fn float_argmin(
+            tensor: FloatTensor<Self>,
+            dim: usize,
+            out_dtype: IntDType,
+        ) -> IntTensor<Self>;
+        fn float_max(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
+        fn float_max_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self>;
+        fn float_max_dim_with_indices(
+            tensor: FloatTensor<Self>,
+            dim: usize,
+            indices_dtype: IntDType,
+        ) -> (FloatTensor<Self>, IntTensor<Self>);
+        fn float_min(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
+        fn float_min_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self>;
+        fn float_min_dim_with_indices(
+            tensor: FloatTensor<Self>,
+            dim: usize,
+            indices_dtype: IntDType,
+        ) -> (FloatTensor<Self>, IntTensor<Self>);
+        fn float_max_abs(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
+        fn float_max_abs_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self>;
     }
 
     /// `asin x = atan2(x, √((1 − x)(1 + x)))`
@@ -150,6 +219,23 @@ impl ModuleOps<Self> for Wgpu {
             weight: FloatTensor<Self>,
             output_grad: FloatTensor<Self>,
             options: ConvOptions<2>,
+        ) -> FloatTensor<Self>;
+    }
+
+    // Compositions of reductions.
+    in_order! { ModuleOps, in_order:
+        fn layer_norm(
+            tensor: FloatTensor<Self>,
+            gamma: FloatTensor<Self>,
+            beta: Option<FloatTensor<Self>>,
+            epsilon: f64,
+        ) -> FloatTensor<Self>;
+        fn ctc_loss(
+            log_probs: FloatTensor<Self>,
+            targets: IntTensor<Self>,
+            input_lengths: IntTensor<Self>,
+            target_lengths: IntTensor<Self>,
+            blank: usize,
         ) -> FloatTensor<Self>;
     }
 
@@ -233,18 +319,6 @@ impl ModuleOps<Self> for Wgpu {
         Self::conv_transpose3d(output_grad, weight, None, options)
     }
 
-    fn deform_conv2d_backward(
-        x: FloatTensor<Self>,
-        offset: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        mask: Option<FloatTensor<Self>>,
-        bias: Option<FloatTensor<Self>>,
-        output_grad: FloatTensor<Self>,
-        options: DeformConvOptions<2>,
-    ) -> DeformConv2dBackward<Self> {
-        deformable_backward(x, offset, weight, mask, bias, output_grad, options)
-    }
-
     fn avg_pool2d_backward(
         x: FloatTensor<Self>,
         grad: FloatTensor<Self>,
@@ -288,4 +362,11 @@ fn in_order(tensor: FloatTensor<Wgpu>) -> FloatTensor<Wgpu> {
     let shape = tensor.shape();
     let row = Inner::float_reshape(tensor, Shape::new([shape.num_elements()]));
     Inner::float_reshape(row, shape)
+}
+
+/// The same of integers.
+fn int_in_order(tensor: IntTensor<Wgpu>) -> IntTensor<Wgpu> {
+    let shape = tensor.shape();
+    let row = Inner::int_reshape(tensor, Shape::new([shape.num_elements()]));
+    Inner::int_reshape(row, shape)
 }

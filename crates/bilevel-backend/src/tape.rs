@@ -5,6 +5,7 @@ mod bilinear;
 mod by_value;
 mod channels;
 mod convolution;
+mod deformable;
 mod float;
 mod fourier;
 mod linear;
@@ -29,10 +30,9 @@ use crate::delegate::prelude::*;
 /// ```
 ///
 /// It is Burn's [`Autodiff`] with the same tensors, and with the operations replaced whose backward pass
-/// `Autodiff` cannot record (`nn::Linear`, embedding, pooling, interpolation) or gets wrong: every layer
+/// `Autodiff` cannot record (`nn::Linear`, embedding, pooling, interpolation, deformable convolution) or gets wrong: every layer
 /// of `burn::nn` can be differentiated twice. Which operation was measured to which accuracy is in the
-/// table of [`second_order_coverage`](crate::second_order_coverage). One is missing, deformable
-/// convolution: it can be differentiated once and panics at the second time.
+/// table of [`second_order_coverage`](crate::second_order_coverage).
 ///
 /// As in Burn, a detached tensor is a constant of this tape only: on `Tape<Tape<B>>` the outer
 /// tape's gradient does not see it, a second derivative does. So `∇²f · v` is always the derivative of
@@ -144,6 +144,7 @@ impl<B: Backend, C: CheckpointStrategy> AutodiffBackend for Tape<B, C> {
 
 impl<B: Backend, C: CheckpointStrategy> IntTensorOps<Self> for Tape<B, C> {
     int_ops!(Autodiff<B, C>);
+    int_reduction_ops!(Autodiff<B, C>);
 }
 
 impl<B: Backend, C: CheckpointStrategy> BoolTensorOps<Self> for Tape<B, C> {

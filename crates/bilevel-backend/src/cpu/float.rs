@@ -21,6 +21,7 @@ impl FloatTensorOps<Self> for Cpu {
     float_ops!(Flex);
     composed_float_ops!(Flex);
     mended_float_ops!(Flex);
+    product_ops!(Flex);
 
     fn float_add(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>) -> FloatTensor<Self> {
         binary(Add, lhs, rhs, Flex::float_add)

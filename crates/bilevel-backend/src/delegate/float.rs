@@ -196,38 +196,12 @@ macro_rules! float_ops {
             fn float_trunc(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
             fn float_erf(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
             fn float_cat(tensors: Vec<FloatTensor<Self>>, dim: usize) -> FloatTensor<Self>;
-            fn float_argmax(
-                tensor: FloatTensor<Self>,
-                dim: usize,
-                out_dtype: IntDType,
-            ) -> IntTensor<Self>;
             fn float_argtopk(
                 tensor: FloatTensor<Self>,
                 dim: usize,
                 k: usize,
                 out_dtype: IntDType,
             ) -> IntTensor<Self>;
-            fn float_argmin(
-                tensor: FloatTensor<Self>,
-                dim: usize,
-                out_dtype: IntDType,
-            ) -> IntTensor<Self>;
-            fn float_max(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
-            fn float_max_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self>;
-            fn float_max_dim_with_indices(
-                tensor: FloatTensor<Self>,
-                dim: usize,
-                indices_dtype: IntDType,
-            ) -> (FloatTensor<Self>, IntTensor<Self>);
-            fn float_min(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
-            fn float_min_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self>;
-            fn float_min_dim_with_indices(
-                tensor: FloatTensor<Self>,
-                dim: usize,
-                indices_dtype: IntDType,
-            ) -> (FloatTensor<Self>, IntTensor<Self>);
-            fn float_max_abs(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
-            fn float_max_abs_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self>;
             fn float_any(tensor: FloatTensor<Self>, out_dtype: BoolDType) -> BoolTensor<Self>;
             fn float_any_dim(
                 tensor: FloatTensor<Self>,
@@ -274,6 +248,32 @@ macro_rules! float_ops {
 macro_rules! mended_float_ops {
     ($inner:ty) => {
         delegate! { $inner, FloatTensorOps:
+            fn float_argmax(
+                tensor: FloatTensor<Self>,
+                dim: usize,
+                out_dtype: IntDType,
+            ) -> IntTensor<Self>;
+            fn float_argmin(
+                tensor: FloatTensor<Self>,
+                dim: usize,
+                out_dtype: IntDType,
+            ) -> IntTensor<Self>;
+            fn float_max(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
+            fn float_max_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self>;
+            fn float_max_dim_with_indices(
+                tensor: FloatTensor<Self>,
+                dim: usize,
+                indices_dtype: IntDType,
+            ) -> (FloatTensor<Self>, IntTensor<Self>);
+            fn float_min(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
+            fn float_min_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self>;
+            fn float_min_dim_with_indices(
+                tensor: FloatTensor<Self>,
+                dim: usize,
+                indices_dtype: IntDType,
+            ) -> (FloatTensor<Self>, IntTensor<Self>);
+            fn float_max_abs(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
+            fn float_max_abs_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self>;
             fn float_acos(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
             fn float_asin(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
             fn float_scatter_nd(
@@ -317,6 +317,16 @@ macro_rules! arithmetic_ops {
     };
 }
 
+/// Products, which a tape composes and `Wgpu` mends.
+macro_rules! product_ops {
+    ($inner:ty) => {
+        delegate! { $inner, FloatTensorOps:
+            fn float_prod(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
+            fn float_prod_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self>;
+        }
+    };
+}
+
 /// What a tape composes of other operations, for want of a right or a fast derivative
 /// in burn-autodiff.
 macro_rules! composed_float_ops {
@@ -328,8 +338,6 @@ macro_rules! composed_float_ops {
                 dim: usize,
                 times: usize,
             ) -> FloatTensor<Self>;
-            fn float_prod(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
-            fn float_prod_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self>;
             fn float_topk(tensor: FloatTensor<Self>, dim: usize, k: usize) -> FloatTensor<Self>;
             fn float_grid_sample_2d(
                 tensor: FloatTensor<Self>,

@@ -9,9 +9,9 @@
 //! | `float_ops!`, `module_ops!`, `activation_ops!` | forwards | forwards | forwards |
 //! | `arithmetic_ops!`, `convolution_ops!`, `pooling_ops!` | forwards | writes | forwards |
 //! | `transposed_convolution_ops!` | forwards | writes | writes |
-//! | `mended_float_ops!`, `mended_module_ops!` | forwards | forwards | writes |
+//! | `mended_float_ops!`, `mended_module_ops!`, `int_reduction_ops!` | forwards | forwards | writes |
 //! | `composed_float_ops!`, `composed_activation_ops!`, `backward_ops!` | writes | forwards | forwards |
-//! | `mended_backward_ops!` | writes | forwards | writes |
+//! | `mended_backward_ops!`, `product_ops!` | writes | forwards | writes |
 //! | the gradients of 1-d and 2-d convolutions; `float_div_scalar`, sums, means, `exp`, `tanh` | writes | writes | writes |
 //!
 //! A list is used inside the implementation, for a decorator whose tensors are those of the inner

@@ -13,14 +13,6 @@ macro_rules! module_ops {
                 weight: FloatTensor<Self>,
                 bias: Option<FloatTensor<Self>>,
             ) -> FloatTensor<Self>;
-            fn deform_conv2d(
-                x: FloatTensor<Self>,
-                offset: FloatTensor<Self>,
-                weight: FloatTensor<Self>,
-                mask: Option<FloatTensor<Self>>,
-                bias: Option<FloatTensor<Self>>,
-                options: DeformConvOptions<2>,
-            ) -> FloatTensor<Self>;
             fn conv3d(
                 x: FloatTensor<Self>,
                 weight: FloatTensor<Self>,
@@ -35,19 +27,6 @@ macro_rules! module_ops {
             fn adaptive_avg_pool2d(
                 x: FloatTensor<Self>,
                 output_size: [usize; 2],
-            ) -> FloatTensor<Self>;
-            fn layer_norm(
-                tensor: FloatTensor<Self>,
-                gamma: FloatTensor<Self>,
-                beta: Option<FloatTensor<Self>>,
-                epsilon: f64,
-            ) -> FloatTensor<Self>;
-            fn ctc_loss(
-                log_probs: FloatTensor<Self>,
-                targets: IntTensor<Self>,
-                input_lengths: IntTensor<Self>,
-                target_lengths: IntTensor<Self>,
-                blank: usize,
             ) -> FloatTensor<Self>;
             fn has_ctc_loss_backward() -> bool;
             fn ctc_loss_backward(
@@ -135,6 +114,19 @@ macro_rules! transposed_convolution_ops {
 macro_rules! mended_module_ops {
     ($inner:ty) => {
         delegate! { $inner, ModuleOps:
+            fn layer_norm(
+                tensor: FloatTensor<Self>,
+                gamma: FloatTensor<Self>,
+                beta: Option<FloatTensor<Self>>,
+                epsilon: f64,
+            ) -> FloatTensor<Self>;
+            fn ctc_loss(
+                log_probs: FloatTensor<Self>,
+                targets: IntTensor<Self>,
+                input_lengths: IntTensor<Self>,
+                target_lengths: IntTensor<Self>,
+                blank: usize,
+            ) -> FloatTensor<Self>;
             fn conv_transpose3d(
                 x: FloatTensor<Self>,
                 weight: FloatTensor<Self>,
@@ -171,33 +163,6 @@ macro_rules! mended_backward_ops {
                 options: InterpolateOptions,
             ) -> FloatTensor<Self>;
         }
-
-        fn deform_conv2d_backward(
-            x: FloatTensor<Self>,
-            offset: FloatTensor<Self>,
-            weight: FloatTensor<Self>,
-            mask: Option<FloatTensor<Self>>,
-            bias: Option<FloatTensor<Self>>,
-            output_grad: FloatTensor<Self>,
-            options: DeformConvOptions<2>,
-        ) -> DeformConv2dBackward<Self> {
-            let inner = <$inner as ModuleOps<$inner>>::deform_conv2d_backward(
-                x,
-                offset,
-                weight,
-                mask,
-                bias,
-                output_grad,
-                options,
-            );
-            DeformConv2dBackward::new(
-                inner.x_grad,
-                inner.offset_grad,
-                inner.weight_grad,
-                inner.mask_grad,
-                inner.bias_grad,
-            )
-        }
     };
 }
 
@@ -206,6 +171,14 @@ macro_rules! mended_backward_ops {
 macro_rules! backward_ops {
     ($inner:ty) => {
         delegate! { $inner, ModuleOps:
+            fn deform_conv2d(
+                x: FloatTensor<Self>,
+                offset: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                mask: Option<FloatTensor<Self>>,
+                bias: Option<FloatTensor<Self>>,
+                options: DeformConvOptions<2>,
+            ) -> FloatTensor<Self>;
             fn embedding_backward(
                 weights: FloatTensor<Self>,
                 output_grad: FloatTensor<Self>,
@@ -355,6 +328,33 @@ macro_rules! backward_ops {
                 indices,
             );
             MaxPool1dBackward::new(inner.x_grad)
+        }
+
+        fn deform_conv2d_backward(
+            x: FloatTensor<Self>,
+            offset: FloatTensor<Self>,
+            weight: FloatTensor<Self>,
+            mask: Option<FloatTensor<Self>>,
+            bias: Option<FloatTensor<Self>>,
+            output_grad: FloatTensor<Self>,
+            options: DeformConvOptions<2>,
+        ) -> DeformConv2dBackward<Self> {
+            let inner = <$inner as ModuleOps<$inner>>::deform_conv2d_backward(
+                x,
+                offset,
+                weight,
+                mask,
+                bias,
+                output_grad,
+                options,
+            );
+            DeformConv2dBackward::new(
+                inner.x_grad,
+                inner.offset_grad,
+                inner.weight_grad,
+                inner.mask_grad,
+                inner.bias_grad,
+            )
         }
     };
 }

@@ -9,7 +9,7 @@ use burn_backend::ops::attention::attention_fallback;
 use super::bilinear::bilinear;
 use super::convolution::{self, recorded_convolution_gradients};
 use super::linear::linear;
-use super::{Tape, fourier, pooling, separable};
+use super::{Tape, deformable, fourier, pooling, separable};
 use crate::delegate::prelude::*;
 
 /// The gradients of `linear` and those in the biases of convolutions are Burn's own compositions, which
@@ -205,6 +205,18 @@ impl<B: Backend, C: CheckpointStrategy> ModuleOps<Self> for Tape<B, C> {
         attention_fallback::<Self>(query, key, value, mask, attn_bias, options)
     }
 
+    /// A composition: the derivative of Burn's backward pass, one kernel, is written nowhere.
+    fn deform_conv2d(
+        x: FloatTensor<Self>,
+        offset: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        mask: Option<FloatTensor<Self>>,
+        bias: Option<FloatTensor<Self>>,
+        options: DeformConvOptions<2>,
+    ) -> FloatTensor<Self> {
+        deformable::convolution::<Self>(x, offset, weight, mask, bias, options)
+    }
+
     fn deform_conv2d_backward(
         _x: FloatTensor<Self>,
         _offset: FloatTensor<Self>,
@@ -214,11 +226,7 @@ impl<B: Backend, C: CheckpointStrategy> ModuleOps<Self> for Tape<B, C> {
         _output_grad: FloatTensor<Self>,
         _options: DeformConvOptions<2>,
     ) -> DeformConv2dBackward<Self> {
-        panic!(
-            "deform_conv2d can be differentiated once only: use differences of gradients for second \
-             derivatives (`CentralDifference` in bilevel-core), or sample with `grid_sample_2d` and \
-             convolve with `conv2d`"
-        )
+        unreachable!("deformable convolution is a composition, which records its own gradient")
     }
 
     fn rfft(

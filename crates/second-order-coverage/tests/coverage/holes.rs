@@ -16,14 +16,6 @@ pub const WRONG: &str = "wrong";
 
 pub const HOLES: &[Hole] = &[
     Hole {
-        cases: &["deform_conv2d", "DeformConv2d"],
-        backend: "",
-        says: "can be differentiated once only",
-        why: "The backward pass of deformable convolution is one kernel whose derivative nobody has \
-              written: the tape panics at the second derivative (\"deform_conv2d can be differentiated \
-              once only\"). The kernels compute the gradient in `f32`, in `f64` too.",
-    },
-    Hole {
         cases: &["rfft", "irfft"],
         backend: "NdArray",
         says: "is not supported for ndarray",

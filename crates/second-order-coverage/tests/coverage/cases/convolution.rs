@@ -128,7 +128,7 @@ pub fn add<B: Backend>(c: &mut Cases<B>) {
     );
 
     c.section("Deformable convolution (in input, offset, weight, mask and bias)");
-    c.add_single("deform_conv2d", |i| {
+    c.add("deform_conv2d", |i| {
         deform_conv2d(
             i.tensor([1, 2, 4, 4]),
             i.fraction([1, 18, 4, 4]),
@@ -138,6 +138,20 @@ pub fn add<B: Backend>(c: &mut Cases<B>) {
             DeformConvOptions::new([1, 1], [1, 1], [1, 1], 1, 1),
         )
     });
+
+    c.add(
+        "deform_conv2d, stride 2x1, dilation 1x2, groups 2, offset groups 2",
+        |i| {
+            deform_conv2d(
+                i.tensor([2, 4, 5, 4]),
+                i.fraction([2, 24, 2, 4]),
+                i.tensor([4, 2, 3, 2]),
+                Some(i.tensor([2, 12, 2, 4])),
+                None,
+                DeformConvOptions::new([2, 1], [0, 1], [1, 2], 2, 2),
+            )
+        },
+    );
 
     c.section("Unfolding");
     c.add("unfold4d", |i| {

@@ -90,7 +90,7 @@ fn convolutions<B: Backend>(c: &mut Cases<B>) {
         let layer = ConvTranspose3dConfig::new([1, 2], [2, 2, 2]).init(&i.device);
         i.module(layer).forward(i.tensor([2, 1, 2, 2, 3]))
     });
-    c.add_single("DeformConv2d", |i| {
+    c.add("DeformConv2d", |i| {
         let layer = DeformConv2dConfig::new([2, 2], [3, 3]).init(&i.device);
         let (x, offset) = (i.tensor([1, 2, 5, 5]), i.fraction([1, 18, 3, 3]));
         i.module(layer).forward(x, offset, None)
