@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use bilevel::backend::{Cpu, Tape};
 use bilevel::burn::module::AutodiffModule;
 use bilevel::burn::optim::SgdConfig;
-use bilevel::burn::tensor::Tensor;
 use bilevel::burn::tensor::backend::Backend;
 use bilevel::hypergradient::Keep;
 use bilevel::models::meta::{

@@ -4,7 +4,7 @@ use bilevel::backend::{Cpu, Tape};
 use bilevel::burn::optim::AdamConfig;
 use bilevel::hypergradient::Keep;
 use bilevel::models::meta::{
-    Filter, Learner, Loss, Maml, MetaState, Normalization, Perceptron, Rates, Sinusoids,
+    Episode, Filter, Learner, Loss, Maml, MetaState, Normalization, Perceptron, Rates, Sinusoids,
     StepLosses, meta_step,
 };
 
@@ -35,8 +35,9 @@ fn main() {
         shots: 10,
         queries: 10,
     };
-    let learner = maml(1);
-    let weights = learner.network.init::<Tape<Cpu>>(0, &device);
+    // Four waves at once: a wave keeps no core busy.
+    let learner = maml(1).stacked(4);
+    let weights = learner.network.network.init::<Tape<Cpu>>(0, &device);
     let mut state = MetaState {
         x: Learner::<Cpu>::begin(&learner, weights),
         optimizer: AdamConfig::new().init(),
@@ -44,8 +45,9 @@ fn main() {
     };
     for step in 0..meta_steps {
         let episodes = (0..4).map(|i| waves.episode(0, 4 * step + i, &device));
+        let episodes = Episode::joined(episodes.collect()).expect("as many points each");
         let rate = 0.003 * (1.0 - step as f64 / meta_steps as f64) + 1e-4;
-        let (next, report) = meta_step(&learner, state, episodes.collect(), rate);
+        let (next, report) = meta_step(&learner, state, vec![episodes], rate);
         if let Some(failure) = report.failure {
             panic!("step {}: {failure}", report.step);
         }

@@ -48,28 +48,44 @@ fn composed_is_burns() {
         let bias = draw([1, 1, 1, outputs], 1.0).reshape([outputs]);
         let options = DeformConvOptions::new(stride, padding, dilation, groups, offset_groups);
 
-        let burns = deform_conv2d(
-            x.clone(),
-            offset.clone(),
-            weight.clone(),
-            Some(mask.clone()),
-            Some(bias.clone()),
-            options.clone(),
-        );
-        let lift = |t| Tensor::<Tape<B>, 4>::from_inner(t);
-        let composed = deform_conv2d(
-            lift(x),
-            lift(offset),
-            lift(weight),
-            Some(lift(mask)),
-            Some(Tensor::from_inner(bias)),
-            options,
-        );
-        let error: f32 = (composed.inner() - burns.clone()).abs().max().into_scalar();
-        let size: f32 = burns.abs().max().into_scalar();
-        assert!(
-            error < 1e-5 * size,
-            "{error} of {size} with kernel {kernel:?}"
-        );
+        for whole in [true, false] {
+            let (mask, bias) = (whole.then(|| mask.clone()), whole.then(|| bias.clone()));
+            let burns = deform_conv2d(
+                x.clone(),
+                offset.clone(),
+                weight.clone(),
+                mask.clone(),
+                bias.clone(),
+                options.clone(),
+            );
+            let lift = |t: &Tensor<B, 4>| Tensor::<Tape<B>, 4>::from_inner(t.clone());
+            let composed = deform_conv2d(
+                lift(&x),
+                lift(&offset),
+                lift(&weight),
+                mask.as_ref().map(lift),
+                bias.map(Tensor::from_inner),
+                options.clone(),
+            );
+            let error: f32 = (composed.inner() - burns.clone()).abs().max().into_scalar();
+            let size: f32 = burns.abs().max().into_scalar();
+            assert!(
+                error < 1e-5 * size,
+                "{error} of {size} with kernel {kernel:?}"
+            );
+        }
     }
+}
+
+#[test]
+#[should_panic(expected = "offsets have 3x4 places, the output has [4, 4]")]
+fn offsets_of_another_size() {
+    let zeros = |shape: [usize; 4]| Tensor::<Tape<B>, 4>::zeros(shape, &Default::default());
+    let (x, offset, weight) = (
+        zeros([1, 1, 4, 4]),
+        zeros([1, 2, 3, 4]),
+        zeros([1, 1, 1, 1]),
+    );
+    let options = DeformConvOptions::new([1, 1], [0, 0], [1, 1], 1, 1);
+    deform_conv2d(x, offset, weight, None, None, options);
 }

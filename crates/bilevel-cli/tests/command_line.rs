@@ -166,15 +166,15 @@ fn solvers_look_as_seldom_as_they_are_told_to() {
     let recipe: toml::Table = toml::from_str(&text("recipe.toml")).expect("TOML");
     assert_eq!(recipe["read_every"].as_integer(), Some(3));
     let most = recipe["stage"][0]["estimator"]["lower_steps"].as_integer();
-    let mut solved = 0;
+    let mut early = 0;
     for line in text("metrics.jsonl").lines() {
         let report: Value = serde_json::from_str(line).expect("JSON");
         let steps = report["lower"]["steps"].as_i64();
-        solved += usize::from(steps > Some(0));
+        early += usize::from(steps > Some(0) && steps < most);
         let looked = steps.is_some_and(|steps| steps % 3 == 0);
         assert!(looked || steps == most, "{steps:?} steps");
     }
-    assert!(solved > 0, "no step solved anything");
+    assert!(early > 0, "no solver ended by its residual");
 }
 
 #[test]

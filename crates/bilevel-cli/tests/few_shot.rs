@@ -284,12 +284,7 @@ fn training_resumes() {
     assert_eq!(seed.expect("it runs").status.code(), Some(2));
 }
 
-/// Not a panic in the middle of the first step.
-#[test]
-fn too_few_bytes_are_an_error_in_one_line() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let recipe = folder.path().join("recipe.toml");
-    let text = r#"
+const RECIPE: &str = r#"
 seed = 0
 steps = 1
 batch = 1
@@ -311,7 +306,6 @@ queries = 5
 [method]
 kind = "maml"
 steps = 3
-bytes = 1000
 rates = { fixed = 0.4 }
 
 [network]
@@ -321,6 +315,46 @@ side = 28
 classes = 5
 kept_steps = 1
 "#;
+
+/// Two tasks in one go give the numbers of two tasks; a method that takes one at a time says so.
+#[test]
+fn tasks_at_once_are_tasks_one_by_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let train = |name: &str, recipe: String| {
+        let path = folder.path().join(format!("{name}.toml"));
+        std::fs::write(&path, recipe).expect("written");
+        let mut train = bilevel();
+        train.args(["few-shot", "train", "--json", "--data"]);
+        train.arg(glyphs()).arg("--recipe").arg(path);
+        train.arg("--output").arg(folder.path().join(name));
+        train
+    };
+    let pairs = RECIPE.replace("batch = 1", "batch = 2");
+    let together = pairs.replace("batch = 2", "batch = 2\ntasks_at_once = 2");
+    let first = |name: &str, recipe: &str| -> Value {
+        train(name, recipe.to_owned()).assert().success();
+        let lines = read(folder.path().join(name).join("metrics.jsonl"));
+        let line = lines.split(|byte| *byte == b'\n').next().expect("a line");
+        serde_json::from_slice(line).expect("JSON")
+    };
+    let (one_by_one, at_once) = (first("pairs", &pairs), first("together", &together));
+    for key in ["loss", "accuracy", "gradient_norm"] {
+        let [a, b] = [&one_by_one, &at_once].map(|line| line[key].as_f64().expect("a number"));
+        assert!((a - b).abs() < 1e-4 * (1.0 + a.abs()), "{key}: {a} and {b}");
+    }
+    let method = together.find("[method]").expect("a method");
+    let network = together.find("[network]").expect("a network");
+    let reptile = "[method]\nkind = \"reptile\"\nsteps = 2\nrate = 0.1\n\n";
+    let other = [&together[..method], reptile, &together[network..]].concat();
+    refuses(&mut train("other", other), &["tasks_at_once", "maml"]);
+}
+
+/// Not a panic in the middle of the first step.
+#[test]
+fn too_few_bytes_are_an_error_in_one_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recipe = folder.path().join("recipe.toml");
+    let text = RECIPE.replace("steps = 3\n", "steps = 3\nbytes = 1000\n");
     std::fs::write(&recipe, text).expect("written");
     let mut train = bilevel();
     train

@@ -255,7 +255,7 @@ impl<B: Backend> Rows<B> {
         let shape = value.dims();
         assert!(
             shape[0].is_multiple_of(self.systems),
-            "the problem has {} systems, a parameter has shape {shape:?}: its first axis must be a multiple",
+            "the problem has {} systems, a parameter has shape {shape:?}: its first axis must be a multiple of that",
             self.systems
         );
         let entries = shape.iter().product::<usize>();

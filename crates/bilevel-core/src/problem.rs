@@ -94,9 +94,9 @@ pub trait BilevelProblem {
 
     /// How many independent lower problems `y` holds; 1 unless overridden.
     ///
-    /// With `n` systems the first axis of every parameter of `y` has length `n`, and `g` must be a sum
-    /// over that axis of terms that share nothing but `x`. Then each system gets its own step sizes
-    /// and its own stopping test.
+    /// With `n` systems the first axis of every parameter of `y` has length `n`, or a multiple of it whose `i`-th part is
+    /// system i, and `g` must be a sum over systems of terms that share nothing but `x`. Then each system gets its own
+    /// step sizes and its own stopping test.
     fn systems<B: Backend>(&self, _y: &Self::Lower<B>) -> usize {
         1
     }

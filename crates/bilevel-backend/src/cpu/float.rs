@@ -22,6 +22,7 @@ impl FloatTensorOps<Self> for Cpu {
     composed_float_ops!(Flex);
     mended_float_ops!(Flex);
     product_ops!(Flex);
+    reduction_ops!(Flex);
 
     fn float_add(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>) -> FloatTensor<Self> {
         binary(Add, lhs, rhs, Flex::float_add)

@@ -196,12 +196,6 @@ macro_rules! float_ops {
             fn float_trunc(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
             fn float_erf(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
             fn float_cat(tensors: Vec<FloatTensor<Self>>, dim: usize) -> FloatTensor<Self>;
-            fn float_argtopk(
-                tensor: FloatTensor<Self>,
-                dim: usize,
-                k: usize,
-                out_dtype: IntDType,
-            ) -> IntTensor<Self>;
             fn float_any(tensor: FloatTensor<Self>, out_dtype: BoolDType) -> BoolTensor<Self>;
             fn float_any_dim(
                 tensor: FloatTensor<Self>,
@@ -248,32 +242,6 @@ macro_rules! float_ops {
 macro_rules! mended_float_ops {
     ($inner:ty) => {
         delegate! { $inner, FloatTensorOps:
-            fn float_argmax(
-                tensor: FloatTensor<Self>,
-                dim: usize,
-                out_dtype: IntDType,
-            ) -> IntTensor<Self>;
-            fn float_argmin(
-                tensor: FloatTensor<Self>,
-                dim: usize,
-                out_dtype: IntDType,
-            ) -> IntTensor<Self>;
-            fn float_max(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
-            fn float_max_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self>;
-            fn float_max_dim_with_indices(
-                tensor: FloatTensor<Self>,
-                dim: usize,
-                indices_dtype: IntDType,
-            ) -> (FloatTensor<Self>, IntTensor<Self>);
-            fn float_min(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
-            fn float_min_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self>;
-            fn float_min_dim_with_indices(
-                tensor: FloatTensor<Self>,
-                dim: usize,
-                indices_dtype: IntDType,
-            ) -> (FloatTensor<Self>, IntTensor<Self>);
-            fn float_max_abs(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
-            fn float_max_abs_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self>;
             fn float_acos(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
             fn float_asin(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
             fn float_scatter_nd(
@@ -317,12 +285,59 @@ macro_rules! arithmetic_ops {
     };
 }
 
-/// Products, which a tape composes and `Wgpu` mends.
+/// Reductions that no decorator has kernels for; `Wgpu` puts entries in order before.
+macro_rules! reduction_ops {
+    ($inner:ty) => {
+        reduction_ops!($inner, core::convert::identity);
+    };
+    ($inner:ty, $before:path) => {
+        delegate_after! { $inner, FloatTensorOps, $before:
+            fn float_argmax(
+                tensor: FloatTensor<Self>,
+                dim: usize,
+                out_dtype: IntDType,
+            ) -> IntTensor<Self>;
+            fn float_argmin(
+                tensor: FloatTensor<Self>,
+                dim: usize,
+                out_dtype: IntDType,
+            ) -> IntTensor<Self>;
+            fn float_argtopk(
+                tensor: FloatTensor<Self>,
+                dim: usize,
+                k: usize,
+                out_dtype: IntDType,
+            ) -> IntTensor<Self>;
+            fn float_max(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
+            fn float_max_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self>;
+            fn float_max_dim_with_indices(
+                tensor: FloatTensor<Self>,
+                dim: usize,
+                indices_dtype: IntDType,
+            ) -> (FloatTensor<Self>, IntTensor<Self>);
+            fn float_min(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
+            fn float_min_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self>;
+            fn float_min_dim_with_indices(
+                tensor: FloatTensor<Self>,
+                dim: usize,
+                indices_dtype: IntDType,
+            ) -> (FloatTensor<Self>, IntTensor<Self>);
+            fn float_max_abs(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
+            fn float_max_abs_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self>;
+        }
+    };
+}
+
+/// The same, which a tape composes.
 macro_rules! product_ops {
     ($inner:ty) => {
-        delegate! { $inner, FloatTensorOps:
+        product_ops!($inner, core::convert::identity);
+    };
+    ($inner:ty, $before:path) => {
+        delegate_after! { $inner, FloatTensorOps, $before:
             fn float_prod(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
             fn float_prod_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self>;
+            fn float_topk(tensor: FloatTensor<Self>, dim: usize, k: usize) -> FloatTensor<Self>;
         }
     };
 }
@@ -338,7 +353,6 @@ macro_rules! composed_float_ops {
                 dim: usize,
                 times: usize,
             ) -> FloatTensor<Self>;
-            fn float_topk(tensor: FloatTensor<Self>, dim: usize, k: usize) -> FloatTensor<Self>;
             fn float_grid_sample_2d(
                 tensor: FloatTensor<Self>,
                 grid: FloatTensor<Self>,

@@ -150,8 +150,6 @@ macro_rules! int_ops {
             fn int_cumprod(tensor: IntTensor<Self>, dim: usize) -> IntTensor<Self>;
             fn int_cummin(tensor: IntTensor<Self>, dim: usize) -> IntTensor<Self>;
             fn int_cummax(tensor: IntTensor<Self>, dim: usize) -> IntTensor<Self>;
-            fn int_argtopk(tensor: IntTensor<Self>, dim: usize, k: usize) -> IntTensor<Self>;
-            fn int_topk(tensor: IntTensor<Self>, dim: usize, k: usize) -> IntTensor<Self>;
             fn int_abs(tensor: IntTensor<Self>) -> IntTensor<Self>;
             fn int_transpose(tensor: IntTensor<Self>) -> IntTensor<Self>;
             fn int_swap_dims(tensor: IntTensor<Self>, dim1: usize, dim2: usize) -> IntTensor<Self>;
@@ -221,10 +219,13 @@ macro_rules! int_ops {
     };
 }
 
-/// What only `Wgpu` writes itself, because its inner backend's is not right.
+/// Reductions, before which `Wgpu` puts entries in order.
 macro_rules! int_reduction_ops {
     ($inner:ty) => {
-        delegate! { $inner, IntTensorOps:
+        int_reduction_ops!($inner, core::convert::identity);
+    };
+    ($inner:ty, $before:path) => {
+        delegate_after! { $inner, IntTensorOps, $before:
             fn int_sum(tensor: IntTensor<Self>) -> IntTensor<Self>;
             fn int_sum_dim(tensor: IntTensor<Self>, dim: usize) -> IntTensor<Self>;
             fn int_prod(tensor: IntTensor<Self>) -> IntTensor<Self>;
@@ -247,6 +248,8 @@ macro_rules! int_reduction_ops {
             ) -> (IntTensor<Self>, IntTensor<Self>);
             fn int_max_abs(tensor: IntTensor<Self>) -> IntTensor<Self>;
             fn int_max_abs_dim(tensor: IntTensor<Self>, dim: usize) -> IntTensor<Self>;
+            fn int_argtopk(tensor: IntTensor<Self>, dim: usize, k: usize) -> IntTensor<Self>;
+            fn int_topk(tensor: IntTensor<Self>, dim: usize, k: usize) -> IntTensor<Self>;
         }
     };
 }

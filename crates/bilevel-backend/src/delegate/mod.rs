@@ -6,12 +6,16 @@
 //! | list | `Tape<B>` over `Autodiff<B>` | `Cpu` over `Flex` | `Wgpu` over Burn's |
 //! |---|---|---|---|
 //! | `backend_ops!`, `int_ops!`, `bool_ops!`, `quantised_ops!` | forwards | forwards | forwards |
-//! | `float_ops!`, `module_ops!`, `activation_ops!` | forwards | forwards | forwards |
+//! | `float_ops!`, `module_ops!` | forwards | forwards | forwards |
+//! | `activation_ops!` | forwards | forwards | leaves to Burn's compositions |
 //! | `arithmetic_ops!`, `convolution_ops!`, `pooling_ops!` | forwards | writes | forwards |
 //! | `transposed_convolution_ops!` | forwards | writes | writes |
-//! | `mended_float_ops!`, `mended_module_ops!`, `int_reduction_ops!` | forwards | forwards | writes |
-//! | `composed_float_ops!`, `composed_activation_ops!`, `backward_ops!` | writes | forwards | forwards |
-//! | `mended_backward_ops!`, `product_ops!` | writes | forwards | writes |
+//! | `mended_float_ops!`, `mended_module_ops!` | forwards | forwards | writes |
+//! | `reduction_ops!`, `int_reduction_ops!` | forwards | forwards | forwards, in order |
+//! | `composed_float_ops!`, `backward_ops!` | writes | forwards | forwards |
+//! | `composed_activation_ops!` | writes | forwards | leaves to Burn's compositions |
+//! | `mended_backward_ops!` | writes | forwards | writes |
+//! | `product_ops!` | writes | forwards | forwards, in order |
 //! | the gradients of 1-d and 2-d convolutions; `float_div_scalar`, sums, means, `exp`, `tanh` | writes | writes | writes |
 //!
 //! A list is used inside the implementation, for a decorator whose tensors are those of the inner
@@ -31,6 +35,19 @@ macro_rules! delegate {
         $(
             fn $name($($arg: $ty),*) $(-> $ret)? {
                 <$inner as $trait<$inner>>::$name($($arg),*)
+            }
+        )*
+    };
+}
+
+/// The same, with something done to the first tensor before: for lists of what only decorators over a wrong backend change.
+macro_rules! delegate_after {
+    ($inner:ty, $trait:ident, $before:path:
+        $(fn $name:ident($tensor:ident: $whose:ty $(, $arg:ident: $ty:ty)* $(,)?) -> $ret:ty;)*
+    ) => {
+        $(
+            fn $name($tensor: $whose $(, $arg: $ty)*) -> $ret {
+                <$inner as $trait<$inner>>::$name($before($tensor) $(, $arg)*)
             }
         )*
     };

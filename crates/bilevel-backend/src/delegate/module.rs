@@ -28,6 +28,13 @@ macro_rules! module_ops {
                 x: FloatTensor<Self>,
                 output_size: [usize; 2],
             ) -> FloatTensor<Self>;
+            fn ctc_loss(
+                log_probs: FloatTensor<Self>,
+                targets: IntTensor<Self>,
+                input_lengths: IntTensor<Self>,
+                target_lengths: IntTensor<Self>,
+                blank: usize,
+            ) -> FloatTensor<Self>;
             fn has_ctc_loss_backward() -> bool;
             fn ctc_loss_backward(
                 log_probs: FloatTensor<Self>,
@@ -120,13 +127,6 @@ macro_rules! mended_module_ops {
                 beta: Option<FloatTensor<Self>>,
                 epsilon: f64,
             ) -> FloatTensor<Self>;
-            fn ctc_loss(
-                log_probs: FloatTensor<Self>,
-                targets: IntTensor<Self>,
-                input_lengths: IntTensor<Self>,
-                target_lengths: IntTensor<Self>,
-                blank: usize,
-            ) -> FloatTensor<Self>;
             fn conv_transpose3d(
                 x: FloatTensor<Self>,
                 weight: FloatTensor<Self>,
@@ -141,6 +141,7 @@ macro_rules! mended_module_ops {
 macro_rules! mended_backward_ops {
     ($inner:ty) => {
         delegate! { $inner, ModuleOps:
+            fn linear_bias_backward(output_grad: FloatTensor<Self>) -> FloatTensor<Self>;
             fn conv3d_x_backward(
                 x: FloatTensor<Self>,
                 weight: FloatTensor<Self>,
@@ -192,7 +193,6 @@ macro_rules! backward_ops {
                 x: FloatTensor<Self>,
                 output_grad: FloatTensor<Self>,
             ) -> FloatTensor<Self>;
-            fn linear_bias_backward(output_grad: FloatTensor<Self>) -> FloatTensor<Self>;
             fn conv3d_weight_backward(
                 x: FloatTensor<Self>,
                 weight: FloatTensor<Self>,

@@ -7,12 +7,15 @@ use crate::delegate::prelude::*;
 /// A convolution that looks beside its grid, where the offsets say.
 ///
 /// ```text
-/// y_o(p) = b_o + Σ_{c, t} W_{o c t} m_t(p) x_c(s p − P + d t + Δ_t(p))        t over the taps of the kernel
+/// y_o(p) = b_o + Σ_{c, t} W_{o c t} m_t(p) x_c(s p − P + d t + Δ_t(p))        t over the taps of the kernel, c over the weight group of o
 /// ```
 ///
-/// `x_c` between pixels is bilinear, and zero outside. Stride `s`, padding `P`, dilation `d`; offsets `Δ`:
-/// `[images, groups · taps · 2, rows, columns]`, y before x; masks `m`: `[images, groups · taps, rows, columns]`. Costs four look-ups for every
-/// channel, tap and pixel, and one matrix product.
+/// `x_c` between pixels is bilinear, and zero outside. Stride `s`, padding `P`, dilation `d`; offsets `Δ`, for each group of channels its
+/// own: `[images, offset groups · taps · 2, rows, columns]`, y before x; masks `m`: `[images, offset groups · taps, rows, columns]`. Costs
+/// four look-ups for every channel, tap and pixel, and one matrix product.
+///
+/// # Panics
+/// If the offsets do not have the height and width of the output.
 pub(super) fn convolution<K: Backend>(
     x: FloatTensor<K>,
     offset: FloatTensor<K>,
@@ -25,16 +28,26 @@ pub(super) fn convolution<K: Backend>(
     let [outputs, inputs, kernel_height, kernel_width]: [usize; 4] = weight.shape().dims();
     let [_, _, rows, columns]: [usize; 4] = offset.shape().dims();
     let (taps, pixels) = (kernel_height * kernel_width, rows * columns);
-    let groups = options.offset_groups;
+    let expected = [0, 1].map(|axis| {
+        let reach = options.dilation[axis] * ([kernel_height, kernel_width][axis] - 1) + 1;
+        let length = [height, width][axis] + 2 * options.padding[axis];
+        (length - reach) / options.stride[axis] + 1
+    });
+    assert_eq!(
+        [rows, columns],
+        expected,
+        "offsets have {rows}x{columns} places, the output has {expected:?}"
+    );
+    let offset_groups = options.offset_groups;
     let looks = taps * pixels;
 
-    let offsets = K::float_reshape(offset, Shape::new([images, groups, taps, 2, pixels]));
+    let offsets = K::float_reshape(offset, Shape::new([images, offset_groups, taps, 2, pixels]));
     let [y, x_axis] = [(0, height), (1, width)].map(|(axis, length)| {
-        let whole = [images, groups, taps].map(|n| Slice::from(0..n));
+        let whole = [images, offset_groups, taps].map(|n| Slice::from(0..n));
         let [direction, all] = [axis..axis + 1, 0..pixels].map(Slice::from);
         let ranges: Vec<Slice> = whole.into_iter().chain([direction, all]).collect();
         let offset = K::float_slice(offsets.clone(), &ranges);
-        let offset = K::float_reshape(offset, Shape::new([images, groups, looks]));
+        let offset = K::float_reshape(offset, Shape::new([images, offset_groups, looks]));
         let grid = grid::<K>(
             axis,
             [kernel_height, kernel_width],
@@ -45,17 +58,17 @@ pub(super) fn convolution<K: Backend>(
         neighbours::<K>(K::float_add(offset, grid), length)
     });
 
-    let each = channels / groups;
-    let all = Shape::new([images, groups, each, looks]);
+    let each = channels / offset_groups;
+    let all = Shape::new([images, offset_groups, each, looks]);
     let spread = |one: FloatTensor<K>| {
-        let one = K::float_reshape(one, Shape::new([images, groups, 1, looks]));
+        let one = K::float_reshape(one, Shape::new([images, offset_groups, 1, looks]));
         K::float_expand(one, all.clone())
     };
-    let maps = K::float_reshape(x, Shape::new([images, groups, each, height * width]));
+    let maps = K::float_reshape(x, Shape::new([images, offset_groups, each, height * width]));
     let corner = |y: &Neighbour<K>, x: &Neighbour<K>| {
         let row = K::int_mul_scalar(y.index.clone(), (width as i64).into());
         let index = K::int_add(row, x.index.clone());
-        let index = K::int_reshape(index, Shape::new([images, groups, 1, looks]));
+        let index = K::int_reshape(index, Shape::new([images, offset_groups, 1, looks]));
         let seen = K::float_gather(3, maps.clone(), K::int_expand(index, all.clone()));
         K::float_mul(
             seen,
@@ -69,15 +82,23 @@ pub(super) fn convolution<K: Backend>(
         sampled = K::float_mul(sampled, spread(mask));
     }
 
-    let groups = options.weight_groups;
-    let sampled = K::float_reshape(sampled, Shape::new([images, groups, inputs * taps, pixels]));
+    let weight_groups = options.weight_groups;
+    let sampled = K::float_reshape(
+        sampled,
+        Shape::new([images, weight_groups, inputs * taps, pixels]),
+    );
     let weight = K::float_reshape(
         weight,
-        Shape::new([1, groups, outputs / groups, inputs * taps]),
+        Shape::new([1, weight_groups, outputs / weight_groups, inputs * taps]),
     );
     let weight = K::float_expand(
         weight,
-        Shape::new([images, groups, outputs / groups, inputs * taps]),
+        Shape::new([
+            images,
+            weight_groups,
+            outputs / weight_groups,
+            inputs * taps,
+        ]),
     );
     let shape = Shape::new([images, outputs, rows, columns]);
     let y = K::float_reshape(K::float_matmul(weight, sampled), shape.clone());
@@ -122,12 +143,12 @@ struct Neighbour<K: Backend> {
     weight: FloatTensor<K>,
 }
 
-/// The pixels below and above, those outside with weight zero.
+/// The pixels before and behind, those outside with weight zero.
 fn neighbours<K: Backend>(place: FloatTensor<K>, length: usize) -> [Neighbour<K>; 2] {
     let settings = get_device_settings::<K>(&K::float_device(&place));
     let floor = K::float_floor(place.clone());
-    let above = K::float_sub(place, floor.clone());
-    let below = K::float_add_scalar(K::float_neg(above.clone()), 1.0.into());
+    let behind = K::float_sub(place, floor.clone());
+    let before = K::float_add_scalar(K::float_neg(behind.clone()), 1.0.into());
     let first = K::float_into_int(floor, settings.int_dtype);
     let neighbour = |steps: i64, weight| {
         let index = K::int_add_scalar(first.clone(), steps.into());
@@ -139,5 +160,5 @@ fn neighbours<K: Backend>(place: FloatTensor<K>, length: usize) -> [Neighbour<K>
             weight: K::float_mask_fill(weight, outside, 0.0.into()),
         }
     };
-    [neighbour(0, below), neighbour(1, above)]
+    [neighbour(0, before), neighbour(1, behind)]
 }

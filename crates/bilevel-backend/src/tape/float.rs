@@ -13,6 +13,7 @@ impl<B: Backend, C: CheckpointStrategy> FloatTensorOps<Self> for Tape<B, C> {
     float_ops!(Autodiff<B, C>);
     arithmetic_ops!(Autodiff<B, C>);
     mended_float_ops!(Autodiff<B, C>);
+    reduction_ops!(Autodiff<B, C>);
 
     /// burn-autodiff's gradient divides in `f32`, which leaves an error of 3e-8 on an `f64` backend.
     fn float_div_scalar(lhs: FloatTensor<Self>, rhs: Scalar) -> FloatTensor<Self> {

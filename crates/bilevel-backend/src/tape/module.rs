@@ -226,7 +226,7 @@ impl<B: Backend, C: CheckpointStrategy> ModuleOps<Self> for Tape<B, C> {
         _output_grad: FloatTensor<Self>,
         _options: DeformConvOptions<2>,
     ) -> DeformConv2dBackward<Self> {
-        unreachable!("deformable convolution is a composition, which records its own gradient")
+        panic!("call `deform_conv2d`: it is a composition, which records its own gradient")
     }
 
     fn rfft(

@@ -43,7 +43,8 @@ pub(crate) struct TrainArguments {
     #[arg(long)]
     pub seed: Option<u64>,
     /// Steps of a solver from one look at its residual to the next, in place of the recipe's: more than one spares a
-    /// graphics adapter waits, and may cost steps that are not needed.
+    /// graphics adapter waits, and may cost steps that are not needed. For estimators that solve: not `unrolled`, not
+    /// `score-matching`.
     #[arg(long, value_name = "STEPS")]
     pub read_every: Option<usize>,
     /// Stop after this many steps of this call, as Ctrl-C does; --resume goes on.

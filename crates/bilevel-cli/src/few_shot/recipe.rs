@@ -177,7 +177,11 @@ mod tests {
                 Err(error) => error,
                 Ok(recipe) => recipe
                     .method
-                    .in_training::<bilevel_backend::Cpu>(&recipe.network, recipe.normalization, 1)
+                    .in_training::<bilevel_backend::Cpu>(
+                        &recipe.network,
+                        recipe.normalization,
+                        recipe.tasks_at_once,
+                    )
                     .err()
                     .expect("a mistake"),
             };

@@ -1,5 +1,6 @@
 use bilevel_core::parameters::{
-    load_values, named_values, non_finite_parameter, pack, pack_gradients, unpack, unpack_gradients,
+    load_values, named_values, non_finite_parameter, pack, pack_gradients, repeated, unpack,
+    unpack_gradients,
 };
 use bilevel_core::{ErrorKind, Tape};
 use burn::module::{Module, Param, ParamId};
@@ -174,6 +175,24 @@ fn row_i_holds_system_i_of_every_parameter() {
 }
 
 #[test]
+fn repeated_copies_are_rows() {
+    let net = net();
+    let copies = repeated::<Taped, _>(net.clone(), 3);
+    let expected = [VALUES.to_vec(), VALUES.to_vec(), VALUES.to_vec()];
+    assert_eq!(rows(&pack::<Taped, _>(&copies, 3)), expected);
+    // What is frozen is repeated too, and stays frozen; the copies are leaves.
+    assert_eq!(copies.layers[0].weight.dims(), [6, 3]);
+    assert_eq!(frozen(&copies)[6..12], frozen(&net)[..]);
+    assert!(!copies.layers[0].weight.is_require_grad());
+    assert_eq!(ids(&copies), ids(&net));
+    let loss = copies.layers[1].weight.val().narrow(0, 3, 3).sum();
+    let gradients = rows(&pack_gradients::<Taped, _>(&copies, &loss.backward(), 3));
+    assert_eq!(gradients[0], vec![0.0; 14]);
+    assert_eq!(gradients[1][4..10], [1.0; 6]);
+    assert_eq!(gradients[2], vec![0.0; 14]);
+}
+
+#[test]
 #[should_panic(expected = "the vector has 9 entries a row, the module more than 10")]
 fn a_vector_that_is_too_short_panics_with_both_numbers() {
     unpack::<Taped, _>(net(), row(&[0.0; 9]));
@@ -192,7 +211,9 @@ fn gradients_that_are_too_long_panic_with_both_numbers() {
 }
 
 #[test]
-#[should_panic(expected = "the problem has 2 systems, a parameter has shape [3, 2, 2]")]
+#[should_panic(
+    expected = "the problem has 2 systems, a parameter has shape [3, 2, 2]: its first axis must be a multiple of that"
+)]
 fn a_parameter_without_a_row_for_each_system_panics_with_both_shapes() {
     let stack = Stack {
         a: param([2, 1], 0.0),

@@ -43,9 +43,7 @@ impl<N: Network> Adaptation<'_, N> {
         let outputs = self.network.forward(y, episode.inputs(), pass);
         outputs.narrow(0, support, queries)
     }
-}
 
-impl<N: Network> Adaptation<'_, N> {
     /// The loss, added up over tasks.
     pub(super) fn total<B: Backend>(
         &self,

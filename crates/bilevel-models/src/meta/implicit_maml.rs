@@ -81,6 +81,7 @@ impl<N> ImplicitMaml<N> {
 
 impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for ImplicitMaml<N> {
     type Network = N;
+
     /// # Panics
     /// If the network is a [`Stack`](super::Stack).
     fn begin(&self, weights: N::Weights<Tape<B>>) -> Upper<B, N> {

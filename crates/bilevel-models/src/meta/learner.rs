@@ -27,7 +27,7 @@ pub type Upper<B, N> = MetaParameters<Tape<B>, <N as Network>::Weights<Tape<B>>>
 pub struct EpisodeGradient<B: Backend> {
     /// Loss of the queries.
     pub loss: f64,
-    /// Scores of the queries: `[queries, outputs]`.
+    /// Scores of the queries, of all tasks of a stack: `[queries, outputs]`.
     pub outputs: Tensor<B, 2>,
     /// In the order of the packed [`MetaParameters`]: `[1, dim]`.
     pub gradient: Vector<B>,

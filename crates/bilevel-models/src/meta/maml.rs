@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use bilevel_core::derivative::RecordedGradient;
-use bilevel_core::hypergradient::{Descent, Keep, LowerMap};
+use bilevel_core::hypergradient::{Descent, Keep, LowerMap, Schedule};
 use bilevel_core::parameters::{pack, repeated, unpack};
 use bilevel_core::{DoubleBackward, Error, LowerObjective, Point, Tape, Vector};
 use burn::module::{Module, Param};
@@ -183,11 +183,8 @@ impl<N: Network> Maml<N> {
     }
 
     /// # Errors
-    /// If the bytes of [`Keep::Bytes`] do not hold two states of `dim` numbers.
-    fn schedule<B: Backend>(
-        &self,
-        dim: usize,
-    ) -> Result<bilevel_core::hypergradient::Schedule, Error> {
+    /// If the bytes of [`Keep::Bytes`] do not hold two states of `dim` numbers for each task.
+    fn schedule<B: Backend>(&self, dim: usize) -> Result<Schedule, Error> {
         let entries = self.network.tasks() * dim;
         self.keep
             .schedule(self.steps, entries * size_of::<B::FloatElem>())
@@ -360,7 +357,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Maml<N> {
     }
 
     /// # Panics
-    /// If the bytes of [`Keep::Bytes`] do not hold two sets of weights.
+    /// If the bytes of [`Keep::Bytes`] do not hold two sets of weights for each task.
     fn gradient(&self, x: &Upper<B, N>, episode: &Episode<B>) -> EpisodeGradient<B> {
         let seen = Seen::default();
         let steps = self.steps::<B>(x, episode, Some(&seen));

@@ -87,6 +87,9 @@ impl Seen {
 
 /// Batch normalisation of maps `[n, channels, height, width]` under a [`Normalization`].
 ///
+/// In a [`Stack`](super::Stack) the channels of T tasks are behind each other, in the maps, in `scale` and in `shift`, and so are the
+/// kept steps.
+///
 /// ```text
 /// (a − m) / √(v + ε) · scale + shift        ε = 1e-5
 /// ```

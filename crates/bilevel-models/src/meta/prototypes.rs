@@ -79,6 +79,7 @@ impl<N: Network> Prototypes<N> {
 
 impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Prototypes<N> {
     type Network = N;
+
     /// # Panics
     /// If the network is a [`Stack`](super::Stack).
     fn begin(&self, weights: N::Weights<Tape<B>>) -> Upper<B, N> {

@@ -106,6 +106,7 @@ fn inverse<B: Backend>(a: Tensor<B, 2>) -> Tensor<B, 2> {
 
 impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for RidgeHead<N> {
     type Network = N;
+
     /// # Panics
     /// If the network is a [`Stack`](super::Stack).
     fn begin(&self, weights: N::Weights<Tape<B>>) -> Upper<B, N> {

@@ -48,7 +48,11 @@ pub fn render(columns: &[Column]) -> String {
         body.push('\n');
     }
     notes.assert_all_used(columns);
-    format!("{INTRODUCTION}{body}\n### Notes\n\n{}", notes.text())
+    let notes = notes.text();
+    if notes.is_empty() {
+        return format!("{INTRODUCTION}{body}");
+    }
+    format!("{INTRODUCTION}{body}\n### Notes\n\n{notes}")
 }
 
 const INTRODUCTION: &str = "\

@@ -207,6 +207,10 @@ fn indexing<B: Backend>(c: &mut Cases<B>) {
         i.tensor([3, 4])
             .scatter(1, indices, i.tensor([3, 2]), IndexingUpdateOp::Add)
     });
+    c.add("gather_nd, rows by two axes of three", |i| {
+        let indices = Tensor::from_data([[[1, 0], [0, 2]], [[1, 0], [1, 1]]], &Default::default());
+        i.tensor([2, 3, 4]).gather_nd::<3, 3>(indices)
+    });
     c.add("gather_nd", |i| {
         let indices = i.ints(&[0, 1, 2, 3, 0, 1], [3, 2]);
         i.tensor([3, 4]).gather_nd::<2, 1>(indices)
