@@ -34,7 +34,7 @@ pub(crate) struct Recipe {
     /// Upper steps from one validation to the next.
     pub validate_every: usize,
     /// Steps of a solver from one look at its residual to the next; a look makes a graphics adapter wait.
-    #[serde(default = "always", skip_serializing_if = "is_always")]
+    #[serde(default = "one", skip_serializing_if = "is_one")]
     pub read_every: usize,
     /// What happens to an image before the noise.
     pub degradation: Degradation,
@@ -47,12 +47,14 @@ pub(crate) struct Recipe {
     pub stages: Vec<Stage>,
 }
 
-fn always() -> usize {
+/// What a count of a recipe is if it is not given.
+pub(crate) fn one() -> usize {
     1
 }
 
-fn is_always(steps: &usize) -> bool {
-    *steps == always()
+/// Whether a count need not be written down.
+pub(crate) fn is_one(count: &usize) -> bool {
+    *count == one()
 }
 
 /// Some upper steps with one estimator of the hypergradient; the optimizer is Adam, afresh.

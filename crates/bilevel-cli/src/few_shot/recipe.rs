@@ -8,7 +8,7 @@ use bilevel_models::meta::{AnyNetwork, Normalization};
 use serde::{Deserialize, Serialize};
 
 use super::Method;
-use crate::recipe::{cosine, parse};
+use crate::recipe::{cosine, is_one, one, parse};
 
 /// Everything that decides what a training computes, but for the pictures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,14 +40,6 @@ pub(crate) struct FewShotRecipe {
     pub method: Method,
     /// The network.
     pub network: AnyNetwork,
-}
-
-fn one() -> usize {
-    1
-}
-
-fn is_one(count: &usize) -> bool {
-    *count == one()
 }
 
 /// How large episodes are.
