@@ -26,9 +26,9 @@ pub trait StackedNetwork: Network {
 /// y = (y₁, …, y_T)        g(y) = Σ_t loss(y_t; support_t)        F(x) = mean_t f(y_t)
 /// ```
 ///
-/// For [`Maml`](super::Maml), which then takes T tasks for the calls to the backend of one: two to four times as fast for
+/// For [`Maml`](super::Maml), which then takes T tasks for the calls to the backend of one: two to three times as fast for
 /// perceptrons of 40 units on two cores, slower for Conv4 there, whose tasks [`meta_step`](super::meta_step) has on all cores without it; on
-/// a graphics adapter in software up to eight times as fast (`cargo bench --bench tasks`). Memory is that of T tasks.
+/// a graphics adapter in software up to ten times as fast (`cargo bench --bench tasks`). Memory is that of T tasks.
 ///
 /// What is learned has the shapes of one task's weights: models can be exchanged with learners that do not stack.
 ///
