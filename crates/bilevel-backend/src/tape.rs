@@ -38,6 +38,10 @@ use crate::delegate::prelude::*;
 /// tape's gradient does not see it, a second derivative does. So `∇²f · v` is always the derivative of
 /// the gradient that was computed, and agrees with its differences.
 ///
+/// Give each recording leaves of its own and hold them until their gradients are read: on leaves that were differentiated before, a
+/// backward pass on another thread can take steps out of the graph that is being built, with no error (Burn 0.21, issue 5573;
+/// `bilevel_core::parameters::fresh_leaves` makes them).
+///
 /// `Tape<B, BalancedCheckpointing>` recomputes cheap operations in the backward pass instead of keeping
 /// their results.
 ///

@@ -5,15 +5,14 @@ use burn::tensor::backend::Backend;
 
 use super::{Spent, Task};
 use crate::observe::{Cause, Failure, Level};
-use crate::parameters::{fresh_leaves, non_finite_parameter, unpack};
+use crate::parameters::{non_finite_parameter, unpack};
 use crate::vector::{norm, read};
 use crate::{
     Accuracy, Bound, Certificate, Differentiable, Estimate, Hypergradient, LowerSolver, Outcome,
     Point, Report, Status, Vector, parallel,
 };
 
-/// `work` on every task, on separate threads; it is given the task's index and leaves of x of its own:
-/// graphs that share a leaf are locked together.
+/// `work` on every task, on separate threads; it is given the task's index and a handle of x of its own.
 pub(super) fn each<'a, B, P, T>(
     x: &P::Upper<Tape<B>>,
     tasks: impl Iterator<Item = &'a Task<B, P>>,
@@ -26,7 +25,7 @@ where
 {
     let items = tasks
         .enumerate()
-        .map(|(index, task)| (index, fresh_leaves::<Tape<B>, _>(x.clone()), task.clone()));
+        .map(|(index, task)| (index, x.clone(), task.clone()));
     parallel::map::<B, _, _>(items.collect(), |(index, x, task)| work(index, x, task))
 }
 

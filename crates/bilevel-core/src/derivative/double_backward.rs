@@ -5,8 +5,9 @@ use std::cell::OnceCell;
 use bilevel_backend::Tape;
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::Tensor;
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::Backend;
 
+use super::leaves::{Leaves, Slopes};
 use super::{LowerHessian, Point, SecondOrder};
 use crate::parameters::{fresh_leaves, pack_gradients};
 use crate::{LinearOperator, TwiceDifferentiable, Vector};
@@ -102,56 +103,37 @@ struct At<'a, B: Backend, P: TwiceDifferentiable<B>> {
 /// Records what the backward pass on `Tape<B>` cannot see.
 type Outer<B> = Tape<Tape<B>>;
 
-/// Gradients on the inner tape, and the leaves that they belong to.
-struct Products<B: Backend, P: TwiceDifferentiable<B>> {
-    x: P::Upper<Tape<B>>,
-    y: P::Lower<Tape<B>>,
-    gradients: <Tape<B> as AutodiffBackend>::Gradients,
-}
-
 impl<B: Backend, P: TwiceDifferentiable<B>> At<'_, B, P> {
-    /// Backward pass of `∇y g · v` on the inner tape; its leaves are `x` and `y` made anew.
-    fn backward(&self, x: &P::Upper<Tape<B>>, v: Vector<B>) -> Products<B, P> {
-        let x = fresh_leaves::<Tape<B>, _>(x.clone());
-        let y = fresh_leaves::<Tape<B>, _>(self.point.y.clone());
-        let gy = recorded(&self.point, &x, &y);
+    /// Backward pass of `∇y g · v` on the inner tape, `x` and `y` its leaves.
+    fn backward(&self, x: &P::Upper<Tape<B>>, v: Vector<B>) -> Slopes<B, P> {
+        let leaves = Leaves::of(&Point { x, ..self.point });
+        let gy = recorded(&self.point, &leaves.x, &leaves.y);
         self.gradient.get_or_init(|| gy.clone().inner());
-        let gradients = (gy * Tensor::from_inner(v)).sum().backward();
-        Products { x, y, gradients }
-    }
-
-    fn of_x(&self, Products { x, gradients, .. }: &Products<B, P>) -> Vector<B> {
-        pack_gradients::<Tape<B>, _>(x, gradients, 1)
-    }
-
-    fn of_y(&self, Products { y, gradients, .. }: &Products<B, P>) -> Vector<B> {
-        pack_gradients::<Tape<B>, _>(y, gradients, self.point.systems())
+        leaves.backward((gy * Tensor::from_inner(v)).sum())
     }
 }
 
 impl<B: Backend, P: TwiceDifferentiable<B>> LinearOperator<B> for At<'_, B, P> {
     fn apply(&self, v: Vector<B>) -> Vector<B> {
-        self.of_y(&self.backward(&self.constant_x, v))
+        self.backward(&self.constant_x, v).y()
     }
 }
 
 impl<B: Backend, P: TwiceDifferentiable<B>> LowerHessian<B> for At<'_, B, P> {
     fn cross(&self, v: Vector<B>) -> Vector<B> {
-        self.of_x(&self.backward(self.point.x, v))
+        self.backward(self.point.x, v).x()
     }
 
     fn cross_transposed(&self, u: Vector<B>) -> Vector<B> {
         let problem = self.point.problem;
-        let x = fresh_leaves::<Tape<B>, _>(self.point.x.clone());
-        let y = fresh_leaves::<Tape<B>, _>(self.point.y.clone());
+        let leaves = Leaves::of(&self.point);
         let batch = P::Batch::<Outer<B>>::from_inner(self.point.lifted_batch());
         // The outer tape needs gradients in x only.
-        let upper = P::Upper::<Outer<B>>::from_inner(x.clone());
-        let lower = P::Lower::<Outer<B>>::from_inner(y.clone()).no_grad();
+        let upper = P::Upper::<Outer<B>>::from_inner(leaves.x.clone());
+        let lower = P::Lower::<Outer<B>>::from_inner(leaves.y.clone()).no_grad();
         let gradients = problem.lower_loss(&upper, &lower, &batch).backward();
         let gx = pack_gradients::<Outer<B>, _>(&upper, &gradients, 1);
-        let gradients = (gx * Tensor::from_inner(u)).sum().backward();
-        pack_gradients::<Tape<B>, _>(&y, &gradients, self.point.systems())
+        leaves.backward((gx * Tensor::from_inner(u)).sum()).y()
     }
 
     fn gradient(&self) -> Vector<B> {
@@ -160,7 +142,7 @@ impl<B: Backend, P: TwiceDifferentiable<B>> LowerHessian<B> for At<'_, B, P> {
     }
 
     fn both(&self, v: Vector<B>) -> (Vector<B>, Vector<B>) {
-        let products = self.backward(self.point.x, v);
-        (self.of_y(&products), self.of_x(&products))
+        let slopes = self.backward(self.point.x, v);
+        (slopes.y(), slopes.x())
     }
 }

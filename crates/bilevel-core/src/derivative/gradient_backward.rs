@@ -3,10 +3,11 @@
 use bilevel_backend::Tape;
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::Backend;
 
+use super::leaves::{Leaves, Slopes};
 use super::{DoubleBackward, LowerHessian, LowerObjective, Point, SecondOrder};
-use crate::parameters::{pack, pack_gradients};
+use crate::parameters::pack;
 use crate::{LinearOperator, TwiceDifferentiable, Vector};
 
 /// Exact second derivatives by one backward pass through
@@ -31,7 +32,7 @@ impl<B: Backend, P: TwiceDifferentiable<B>> SecondOrder<B, P> for GradientBackwa
             point,
             constant_x: point.x.clone().no_grad(),
         };
-        match at.stated(&at.constant_x) {
+        match at.stated(&at.constant_x, &point.y.clone().no_grad()) {
             Some(_) => Box::new(at),
             None => DoubleBackward.at(point),
         }
@@ -45,32 +46,29 @@ struct At<'a, B: Backend, P: TwiceDifferentiable<B>> {
 
 impl<B: Backend, P: TwiceDifferentiable<B>> At<'_, B, P> {
     /// `∇y g`, recorded, if the problem states it.
-    fn stated(&self, x: &P::Upper<Tape<B>>) -> Option<Vector<Tape<B>>> {
-        let Point { problem, y, .. } = self.point;
+    fn stated(&self, x: &P::Upper<Tape<B>>, y: &P::Lower<Tape<B>>) -> Option<Vector<Tape<B>>> {
+        let Point { problem, .. } = self.point;
         problem.lower_gradient(x, y, &self.point.lifted_batch())
     }
 
-    fn backward(
-        &self,
-        x: &P::Upper<Tape<B>>,
-        v: Vector<B>,
-    ) -> <Tape<B> as AutodiffBackend>::Gradients {
-        let gradient = self.stated(x).expect("it was stated before");
-        (gradient * Tensor::from_inner(v)).sum().backward()
+    /// Backward pass of `∇y g · v`, `x` and `y` its leaves.
+    fn backward(&self, x: &P::Upper<Tape<B>>, v: Vector<B>) -> Slopes<B, P> {
+        let leaves = Leaves::of(&Point { x, ..self.point });
+        let gradient = self.stated(&leaves.x, &leaves.y);
+        let gradient = gradient.expect("it was stated before");
+        leaves.backward((gradient * Tensor::from_inner(v)).sum())
     }
 }
 
 impl<B: Backend, P: TwiceDifferentiable<B>> LinearOperator<B> for At<'_, B, P> {
     fn apply(&self, v: Vector<B>) -> Vector<B> {
-        let gradients = self.backward(&self.constant_x, v);
-        pack_gradients::<Tape<B>, _>(self.point.y, &gradients, self.point.systems())
+        self.backward(&self.constant_x, v).y()
     }
 }
 
 impl<B: Backend, P: TwiceDifferentiable<B>> LowerHessian<B> for At<'_, B, P> {
     fn cross(&self, v: Vector<B>) -> Vector<B> {
-        let gradients = self.backward(self.point.x, v);
-        pack_gradients::<Tape<B>, _>(self.point.x, &gradients, 1)
+        self.backward(self.point.x, v).x()
     }
 
     fn cross_transposed(&self, u: Vector<B>) -> Vector<B> {
@@ -83,10 +81,7 @@ impl<B: Backend, P: TwiceDifferentiable<B>> LowerHessian<B> for At<'_, B, P> {
     }
 
     fn both(&self, v: Vector<B>) -> (Vector<B>, Vector<B>) {
-        let gradients = self.backward(self.point.x, v);
-        (
-            pack_gradients::<Tape<B>, _>(self.point.y, &gradients, self.point.systems()),
-            pack_gradients::<Tape<B>, _>(self.point.x, &gradients, 1),
-        )
+        let slopes = self.backward(self.point.x, v);
+        (slopes.y(), slopes.x())
     }
 }

@@ -3,6 +3,7 @@
 mod difference;
 mod double_backward;
 mod gradient_backward;
+mod leaves;
 mod lower_objective;
 mod point;
 

@@ -5,7 +5,7 @@ use burn::module::{AutodiffModule, Module};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use crate::parameters::{pack_gradients, unreached};
+use super::leaves::{Leaves, Slopes};
 use crate::vector::read;
 use crate::{Differentiable, Vector};
 
@@ -39,6 +39,16 @@ pub struct LossGradients<B: Backend> {
     pub x: Vector<B>,
     /// Gradient in y: `[systems, dim y]`.
     pub y: Vector<B>,
+}
+
+impl<B: Backend> LossGradients<B> {
+    fn new<P: Differentiable<B>>((loss, slopes): (Tensor<B, 1>, Slopes<B, P>)) -> Self {
+        Self {
+            loss: read(loss.unsqueeze())[0],
+            x: slopes.x(),
+            y: slopes.y(),
+        }
+    }
 }
 
 /// Paths of the parameters that a loss does not depend on.
@@ -92,42 +102,43 @@ impl<B: Backend, P: Differentiable<B>> Point<'_, B, P> {
     /// If x, y and the data are not all on one device.
     pub fn upper_gradients(&self) -> LossGradients<B> {
         self.assert_one_device();
-        let loss = self
-            .problem
-            .upper_loss(self.x, self.y, &self.lifted_batch());
-        self.gradients(loss)
+        LossGradients::new(self.upper())
     }
 
     /// `g`, `∇x g`, `∇y g` by one backward pass.
     pub fn lower_gradients(&self) -> LossGradients<B> {
-        let loss = self
-            .problem
-            .lower_loss(self.x, self.y, &self.lifted_batch());
-        self.gradients(loss)
+        LossGradients::new(self.lower())
     }
 
     /// Which parameters the losses do not depend on. Costs a backward pass of each loss.
     ///
     /// By the recording, not by numbers: a gradient that happens to be zero is one.
     pub fn unreached(&self) -> Unreached {
-        let batch = self.lifted_batch();
-        let f = self.problem.upper_loss(self.x, self.y, &batch).backward();
-        let g = self.problem.lower_loss(self.x, self.y, &batch).backward();
+        let [upper_loss_in_x, upper_loss_in_y] = self.upper().1.unreached();
+        let [lower_loss_in_x, lower_loss_in_y] = self.lower().1.unreached();
         Unreached {
-            upper_loss_in_x: unreached::<Tape<B>, _>(self.x, &f),
-            upper_loss_in_y: unreached::<Tape<B>, _>(self.y, &f),
-            lower_loss_in_x: unreached::<Tape<B>, _>(self.x, &g),
-            lower_loss_in_y: unreached::<Tape<B>, _>(self.y, &g),
+            upper_loss_in_x,
+            upper_loss_in_y,
+            lower_loss_in_x,
+            lower_loss_in_y,
         }
     }
 
-    fn gradients(&self, loss: Tensor<Tape<B>, 1>) -> LossGradients<B> {
-        let value = loss.clone().inner();
-        let gradients = loss.backward();
-        LossGradients {
-            loss: read(value.unsqueeze())[0],
-            x: pack_gradients::<Tape<B>, _>(self.x, &gradients, 1),
-            y: pack_gradients::<Tape<B>, _>(self.y, &gradients, self.systems()),
-        }
+    /// A loss, and its slopes.
+    fn slopes(
+        &self,
+        loss: impl Fn(&Leaves<B, P>, &P::Batch<Tape<B>>) -> Tensor<Tape<B>, 1>,
+    ) -> (Tensor<B, 1>, Slopes<B, P>) {
+        let leaves = Leaves::of(self);
+        let loss = loss(&leaves, &self.lifted_batch());
+        (loss.clone().inner(), leaves.backward(loss))
+    }
+
+    fn upper(&self) -> (Tensor<B, 1>, Slopes<B, P>) {
+        self.slopes(|at, batch| self.problem.upper_loss(&at.x, &at.y, batch))
+    }
+
+    fn lower(&self) -> (Tensor<B, 1>, Slopes<B, P>) {
+        self.slopes(|at, batch| self.problem.lower_loss(&at.x, &at.y, batch))
     }
 }

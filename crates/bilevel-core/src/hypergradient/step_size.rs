@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use crate::parameters::pack_gradients;
+use crate::parameters::{fresh_leaves, pack_gradients};
 use crate::{Differentiable, Tape, Vector};
 
 /// The step sizes `η` of lower steps: one number, one a parameter, or a function of x.
@@ -70,14 +70,14 @@ impl<B: Backend, P: Differentiable<B>> StepSize<B, P> for PerParameter<B> {
 
 /// Steps computed from x, whose hypergradient then has a part through them.
 ///
-/// The function returns a tensor that broadcasts to `[systems, dim y]`; it is recorded.
+/// The function returns a tensor that broadcasts to `[systems, dim y]`; it is recorded where its derivative is wanted.
 ///
 /// # References
 /// Li, Zhou, Chen, Li (2017), "Meta-SGD: Learning to Learn Quickly for Few-Shot Learning",
 /// arXiv:1707.09835.
 #[derive(Debug, Clone, Copy)]
 pub struct Learned<F>(
-    /// `x ↦ η(x)`.
+    /// `x ↦ η(x)`; called with an x that requires no gradient where only the steps are wanted.
     pub F,
 );
 
@@ -88,12 +88,13 @@ where
     F: Fn(&P::Upper<Tape<B>>) -> Tensor<Tape<B>, 2>,
 {
     fn rates(&self, x: &P::Upper<Tape<B>>) -> Vector<B> {
-        self.0(x).inner()
+        self.0(&x.clone().no_grad()).inner()
     }
 
     fn pull_back(&self, x: &P::Upper<Tape<B>>, bar: Vector<B>) -> Option<Vector<B>> {
-        let product = (self.0(x) * Tensor::from_inner(bar)).sum();
-        Some(pack_gradients::<Tape<B>, _>(x, &product.backward(), 1))
+        let x = fresh_leaves::<Tape<B>, _>(x.clone());
+        let product = (self.0(&x) * Tensor::from_inner(bar)).sum();
+        Some(pack_gradients::<Tape<B>, _>(&x, &product.backward(), 1))
     }
 
     fn is_learned(&self) -> bool {

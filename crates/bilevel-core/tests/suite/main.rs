@@ -26,6 +26,7 @@ mod read_every;
 mod rules;
 mod schedule_free;
 mod soba;
+mod threads;
 mod unrolled;
 mod upper_problems;
 

@@ -159,6 +159,21 @@ fn learned_step_sizes() {
     agrees(&setup, &with(Adam::default(), Learned(one), 8));
 }
 
+/// What is recorded on x and never differentiated stays in memory as long as x does.
+#[test]
+fn learned_step_sizes_are_recorded_for_their_derivative_only() {
+    let setup = curved(2, 6);
+    let recorded = std::cell::Cell::new(0);
+    let rate = |x: &CurvedUpper<Tape<B>>| -> Tensor<Tape<B>, 2> {
+        let scale = x.scale.val();
+        recorded.set(recorded.get() + i32::from(scale.is_require_grad()));
+        (scale.narrow(0, 0, 1) - 3.0).exp().unsqueeze()
+    };
+    let method = with(Descent, Learned(rate), 3);
+    method.estimate(setup.point(), None, 0);
+    assert_eq!(recorded.get(), 1);
+}
+
 /// At a solution every gradient so far is zero, and √v has no derivative: higher's NaN (issue 125).
 #[test]
 fn adam_stays_finite_at_a_zero_gradient() {

@@ -1,6 +1,7 @@
 //! Prototypical networks.
 
 use bilevel_core::Tape;
+use bilevel_core::parameters::fresh_leaves;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -90,9 +91,10 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Prototypes<N> {
     fn gradient(&self, x: &Upper<B, N>, episode: &Episode<B>) -> EpisodeGradient<B> {
         let seen = Seen::default();
         let lifted = episode.lifted();
-        let scores = self.scores(&x.weights, &lifted, Some(&seen));
+        let weights = fresh_leaves::<Tape<B>, _>(x.weights.clone());
+        let scores = self.scores(&weights, &lifted, Some(&seen));
         let loss = Loss::CrossEntropy.of(scores.clone(), lifted.query.targets);
-        let judged = Judged::new(&x.weights, scores, loss, 1);
+        let judged = Judged::new(&weights, scores, loss, 1);
         EpisodeGradient::checked(judged.loss, judged.outputs, judged.gradient, seen)
     }
 

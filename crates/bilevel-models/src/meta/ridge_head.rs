@@ -1,6 +1,7 @@
 //! A ridge regression on an embedding.
 
 use bilevel_core::Tape;
+use bilevel_core::parameters::fresh_leaves;
 use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
@@ -119,9 +120,10 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for RidgeHead<N> {
     fn gradient(&self, x: &Upper<B, N>, episode: &Episode<B>) -> EpisodeGradient<B> {
         let seen = Seen::default();
         let lifted = episode.lifted();
-        let scores = self.scores(x, &lifted, Some(&seen));
+        let x = fresh_leaves::<Tape<B>, _>(x.clone());
+        let scores = self.scores(&x, &lifted, Some(&seen));
         let loss = Loss::CrossEntropy.of(scores.clone(), lifted.query.targets);
-        let judged = Judged::new(x, scores, loss, 1);
+        let judged = Judged::new(&x, scores, loss, 1);
         EpisodeGradient::checked(judged.loss, judged.outputs, judged.gradient, seen)
     }
 

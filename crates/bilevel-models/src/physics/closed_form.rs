@@ -1,7 +1,7 @@
 //! Second derivatives of the lower loss by formula.
 
 use bilevel_backend::Tape;
-use bilevel_core::parameters::{pack_gradients, paths};
+use bilevel_core::parameters::{fresh_leaves, pack_gradients, paths};
 use bilevel_core::{
     DoubleBackward, GradientBackward, LinearOperator, LowerHessian, LowerObjective, Point,
     SecondOrder, Vector,
@@ -93,10 +93,9 @@ where
         AutodiffModule<Tape<Tape<B>>, InnerModule = A::Upper<Tape<B>, R::Parameters<Tape<B>>>>,
 {
     fn cross(&self, v: Vector<B>) -> Vector<B> {
-        let Point {
-            problem, x, batch, ..
-        } = self.point;
-        let (parameters, operator) = problem.parts(x);
+        let Point { problem, batch, .. } = self.point;
+        let x = fresh_leaves::<Tape<B>, _>(self.point.x.clone());
+        let (parameters, operator) = problem.parts(&x);
         let images = Tensor::from_inner(self.images.clone());
         let v: Tensor<Tape<B>, 4> = Tensor::from_inner(v.reshape(self.images.dims()));
         let slope = problem
@@ -110,7 +109,7 @@ where
             let residual = problem.residual(operator, images, &batch);
             slope + (residual * problem.physics.apply(operator, v)).sum()
         };
-        pack_gradients::<Tape<B>, _>(x, &slope.backward(), 1)
+        pack_gradients::<Tape<B>, _>(&x, &slope.backward(), 1)
     }
 
     /// By double backward: nobody has needed it faster.
