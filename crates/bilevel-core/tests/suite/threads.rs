@@ -12,6 +12,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
+use crate::problems::Nothing;
 use crate::{B, row, rows};
 
 /// Parts of the variables side by side: what a joined part is needed for is recorded after the part was given away.
@@ -34,11 +35,6 @@ impl<B: Backend> Three<B> {
         let part = |from, length| z.clone().narrow(1, from, length);
         Tensor::cat(vec![part(0, 1), part(0, 2), part(1, 2)], 1)
     }
-}
-
-#[derive(Module, Debug)]
-struct Nothing<B: Backend> {
-    nothing: Tensor<B, 1>,
 }
 
 impl BilevelProblem for Parts {
@@ -117,9 +113,7 @@ fn derivatives_beside_other_threads() {
         z: Param::from_data([z], &Default::default()),
     };
     let (x, y) = (three([1.0, 2.0, -1.0]), three([0.5, 1.0, 2.0]));
-    let batch = Nothing {
-        nothing: Tensor::zeros([1], &Default::default()),
-    };
+    let batch = Nothing::new();
     let point = Point {
         problem: &Parts,
         x: &x,
