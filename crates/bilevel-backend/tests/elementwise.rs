@@ -4,7 +4,7 @@
 use bilevel_backend::Cpu;
 use burn::tensor::TensorData;
 use burn_backend::ops::FloatTensorOps;
-use burn_backend::{DType, Scalar, Shape};
+use burn_backend::{BoolDType, DType, Scalar, Shape};
 use burn_flex::{Flex, FlexTensor};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
@@ -232,4 +232,33 @@ fn long_sums_keep_their_digits_and_do_not_depend_on_threads() {
         read(Cpu::float_sum(tensor(vec![], &[0], DType::F32))),
         [0.0]
     );
+}
+
+/// Masks in order and not, in memory that is shared and that is not, short and of several pieces.
+#[test]
+fn what_a_mask_covers_is_filled() {
+    let value = Scalar::Float(-3.25);
+    for dtype in [DType::F32, DType::F64] {
+        for shape in [&[0, 4][..], &[5, 7], &[130, 301]] {
+            let (x, other) = (random(shape, 1, dtype), random(shape, 2, dtype));
+            let greater = |a: &FlexTensor, b: &FlexTensor| {
+                Flex::float_greater(a.clone(), b.clone(), BoolDType::Native)
+            };
+            let mask = greater(&x, &other);
+            let expected = Flex::float_mask_fill(x.clone(), mask.clone(), value);
+            let shared = Cpu::float_mask_fill(x.clone(), mask.clone(), value);
+            assert_eq!(read(shared), read(expected.clone()), "{dtype:?} {shape:?}");
+            let own = Cpu::float_mask_fill(random(shape, 1, dtype), mask.clone(), value);
+            assert_eq!(read(own), read(expected.clone()), "{dtype:?} {shape:?}");
+
+            let turned = |tensor: FlexTensor| Flex::float_swap_dims(tensor, 0, 1);
+            let mask = greater(&turned(x.clone()), &turned(other));
+            let masks = [turned(mask.clone()), mask];
+            for (x, mask) in [x.clone(), turned(x)].into_iter().zip(masks) {
+                let expected = Flex::float_mask_fill(x.clone(), mask.clone(), value);
+                let ours = Cpu::float_mask_fill(x, mask, value);
+                assert_eq!(read(ours), read(expected), "{dtype:?} {shape:?} turned");
+            }
+        }
+    }
 }

@@ -11,7 +11,7 @@ use crate::kernel::elementwise::function::{
     Absolute, Add, Cube, Divide, Exponential, Flip, Function, Function2, HyperbolicTangent,
     Logarithm, Multiply, Negate, Reciprocal, Square, SquareRoot, Subtract, With,
 };
-use crate::kernel::elementwise::map::{map, map_in_place, zip, zip_in_place};
+use crate::kernel::elementwise::map::{fill, fill_in_place, map, map_in_place, zip, zip_in_place};
 use crate::kernel::elementwise::rows::{Repeat, repeat_in_place};
 use crate::kernel::elementwise::sum::sum;
 use crate::kernel::narrow;
@@ -130,6 +130,18 @@ impl FloatTensorOps<Self> for Cpu {
         unary(Absolute, tensor, Flex::float_abs)
     }
 
+    fn float_mask_fill(
+        tensor: FloatTensor<Self>,
+        mask: BoolTensor<Self>,
+        value: Scalar,
+    ) -> FloatTensor<Self> {
+        match tensor.dtype() {
+            DType::F32 => filled::<f32>(tensor, mask, value),
+            DType::F64 => filled::<f64>(tensor, mask, value),
+            _ => Flex::float_mask_fill(tensor, mask, value),
+        }
+    }
+
     fn float_sum(tensor: FloatTensor<Self>) -> FloatTensor<Self> {
         match tensor.dtype() {
             DType::F32 => total::<f32>(&tensor),
@@ -185,6 +197,24 @@ fn mapped<E: Element>(function: impl Function, mut tensor: FlexTensor) -> FlexTe
         (Some(x), _) => from_vec(map(function, x), tensor.shape()),
         (None, Some(value)) => expanded(E::apply(function, value), tensor.shape()),
         (None, None) => unreachable!("a tensor in order"),
+    }
+}
+
+/// `value` where the mask says so and the tensor elsewhere: in place when nobody else holds the memory.
+fn filled<E: Element>(mut tensor: FlexTensor, mask: FlexTensor, value: Scalar) -> FlexTensor {
+    let flags = mask.layout().contiguous_offsets();
+    let flags = flags.map(|(start, end)| &mask.bytes()[start..end]);
+    let Some(flags) = flags.filter(|_| mask.shape() == tensor.shape()) else {
+        return Flex::float_mask_fill(tensor, mask, value);
+    };
+    let number = value.elem::<E>();
+    if let Some(x) = slice_mut::<E>(&mut tensor) {
+        fill_in_place(x, flags, number);
+        return tensor;
+    }
+    match slice::<E>(&tensor) {
+        Some(x) => from_vec(fill(x, flags, number), tensor.shape()),
+        None => Flex::float_mask_fill(tensor, mask, value),
     }
 }
 

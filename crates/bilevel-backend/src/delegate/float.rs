@@ -102,11 +102,6 @@ macro_rules! float_ops {
                 mask: BoolTensor<Self>,
                 value: FloatTensor<Self>,
             ) -> FloatTensor<Self>;
-            fn float_mask_fill(
-                tensor: FloatTensor<Self>,
-                mask: BoolTensor<Self>,
-                value: Scalar,
-            ) -> FloatTensor<Self>;
             fn float_equal(
                 lhs: FloatTensor<Self>,
                 rhs: FloatTensor<Self>,
@@ -281,6 +276,11 @@ macro_rules! arithmetic_ops {
                 value: Scalar,
             ) -> FloatTensor<Self>;
             fn float_abs(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
+            fn float_mask_fill(
+                tensor: FloatTensor<Self>,
+                mask: BoolTensor<Self>,
+                value: Scalar,
+            ) -> FloatTensor<Self>;
         }
     };
 }

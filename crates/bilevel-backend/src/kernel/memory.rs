@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 
 use aligned_vec::{AVec, ConstAlign};
+use pulp::bytemuck::Pod;
 use rayon::prelude::*;
 
 use super::element::Element;
@@ -52,17 +53,18 @@ pub fn zeroed_chunks<E: Element>(
 
 /// A vector of `len` elements that `write` writes, without a pass of zeros before.
 ///
-/// In a debug build the memory holds NaN first, so that a test sees an element that was left out.
+/// In a debug build all bits of the memory are set first, NaN or −1, so that a test sees an element that was left out.
 ///
 /// # Safety
 ///
 /// `write` must write every element.
 #[allow(unsafe_code)]
-pub unsafe fn written<E: Element>(len: usize, write: impl FnOnce(&mut [MaybeUninit<E>])) -> Vec<E> {
+pub unsafe fn written<T: Pod>(len: usize, write: impl FnOnce(&mut [MaybeUninit<T>])) -> Vec<T> {
     let mut vector = Vec::with_capacity(len);
     let memory = &mut vector.spare_capacity_mut()[..len];
     if cfg!(debug_assertions) {
-        memory.fill(MaybeUninit::new(E::from_elem(f32::NAN)));
+        // SAFETY: the memory is borrowed, and any bits may stand where no value is.
+        unsafe { memory.as_mut_ptr().write_bytes(0xff, len) };
     }
     write(memory);
     // SAFETY: the capacity is at least `len`, and the caller promises that `write` wrote the first

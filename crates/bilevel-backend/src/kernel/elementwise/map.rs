@@ -62,6 +62,48 @@ pub fn zip<E: Element>(function: impl Function2, x: &[E], y: &[E]) -> Vec<E> {
     unsafe { written(x.len(), write) }
 }
 
+/// `x[i] = value` where `mask[i]` is not 0
+///
+/// # Panics
+///
+/// When the lengths differ.
+pub fn fill_in_place<E: Element>(x: &mut [E], mask: &[u8], value: E) {
+    assert_eq!(
+        x.len(),
+        mask.len(),
+        "a mask of one length with what it masks"
+    );
+    each(x, |start, x| {
+        let mask = &mask[start..start + x.len()];
+        Arch::new().dispatch(FillInPlace(x, mask, value));
+    });
+}
+
+/// `value` where `mask[i]` is not 0 and `x[i]` elsewhere, in new memory.
+///
+/// # Panics
+///
+/// When the lengths differ.
+#[allow(unsafe_code)]
+pub fn fill<E: Element>(x: &[E], mask: &[u8], value: E) -> Vec<E> {
+    assert_eq!(
+        x.len(),
+        mask.len(),
+        "a mask of one length with what it masks"
+    );
+    let write = |out: &mut [MaybeUninit<E>]| {
+        each(out, |start, out| {
+            let (x, mask) = (
+                &x[start..start + out.len()],
+                &mask[start..start + out.len()],
+            );
+            Arch::new().dispatch(Fill(x, mask, value, out));
+        });
+    };
+    // SAFETY: as in `map`.
+    unsafe { written(x.len(), write) }
+}
+
 /// Hands `x` out in chunks, each with the index of its first element.
 fn each<T: Send>(x: &mut [T], pass: impl Fn(usize, &mut [T]) + Sync) {
     if x.len() <= CHUNK {
@@ -120,6 +162,32 @@ impl<F: Function2, E: Element> WithSimd for Zip<'_, F, E> {
     fn with_simd<S: Simd>(self, _: S) {
         for (out, (x, y)) in self.3.iter_mut().zip(self.1.iter().zip(self.2)) {
             out.write(E::apply2(self.0, *x, *y));
+        }
+    }
+}
+
+struct FillInPlace<'a, E>(&'a mut [E], &'a [u8], E);
+
+impl<E: Element> WithSimd for FillInPlace<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (x, mask) in self.0.iter_mut().zip(self.1) {
+            *x = if *mask != 0 { self.2 } else { *x };
+        }
+    }
+}
+
+struct Fill<'a, E>(&'a [E], &'a [u8], E, &'a mut [MaybeUninit<E>]);
+
+impl<E: Element> WithSimd for Fill<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (out, (x, mask)) in self.3.iter_mut().zip(self.0.iter().zip(self.1)) {
+            out.write(if *mask != 0 { self.2 } else { *x });
         }
     }
 }

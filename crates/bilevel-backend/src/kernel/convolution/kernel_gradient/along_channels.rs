@@ -79,24 +79,47 @@ pub fn correlate<E: Element, S: Simd>(simd: S, correlation: Correlation<'_, E>) 
     }
 }
 
-/// Rows and columns of a block that is turned at a time: it stays in the first-level cache.
-const BLOCK: usize = 16;
+/// Side of the squares that are turned at a time: a row of one fits the smallest register.
+const SIDE: usize = 4;
 
 /// `r [count, outputs, area]` as `[count, area, channels]`, zeros beyond the outputs.
 fn turn<E: Element>(r: &[E], [count, outputs, area]: [usize; 3], channels: usize) -> Scratch<E> {
+    let whole = [outputs, area].map(|side| side / SIDE * SIDE);
     memory::zeroed_chunks(count, area * channels, 0, |index, to| {
         let from = &r[index * area * outputs..][..area * outputs];
-        for (first, to) in (0..).step_by(BLOCK).zip(to.chunks_mut(BLOCK * channels)) {
-            for o in (0..outputs).step_by(BLOCK) {
-                let block = o..(o + BLOCK).min(outputs);
-                for (t, to) in (first..).zip(to.chunks_exact_mut(channels)) {
-                    for (o, to) in block.clone().zip(&mut to[block.clone()]) {
-                        *to = from[o * area + t];
-                    }
-                }
+        for t in (0..whole[1]).step_by(SIDE) {
+            for o in (0..whole[0]).step_by(SIDE) {
+                turn_square(
+                    &from[o * area + t..],
+                    area,
+                    &mut to[t * channels + o..],
+                    channels,
+                );
+            }
+        }
+        for (t, to) in to.chunks_exact_mut(channels).enumerate() {
+            let turned = if t < whole[1] { whole[0] } else { 0 };
+            for o in turned..outputs {
+                to[o] = from[o * area + t];
             }
         }
     })
+}
+
+/// The square whose rows begin `area` entries apart, with its rows as columns, `channels` entries apart.
+#[inline(always)]
+fn turn_square<E: Element>(from: &[E], area: usize, to: &mut [E], channels: usize) {
+    let mut square = [[E::default(); SIDE]; SIDE];
+    for (o, row) in square.iter_mut().enumerate() {
+        row.copy_from_slice(&from[o * area..][..SIDE]);
+    }
+    for t in 0..SIDE {
+        let mut column = [E::default(); SIDE];
+        for o in 0..SIDE {
+            column[o] = square[o][t];
+        }
+        to[t * channels..][..SIDE].copy_from_slice(&column);
+    }
 }
 
 /// Correlations of all results of a group with a few columns of the images.
