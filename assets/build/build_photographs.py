@@ -1,31 +1,31 @@
 #!/usr/bin/env python3
-"""More to learn from: the photographs of train and val whole, at two sizes, grey.
+"""More to learn from: of the photographs of train and val, each whole, and crops of them at a larger size.
 
     python3 build_photographs.py UNPACKED_ROOT OUT_DIR
 
-build_images.py takes the crop with the most gradient of each photograph, made smaller; a small convex model
-that learns from those alone smooths other pictures too little. UNPACKED_ROOT holds what fetch.sh unpacked.
-OUT_DIR gets the folders train and val, some 40 MB, and no photograph of test.
+build_images.py takes the crop with the most gradient of each photograph, made smaller: all of them texture. Here a photograph
+is also whole, as small, and (but for the largest) gives crops of 256x256 with the most gradient, two for train and one for val,
+made half as much smaller. UNPACKED_ROOT holds what fetch.sh unpacked. OUT_DIR gets the folders train (151 files)
+and val (22), and no photograph of test.
 """
 import csv, os, sys
+import numpy as np
 from PIL import Image
-from build_images import HERE, load
+from build_images import HERE, crops, load
 
 def main():
     root, out = sys.argv[1:3]
     rows = csv.DictReader(open(os.path.join(HERE, "photos.tsv"), encoding="utf8"), delimiter="\t", quoting=csv.QUOTE_NONE)
     for r in rows:
-        if r["split"] == "test": continue
-        os.makedirs(os.path.join(out, r["split"]), exist_ok=True)
-        small = load(root, r, "L"); save(small, out, r, "small")
-        # Half as much smaller than build_images.py makes it.
-        k = int(r["shrink"]); large = dict(r, shrink=1) if k else r
-        image = load(root, large, "L")
-        if k:
-            image = image.resize([round(side / max(k / 2, 1)) for side in image.size], Image.LANCZOS)
-            if image.size != small.size: save(image, out, r, "large")
-
-def save(image, out, r, size):
-    image.save(os.path.join(out, r["split"], f"{r['name']}-{size}.png"), optimize=True)
+        split, k = r["split"], int(r["shrink"])
+        if split == "test": continue
+        os.makedirs(os.path.join(out, split), exist_ok=True)
+        def save(image, tag): image.save(os.path.join(out, split, f"{r['name']}{tag}.png"), optimize=True)
+        save(load(root, r, "L"), "-small")
+        if k == 0: continue
+        image = load(root, dict(r, shrink=1), "L")
+        image = image.resize([round(side / max(k / 2, 1)) for side in image.size], Image.LANCZOS)
+        best = crops(np.asarray(image), 256, 2 if split == "train" else 1)
+        for tag, (_, y, x) in zip(("-crop", "_b-crop"), best): save(image.crop((x, y, x + 256, y + 256)), tag)
 
 if __name__ == "__main__": main()
