@@ -2,8 +2,8 @@
 //!
 //! `cargo bench --bench peers -- --python PATH` where PATH is a Python that can import `torch`, `jax` or
 //! both (those it cannot import are left out). Each round times all works of one library after the
-//! other; the table gives the median over the rounds of each library's medians, and the ratio of ours to
-//! theirs. Without `--python` ours alone. Absolute times depend on the machine and on what else it does:
+//! other; the table gives the median over the rounds of each library's medians, and the median (lowest to
+//! highest) of the rounds' ratios of ours to theirs. Without `--python` ours alone. Absolute times depend on the machine and on what else it does:
 //! only the ratios of one run mean anything.
 //!
 //! Memory comes from mimalloc, as in the command line tool.
@@ -163,19 +163,25 @@ impl Times {
         table += &"---|---|".repeat(peers.len());
         table += "\n";
         for work in &self.works {
-            let time = |library| {
-                self.times
-                    .get(&(work.clone(), library))
-                    .cloned()
-                    .map(median)
-            };
-            let Some(ours) = time("bilevel") else {
+            let times = |library| self.times.get(&(work.clone(), library)).cloned();
+            let Some(ours) = times("bilevel") else {
                 continue;
             };
-            table += &format!("| {work} | {ours:.2} |");
+            table += &format!("| {work} | {:.2} |", median(ours.clone()));
             for peer in peers {
-                table += &match time(peer.name) {
-                    Some(theirs) => format!(" {theirs:.2} | {:.2} |", ours / theirs),
+                table += &match times(peer.name) {
+                    Some(theirs) => {
+                        let mut ratios: Vec<f64> =
+                            ours.iter().zip(&theirs).map(|(a, b)| a / b).collect();
+                        ratios.sort_by(f64::total_cmp);
+                        format!(
+                            " {:.2} | {:.2} ({:.2} to {:.2}) |",
+                            median(theirs),
+                            median(ratios.clone()),
+                            ratios[0],
+                            ratios[ratios.len() - 1]
+                        )
+                    }
                     None => " | |".to_owned(),
                 };
             }
