@@ -3,8 +3,8 @@
 //! `cargo bench --bench peers -- --python PATH` where PATH is a Python that can import `torch`, `jax` or
 //! both (those it cannot import are left out). Each round times all works of one library after the
 //! other; the table gives the median over the rounds of each library's medians, and the median (lowest to
-//! highest) of the rounds' ratios of ours to theirs. Without `--python` ours alone. Absolute times depend on the machine and on what else it does:
-//! only the ratios of one run mean anything.
+//! highest) of the rounds' ratios of ours to theirs. Without `--python` ours alone. Absolute times depend
+//! on the machine and on what else it does: only the ratios of one run mean anything.
 //!
 //! Memory comes from mimalloc, as in the command line tool.
 

@@ -14,7 +14,8 @@ use crate::delegate::prelude::*;
 /// The processor: Burn's [`Flex`] with the operations replaced that image models spend their time in.
 ///
 /// ```text
-/// Cpu    convolutions in 1-d and 2-d, their adjoints; arithmetic, exponentials, sums: own kernels
+/// Cpu    convolutions in 1-d and 2-d, their adjoints; maxima over blocks; arithmetic, exponentials, masks,
+///        sums: own kernels
 ///        everything else: Flex
 /// ```
 ///
