@@ -154,11 +154,11 @@ impl Recipe {
             ensure!(stage.steps > 0, "--steps must be at least 1");
             stage.clip.map(|clip| positive("clip", clip)).transpose()?;
             if let Estimator::Unrolled(steps) = stage.estimator {
-                steps.check()?;
+                self.check_steps(steps)?;
             }
         }
         if let Some(steps) = self.reconstruction.steps() {
-            steps.check()?;
+            self.check_steps(steps)?;
         }
         ensure!(
             self.batch > 0 && self.tasks > 0 && self.validate_every > 0,
@@ -172,6 +172,11 @@ impl Recipe {
             self.crop
         );
         Ok(())
+    }
+
+    fn check_steps(&self, steps: Steps) -> Result<()> {
+        steps.check()?;
+        steps.check_physics(self.degradation.measurement())
     }
 
     /// Upper steps of all stages.
@@ -228,6 +233,7 @@ mod tests {
 
     use super::*;
     use crate::arguments::Preset;
+    use crate::reconstruct::Feedback;
 
     /// Those that made the models on board too, which no preset names.
     #[test]
@@ -253,6 +259,30 @@ mod tests {
                 assert_eq!(recipe.degradation.task(), task);
                 let text = toml::to_string(&recipe).expect("serialises");
                 assert_eq!(parse::<Recipe>(&text).expect("reads"), recipe);
+            }
+        }
+    }
+
+    /// Data that are not images cannot be given back to one.
+    #[test]
+    fn bregman_iteration_is_for_denoising() {
+        for (task, is_one) in [(TaskName::Denoise, true), (TaskName::Deblur, false)] {
+            let mut recipe: Recipe = parse(task.preset(Preset::Default)).expect("a recipe");
+            recipe.reconstruction = Reconstructor::Descent(Steps {
+                steps: 8,
+                step_size: 0.1,
+                momentum: 0.0,
+                bregman: Some(Feedback {
+                    every: 4,
+                    feedback: 1.0,
+                }),
+            });
+            match recipe.check() {
+                Ok(()) => assert!(is_one, "{task}"),
+                Err(error) => {
+                    assert!(!is_one, "{task}");
+                    assert!(error.to_string().contains("only denoising can"), "{error}");
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use anyhow::{Result, ensure};
-use bilevel_core::hypergradient::{LowerMap, Nesterov};
+use bilevel_core::hypergradient::{Bregman, LowerMap, Nesterov};
 use bilevel_core::vector::{norm, read};
 use bilevel_core::{
     Accelerated, LowerObjective, LowerSolver, Outcome, Point, Status, parallel, positive,
@@ -66,6 +66,28 @@ pub(crate) struct Steps {
     /// Momentum, in [0, 1).
     #[serde(default)]
     pub momentum: f64,
+    /// Bregman iteration, for denoising: what was taken from the data is given back on the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bregman: Option<Feedback>,
+}
+
+/// What a step of [`Steps`] is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Map {
+    /// Towards the minimiser.
+    Nesterov(Nesterov),
+    /// Towards one minimiser after the other.
+    Bregman(Bregman),
+}
+
+/// How [`Bregman`] iteration gives back.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Feedback {
+    /// Steps from one addition to the next.
+    pub every: usize,
+    /// The part of what was taken that is given back.
+    pub feedback: f64,
 }
 
 impl Steps {
@@ -80,6 +102,39 @@ impl Steps {
             (0.0..1.0).contains(&self.momentum),
             "momentum must be in [0, 1), got {}",
             self.momentum
+        );
+        if let Some(Feedback { every, feedback }) = self.bregman {
+            positive("feedback", feedback)?;
+            ensure!(
+                (1..self.steps).contains(&every),
+                "bregman gives back every {every} of {} steps: it has to be at least 1, and fewer than all",
+                self.steps
+            );
+        }
+        Ok(())
+    }
+
+    /// What a step is.
+    pub fn map(&self) -> Map {
+        let momentum = self.momentum;
+        match self.bregman {
+            None => Map::Nesterov(Nesterov { momentum }),
+            Some(Feedback { every, feedback }) => Map::Bregman(Bregman {
+                momentum,
+                every,
+                feedback,
+            }),
+        }
+    }
+
+    /// Whether Bregman iteration, if there is any, gets what it is for.
+    ///
+    /// # Errors
+    /// If the data are not noisy images.
+    pub fn check_physics(&self, physics: Measurement) -> Result<()> {
+        ensure!(
+            self.bregman.is_none() || matches!(physics, Measurement::Identity(_)),
+            "bregman gives data back to the image, which only denoising can: leave it out"
         );
         Ok(())
     }
@@ -117,6 +172,9 @@ pub(crate) fn reconstruct<B: Backend>(
     done: impl Fn() + Sync,
 ) -> Result<Vec<(GrayImage, Outcome)>> {
     let physics = model.degradation.measurement();
+    if let Some(steps) = model.reconstruction.steps() {
+        steps.check_physics(physics)?;
+    }
     let kernel = model.degradation.symmetric_blur();
     let mirrored = |data: &GrayImage| {
         let side = data.width().min(data.height());
@@ -174,7 +232,10 @@ pub(crate) fn reconstruct<B: Backend>(
                     (solution.value.pixels.val().inner(), outcome)
                 }
                 Reconstructor::Descent(steps) | Reconstructor::AveragedDescent(steps) => {
-                    descend(point, steps)
+                    match steps.map() {
+                        Map::Nesterov(map) => descend(point, steps, map),
+                        Map::Bregman(map) => descend(point, steps, map),
+                    }
                 }
             };
             let image = from_tensor(pixels).remove(0);
@@ -210,11 +271,9 @@ fn worse(a: Outcome, b: Outcome) -> Outcome {
 fn descend<B: Backend>(
     point: Point<'_, B, Reconstruction<Measurement, Architecture>>,
     steps: Steps,
+    map: impl LowerMap<B>,
 ) -> (Tensor<B, 4>, Outcome) {
     let objective = LowerObjective::new(point);
-    let map = Nesterov {
-        momentum: steps.momentum,
-    };
     let start = objective.start();
     let eta = Tensor::full([1, 1], steps.step_size, &start.device());
     let mut state = map.start(start);
@@ -240,6 +299,7 @@ fn descend<B: Backend>(
 #[cfg(test)]
 mod tests {
     use bilevel_backend::Cpu;
+    use bilevel_models::regularizer::Tv;
 
     use super::*;
     use crate::degradation::{Degradation, KernelShape};
@@ -275,6 +335,50 @@ mod tests {
                 assert!((a - b).abs() < 1e-4, "symmetry {k}: {a} and {b}");
             }
         }
+    }
+
+    /// Osher et al. (2005), proposition 3.2: what is missing from the data becomes less with each solution. A step that gives
+    /// all back changes the data of the next problem, and nothing else: it is the next problem, solved from there.
+    #[test]
+    fn bregman_iteration_is_the_next_problem_solved() {
+        let device = Default::default();
+        let mut model = load_model::<Cpu>(None, &device).expect("on board");
+        model.regularizer = Tv.into();
+        model.parameters = model.regularizer.init_for(0.1, &device);
+        let pixels = (0..40 * 40).map(|p| ((p * p) % 97) as f32 / 97.0).collect();
+        let data = GrayImage::new(40, 40, pixels);
+        let mut steps = Steps {
+            steps: 400,
+            step_size: 0.05,
+            momentum: 0.9,
+            bregman: None,
+        };
+        let mut by = |steps: Steps, data: &GrayImage| {
+            model.reconstruction = Reconstructor::Descent(steps);
+            only(&model, data.clone()).expect("noisy images")
+        };
+        let first = by(steps, &data);
+        let combined = |f: fn(f32, f32) -> f32, a: &GrayImage, b: &GrayImage| {
+            let pixels = a.pixels().iter().zip(b.pixels());
+            GrayImage::new(40, 40, pixels.map(|(&a, &b)| f(a, b)).collect())
+        };
+        let next = by(steps, &combined(|data, u| data + (data - u), &data, &first));
+        steps.bregman = Some(Feedback {
+            every: 400,
+            feedback: 1.0,
+        });
+        steps.steps = 800;
+        let second = by(steps, &data);
+        // What is beyond the edges is mirrored before the first solution, not after it.
+        let inside = |image: &GrayImage| image.crop(10, 10, 20, 20);
+        for (a, b) in inside(&second).pixels().iter().zip(inside(&next).pixels()) {
+            assert!((a - b).abs() < 1e-3, "{a} and {b}");
+        }
+        let missing = |u: &GrayImage| {
+            let difference = combined(|data, u| (data - u).powi(2), &data, u);
+            difference.pixels().iter().sum::<f32>()
+        };
+        assert!(missing(&second) < 0.7 * missing(&first));
     }
 
     #[test]

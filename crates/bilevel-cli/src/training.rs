@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use bilevel_backend::Tape;
-use bilevel_core::hypergradient::Nesterov;
+use bilevel_core::hypergradient::{Descent, LowerMap};
 use bilevel_core::{
     Accelerated, ConjugateGradient, DoubleLoop, Hypergradient, ImplicitDifferentiation,
     JacobianFree, Keep, LinearSolver, LowerSolver, Minres, Point, ReadEvery, Report, Solution,
@@ -24,7 +24,7 @@ use crate::data::{Pairs, degrade, pairs};
 use crate::degradation::Degradation;
 use crate::model_file::Model;
 use crate::recipe::{Estimator, LinearSolverName, Recipe, Stage};
-use crate::reconstruct::{Steps, lower_solver, reconstruct};
+use crate::reconstruct::{Map, Steps, lower_solver, reconstruct};
 use crate::score::Scores;
 use crate::state_file::{Progress, record, restore, save_state};
 
@@ -85,15 +85,6 @@ fn parts<B: Backend>(recipe: &Recipe, stage: &Stage) -> Parts<B> {
             solver: lower_solver(tolerance, steps, recipe.crop * recipe.crop),
         })
     };
-    let unrolled = |steps: Steps| Unrolled {
-        second_order: ClosedForm,
-        map: Nesterov {
-            momentum: steps.momentum,
-        },
-        step_size: steps.step_size,
-        steps: steps.steps,
-        keep: Keep::All,
-    };
     let (lower, hypergradient): (_, AnyEstimator<B>) = match stage.estimator {
         Estimator::Implicit {
             solver,
@@ -130,14 +121,21 @@ fn parts<B: Backend>(recipe: &Recipe, stage: &Stage) -> Parts<B> {
                 learning_rate: 1.0,
             }),
         ),
-        Estimator::Unrolled(steps) => (StageSolver::Stay, Box::new(unrolled(steps))),
+        Estimator::Unrolled(steps) => {
+            let estimator = match steps.map() {
+                Map::Nesterov(map) => unrolled(steps, map),
+                Map::Bregman(map) => unrolled(steps, map),
+            };
+            (StageSolver::Stay, estimator)
+        }
         Estimator::ScoreMatching => {
             let one = Steps {
                 steps: 1,
                 step_size: 1.0,
                 momentum: 0.0,
+                bregman: None,
             };
-            (StageSolver::Stay, Box::new(unrolled(one)))
+            (StageSolver::Stay, unrolled(one, Descent))
         }
     };
     DoubleLoop {
@@ -150,6 +148,20 @@ fn parts<B: Backend>(recipe: &Recipe, stage: &Stage) -> Parts<B> {
         lower,
         hypergradient,
     }
+}
+
+/// Steps from the data, differentiated.
+fn unrolled<B: Backend, M>(steps: Steps, map: M) -> AnyEstimator<B>
+where
+    M: LowerMap<B> + Send + Sync + 'static,
+{
+    Box::new(Unrolled {
+        second_order: ClosedForm,
+        map,
+        step_size: steps.step_size,
+        steps: steps.steps,
+        keep: Keep::All,
+    })
 }
 
 /// Implicit differentiation with a solver that looks as often as the recipe says.

@@ -501,6 +501,10 @@ fn recipes_decide_what_is_learned_and_how() {
             unrolled.to_owned(),
         ),
         ("kind = \"tv\"", format!("{unrolled}, momentum = 0.5")),
+        (
+            "kind = \"tv\"",
+            format!("{unrolled}, bregman = {{ every = 2, feedback = 0.5 }}"),
+        ),
     ];
     let path = bench.path("recipe.toml");
     for (number, (regularizer, estimator)) in cases.iter().enumerate() {
@@ -553,6 +557,12 @@ fn recipes_that_cannot_be_used() {
             "[[stage]]\nsteps = 1\nlearning_rate = 1.0\n[stage.estimator]\nkind = \"unrolled\"\n\
              steps = 2\nstep_size = 0.1\nmomentum = 1.0\n[[stage]]",
             ["momentum", "[0, 1)"],
+        ),
+        (
+            "[[stage]]",
+            "[[stage]]\nsteps = 1\nlearning_rate = 1.0\n[stage.estimator]\nkind = \"unrolled\"\n\
+             steps = 6\nstep_size = 0.1\nbregman = { every = 6, feedback = 1.0 }\n[[stage]]",
+            ["every 6 of 6", "fewer"],
         ),
         (
             "\"none\"",

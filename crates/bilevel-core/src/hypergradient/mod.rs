@@ -33,6 +33,7 @@
 //! [`Richardson`]: crate::Richardson
 //! [`Nystrom`]: crate::Nystrom
 
+mod bregman;
 mod certificate;
 mod constants;
 mod constrained_implicit;
@@ -53,6 +54,7 @@ mod tally;
 mod unrolled;
 mod zeroth_order;
 
+pub use bregman::Bregman;
 pub use certificate::{Bound, Certificate, Curvature, Evidence, Memory};
 pub use constants::{Constants, Probe};
 pub use constrained_implicit::ConstrainedImplicit;

@@ -69,7 +69,7 @@ pub struct Unrolled<D, M, R> {
     /// How second derivatives are made.
     pub second_order: D,
     /// The lower step: [`Descent`](super::Descent), [`HeavyBall`](super::HeavyBall),
-    /// [`Nesterov`](super::Nesterov), [`Adam`](super::Adam).
+    /// [`Nesterov`](super::Nesterov), [`Adam`](super::Adam), [`Bregman`](super::Bregman).
     pub map: M,
     /// Step size η: a number, [`PerParameter`](super::PerParameter) or [`Learned`](super::Learned).
     pub step_size: R,

@@ -1,7 +1,8 @@
 //! Unrolled differentiation: every map, every step size, every way to keep the states.
 
 use bilevel_core::hypergradient::{
-    Adam, Descent, HeavyBall, Learned, LowerMap, Nesterov, PerParameter, Schedule, StepSize,
+    Adam, Bregman, Descent, HeavyBall, Learned, LowerMap, Nesterov, PerParameter, Schedule,
+    StepSize,
 };
 use bilevel_core::parameters::{pack, unpack};
 use bilevel_core::{
@@ -95,6 +96,16 @@ fn every_map_is_differentiated_exactly() {
     check("heavy ball", HeavyBall { momentum: 0.7 }, 0.05, 1e-7);
     check("nesterov", Nesterov { momentum: 0.7 }, 0.05, 1e-7);
     check(
+        "bregman",
+        Bregman {
+            momentum: 0.7,
+            every: 5,
+            feedback: 0.6,
+        },
+        0.05,
+        1e-7,
+    );
+    check(
         "adam",
         Adam {
             beta_1: 0.5,
@@ -156,6 +167,12 @@ fn learned_step_sizes() {
     agrees(&setup, &with(Descent, Learned(one), 8));
     agrees(&setup, &with(Descent, Learned(each), 8));
     agrees(&setup, &with(Nesterov { momentum: 0.5 }, Learned(each), 8));
+    let bregman = Bregman {
+        momentum: 0.5,
+        every: 3,
+        feedback: 0.6,
+    };
+    agrees(&setup, &with(bregman, Learned(one), 8));
     agrees(&setup, &with(Adam::default(), Learned(one), 8));
 }
 
