@@ -125,6 +125,12 @@ fn decode<B: Backend>(bytes: &[u8], device: &B::Device) -> Result<Model<B>> {
         "its header is damaged ({:?}): copy it again",
         header.regularizer
     );
+    if let Some(steps) = header.reconstruction.steps() {
+        steps
+            .check()
+            .and_then(|()| steps.check_physics(header.degradation.measurement()))
+            .context("its header is damaged: copy it again")?;
+    }
 
     let (of_operator, of_regularizer): (BTreeMap<_, _>, BTreeMap<_, _>) = values
         .into_iter()

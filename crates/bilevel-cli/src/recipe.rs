@@ -157,8 +157,19 @@ impl Recipe {
                 self.check_steps(steps)?;
             }
         }
+        let bregman = self.reconstruction.steps().and_then(|steps| steps.bregman);
         if let Some(steps) = self.reconstruction.steps() {
             self.check_steps(steps)?;
+        }
+        if let Some(Stage {
+            estimator: Estimator::Unrolled(steps),
+            ..
+        }) = self.stages.last()
+        {
+            ensure!(
+                steps.bregman == bregman,
+                "bregman must be the same in [reconstruction] and in the last stage"
+            );
         }
         ensure!(
             self.batch > 0 && self.tasks > 0 && self.validate_every > 0,
@@ -263,27 +274,45 @@ mod tests {
         }
     }
 
-    /// Data that are not images cannot be given back to one.
     #[test]
-    fn bregman_iteration_is_for_denoising() {
-        for (task, is_one) in [(TaskName::Denoise, true), (TaskName::Deblur, false)] {
+    fn bregman_iteration_is_for_denoising_and_for_training_and_use_alike() {
+        let without = Steps {
+            steps: 8,
+            step_size: 0.1,
+            momentum: 0.0,
+            bregman: None,
+        };
+        let with = |every, feedback| Steps {
+            bregman: Some(Feedback { every, feedback }),
+            ..without
+        };
+        let recipe = |task: TaskName, used, trained| {
             let mut recipe: Recipe = parse(task.preset(Preset::Default)).expect("a recipe");
-            recipe.reconstruction = Reconstructor::Descent(Steps {
-                steps: 8,
-                step_size: 0.1,
-                momentum: 0.0,
-                bregman: Some(Feedback {
-                    every: 4,
-                    feedback: 1.0,
-                }),
-            });
-            match recipe.check() {
-                Ok(()) => assert!(is_one, "{task}"),
-                Err(error) => {
-                    assert!(!is_one, "{task}");
-                    assert!(error.to_string().contains("only denoising can"), "{error}");
-                }
-            }
+            recipe.reconstruction = Reconstructor::Descent(used);
+            recipe.stages.last_mut().expect("a stage").estimator = Estimator::Unrolled(trained);
+            recipe.check().map_err(|error| error.to_string())
+        };
+        let good = with(4, 0.5);
+        assert_eq!(recipe(TaskName::Denoise, good, good), Ok(()));
+        assert_eq!(recipe(TaskName::Deblur, without, without), Ok(()));
+        for (task, used, trained, word) in [
+            (TaskName::Deblur, good, good, "is for denoising"),
+            (TaskName::Deblur, without, good, "is for denoising"),
+            (TaskName::Denoise, good, without, "the same"),
+            (TaskName::Denoise, without, good, "the same"),
+            (TaskName::Denoise, good, with(2, 0.5), "the same"),
+            (
+                TaskName::Denoise,
+                with(8, 0.5),
+                with(8, 0.5),
+                "less than steps = 8",
+            ),
+            (TaskName::Denoise, with(0, 0.5), with(0, 0.5), "at least 1"),
+            (TaskName::Denoise, with(4, 1.5), with(4, 1.5), "at most 1"),
+            (TaskName::Denoise, with(4, 0.0), with(4, 0.0), "above 0"),
+        ] {
+            let error = recipe(task, used, trained).expect_err(word);
+            assert!(error.contains(word), "{error}");
         }
     }
 

@@ -13,6 +13,7 @@ use burn::tensor::backend::Backend;
 use burn_flex::Flex;
 use safetensors::SafeTensors;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// What is in the file, on no device yet.
 #[derive(Debug, Clone)]
@@ -32,6 +33,9 @@ pub struct Steps {
     pub step_size: f64,
     #[serde(default)]
     pub momentum: f64,
+    /// Bregman iteration, which the page does not show.
+    #[serde(default)]
+    bregman: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +67,9 @@ impl Model {
         let header = metadata.metadata().as_ref().and_then(|m| m.get("bilevel"));
         let header: Header =
             serde_json::from_str(header.ok_or("the file was not written by bilevel")?)?;
+        if header.reconstruction.bregman.is_some() {
+            return Err("the page does not show Bregman iteration: choose another model".into());
+        }
         let mut values = BTreeMap::new();
         for (name, view) in SafeTensors::deserialize(bytes)?.tensors() {
             let numbers = view

@@ -108,7 +108,13 @@ fn with_physics<B: Backend>(
         (_, Some(_)) => bail!("--mask belongs to --physics lost-pixels"),
         (_, None) => degradation.operator([1, 1], device)?,
     };
-    if degradation != model.degradation && model.reconstruction.steps().is_some() {
+    if degradation != model.degradation
+        && let Some(steps) = model.reconstruction.steps()
+    {
+        ensure!(
+            steps.bregman.is_none(),
+            "the model was learned for Bregman iteration, without which it takes too much from an image: use another for --physics"
+        );
         model.reconstruction = MINIMISER;
     }
     Ok(Model {

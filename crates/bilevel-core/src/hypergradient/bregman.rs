@@ -5,19 +5,22 @@ use burn::tensor::backend::Backend;
 use super::{LowerMap, Nesterov, PullBack};
 use crate::Vector;
 
-/// Bregman iteration with [`Nesterov`]'s steps, for lower problems that stay near where they start:
-/// `g(y) = ½ ‖y − y₀‖² + R(y)` from `y₀`.
+/// Bregman iteration with [`Nesterov`]'s steps, for `g(y) = ½ ‖y − y₀‖² + R(y)` from its data `y₀`.
 ///
 /// ```text
-/// c = 0;   steps on g(y) − ⟨c, y⟩ = ½ ‖y − (y₀ + c)‖² + R(y) + const;   every T of them:   c ← c + β (y₀ − y)
+/// c = 0;   steps on g(y) − ⟨c, y⟩ = ½ ‖y − (y₀ + c)‖² + R(y) + const;   after every T of them:   c ← c + b (y₀ − y)
 /// ```
 ///
-/// What `R` has taken from the data is given back in part, and the problem is solved again from where it is, the
-/// momentum beginning at rest. A convex `R` makes everything smaller, what belongs to the image too; each of the problems
-/// stays as convex as the first, and their last solution has lost less. [`Unrolled`](super::Unrolled) differentiates
-/// through all of them; the lower residual that it reports is that of `g` itself, which is not to become zero.
+/// A part b of what is missing from the data is added to them, and the new problem is solved from where y is, the momentum
+/// beginning at rest. A regularizer that flattens noise flattens edges and texture too; each of the problems is as convex as
+/// the first, and what is missing from the data becomes less with each that is solved, for `b` in (0, 1].
+/// [`Unrolled`](super::Unrolled) differentiates through all of them. The lower residual that it reports is that of `g`
+/// itself, which is not to become zero.
 ///
-/// The state is `(y, d, c, y₀)`. Costs what [`Nesterov`] costs, and the memory of two vectors more.
+/// `y₀` is where the steps start: every estimate has to start at the data. After another lower solver, or from an earlier
+/// estimate's y, it gives back something else.
+///
+/// The state is `(y, d, c, y₀)`. A step costs what [`Nesterov`]'s costs; a stored state has four vectors, not two.
 ///
 /// # Example
 ///
@@ -26,7 +29,7 @@ use crate::Vector;
 /// use bilevel_core::hypergradient::{Bregman, LowerMap};
 /// use burn::tensor::Tensor;
 ///
-/// // R(y) = |y|, data of 3: the first solution is 2, and with β = 1 the second is 3 again.
+/// // R(y) = |y|, data of 3: the first solution is 2, and with b = 1 the second is 3 again.
 /// type B = NdArray<f64>;
 /// let device = Default::default();
 /// let reached = |state: &[Tensor<B, 2>]| -> f64 { state[0].clone().into_scalar() };
@@ -46,14 +49,14 @@ use crate::Vector;
 ///
 /// # References
 /// Osher, Burger, Goldfarb, Xu, Yin (2005), "An iterative regularization method for total variation-based image
-/// restoration", Multiscale Model. Simul. 4(2), equation 3.4, where `β = 1` and each problem is solved.
+/// restoration", Multiscale Model. Simul. 4(2), where `b = 1` and each problem is solved.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bregman {
-    /// Momentum of the steps, in `[0, 1)`.
+    /// Momentum β of the steps, in `[0, 1)`.
     pub momentum: f64,
     /// T: steps between two additions to the data, at least 1.
     pub every: usize,
-    /// β: the part that is given back.
+    /// b: the part of what is missing that is given back, in (0, 1].
     pub feedback: f64,
 }
 

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 
 use crate::closed_forms::{Coupled, Logistic, On, logistic_setup};
 use crate::problems::{Curved, CurvedUpper, curved};
-use crate::{B, generator, relative_error, row, rows, size};
+use crate::{B, generator, normal, relative_error, row, rows, size};
 
 /// The derivative of `f(x, y_K(x))` by central differences, entry by entry.
 pub fn measured<P, D, M, R>(setup: &On<B, P>, method: &Unrolled<D, M, R>) -> Vector<B>
@@ -117,6 +117,84 @@ fn every_map_is_differentiated_exactly() {
     );
     // Where a gradient is small Adam's step is curved like 1/ε: the differences are off.
     check("adam, default", Adam::default(), 0.05, 1e-5);
+}
+
+/// `⟨pull back of b, (ds, dg)⟩ = ⟨b, push forward of (ds, dg)⟩` for all of the state, the query too. What no estimator
+/// asks for, such as the adjoint of the data that [`Bregman`] keeps, is seen here alone.
+#[test]
+fn pull_back_is_the_adjoint_of_push_forward() {
+    fn agree<M: LowerMap<B>>(name: &str, map: M) {
+        let device = Default::default();
+        let rng = std::cell::RefCell::new(generator(7));
+        let normal = || normal::<B, 2>([2, 5], &mut rng.borrow_mut());
+        let all = || -> Vec<_> { (0..M::VECTORS).map(|_| normal()).collect() };
+        let product = |a: &[Tensor<B, 2>], b: &[Tensor<B, 2>]| -> f64 {
+            let both = a.iter().zip(b);
+            both.map(|(a, b)| (a.clone() * b.clone()).sum().into_scalar())
+                .sum()
+        };
+        let eta = Tensor::<B, 2>::full([1, 1], 0.3, &device);
+        for k in 0..4 {
+            // Adam keeps squares.
+            let state: Vec<_> = all().into_iter().map(|v| v.abs() + 0.1).collect();
+            let (g, ds, dg, bar) = (normal(), all(), normal(), all());
+            let forward = map.push_forward(k, &state, &g, &eta, &ds, &dg);
+            let back = map.pull_back(k, &state, Some(&g), &eta, bar.clone());
+            let (a, b) = (product(&bar, &forward), product(&back.state, &ds));
+            let b = b + product(&[back.gradient], &[dg]);
+            assert!((a - b).abs() < 1e-10, "{name}, step {k}: {a} and {b}");
+            let step = 1e-6;
+            let eta_more = map.step(k, &state, &g, &(eta.clone() + step));
+            let eta_less = map.step(k, &state, &g, &(eta.clone() - step));
+            let slope = (product(&bar, &eta_more) - product(&bar, &eta_less)) / (2.0 * step);
+            let of_eta = back.step_size.expect("with g").sum().into_scalar();
+            assert!((slope - of_eta).abs() < 1e-7, "{name}: {slope}, {of_eta}");
+            let query = map.query(&ds);
+            let zeros: Vec<_> = ds.iter().map(Tensor::zeros_like).collect();
+            let back = map.pull_back_query(zeros, dg_like(&query));
+            let (a, b) = (product(&[dg_like(&query)], &[query]), product(&back, &ds));
+            assert!((a - b).abs() < 1e-10, "{name}, query: {a} and {b}");
+        }
+    }
+    /// Some vector of the size of another.
+    fn dg_like(v: &Tensor<B, 2>) -> Tensor<B, 2> {
+        v.clone().sin() + 0.5
+    }
+    agree("descent", Descent);
+    agree("heavy ball", HeavyBall { momentum: 0.7 });
+    agree("nesterov", Nesterov { momentum: 0.7 });
+    agree("adam", Adam::default());
+    let bregman = Bregman {
+        momentum: 0.7,
+        every: 3,
+        feedback: 0.6,
+    };
+    agree("bregman", bregman);
+}
+
+/// After data were given back the momentum begins at rest: the next step is that from a fresh start.
+#[test]
+fn bregman_steps_begin_afresh() {
+    let device = Default::default();
+    let map = Bregman {
+        momentum: 0.7,
+        every: 2,
+        feedback: 0.6,
+    };
+    let row = |v: [f64; 3]| Tensor::<B, 2>::from_data([v], &device);
+    let eta = Tensor::full([1, 1], 0.1, &device);
+    let data = row([1.0, -2.0, 3.0]);
+    let mut state = map.start(data.clone());
+    for (k, g) in [[0.5, 1.0, -1.0], [0.3, -0.2, 0.7]].into_iter().enumerate() {
+        state = map.step(k, &state, &row(g), &eta);
+    }
+    let missing = data.clone() - state[0].clone();
+    assert_eq!(rows(&map.query(&state)), rows(&state[0]), "at rest");
+    let g = row([0.1, 0.2, 0.3]);
+    let next = map.step(2, &state, &g, &eta);
+    let expected = state[0].clone() - (g - missing * 0.6) * 0.1;
+    let error: f64 = (next[0].clone() - expected).abs().max().into_scalar();
+    assert!(error < 1e-15, "{error:.1e}");
 }
 
 /// One step size an entry of y.
