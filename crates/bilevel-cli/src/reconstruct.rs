@@ -175,9 +175,6 @@ pub(crate) fn reconstruct<B: Backend>(
     done: impl Fn() + Sync,
 ) -> Result<Vec<(GrayImage, Outcome)>> {
     let physics = model.degradation.measurement();
-    if let Some(steps) = model.reconstruction.steps() {
-        steps.check_physics(physics)?;
-    }
     let kernel = model.degradation.symmetric_blur();
     let mirrored = |data: &GrayImage| {
         let side = data.width().min(data.height());

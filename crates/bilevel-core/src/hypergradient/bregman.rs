@@ -13,7 +13,7 @@ use crate::Vector;
 ///
 /// A part b of what is missing from the data is added to them, and the new problem is solved from where y is, the momentum
 /// beginning at rest. A regularizer that flattens noise flattens edges and texture too; each of the problems is as convex as
-/// the first, and what is missing from the data becomes less with each that is solved, for `b` in (0, 1].
+/// the first, and if `R` is convex, what is missing from the data becomes less with each that is solved, for `b` in (0, 1].
 /// [`Unrolled`](super::Unrolled) differentiates through all of them. The lower residual that it reports is that of `g`
 /// itself, which is not to become zero.
 ///
