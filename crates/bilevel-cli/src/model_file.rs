@@ -216,6 +216,7 @@ mod tests {
     use burn::tensor::Tensor;
 
     use crate::degradation::KernelShape;
+    use crate::reconstruct::{Feedback, Steps};
 
     fn model() -> Model<Cpu> {
         let regularizer = Architecture::from(Ridge {
@@ -269,6 +270,38 @@ mod tests {
         for length in (0..bytes.len()).step_by(7) {
             let error = decode::<Cpu>(&bytes[..length], &Default::default())
                 .expect_err("a part is not the whole");
+            assert!(format!("{error:#}").contains("copy it again"), "{error:#}");
+        }
+    }
+
+    /// A blur cannot be undone by Bregman iteration: no recipe makes such a file.
+    #[test]
+    fn no_file_of_impossible_steps_is_read() {
+        let steps = Steps {
+            steps: 8,
+            step_size: 0.1,
+            momentum: 0.0,
+            bregman: None,
+        };
+        let read = |steps| {
+            let model = Model {
+                reconstruction: Reconstructor::Descent(steps),
+                ..model()
+            };
+            let bytes = encode(&model).expect("encodes");
+            decode::<Cpu>(&bytes, &Default::default()).map(|model| model.reconstruction)
+        };
+        assert_eq!(read(steps).expect("reads"), Reconstructor::Descent(steps));
+        let feedback = Feedback {
+            every: 4,
+            feedback: 0.5,
+        };
+        let bregman = Steps {
+            bregman: Some(feedback),
+            ..steps
+        };
+        for impossible in [bregman, Steps { steps: 0, ..steps }] {
+            let error = read(impossible).expect_err("impossible");
             assert!(format!("{error:#}").contains("copy it again"), "{error:#}");
         }
     }
