@@ -28,6 +28,7 @@ mod run_folder;
 mod score;
 mod small_problem;
 mod state_file;
+mod steps;
 mod task;
 mod tensor_file;
 mod training;

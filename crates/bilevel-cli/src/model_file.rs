@@ -127,8 +127,7 @@ fn decode<B: Backend>(bytes: &[u8], device: &B::Device) -> Result<Model<B>> {
     );
     if let Some(steps) = header.reconstruction.steps() {
         steps
-            .check()
-            .and_then(|()| steps.check_physics(header.degradation.measurement()))
+            .check(header.degradation.measurement())
             .context("its header is damaged: copy it again")?;
     }
 
@@ -216,7 +215,7 @@ mod tests {
     use burn::tensor::Tensor;
 
     use crate::degradation::KernelShape;
-    use crate::reconstruct::{Feedback, Steps};
+    use crate::steps::{Feedback, Steps};
 
     fn model() -> Model<Cpu> {
         let regularizer = Architecture::from(Ridge {

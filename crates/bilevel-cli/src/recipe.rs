@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::arguments::TrainArguments;
 use crate::degradation::Degradation;
-use crate::reconstruct::{Reconstructor, Steps};
+use crate::reconstruct::Reconstructor;
+use crate::steps::Steps;
 use crate::task::TaskName;
 
 /// Everything that decides what a run computes, but for the images.
@@ -149,17 +150,18 @@ impl Recipe {
     fn check(&self) -> Result<()> {
         positive("--sigma", self.sigma)?;
         ensure!(!self.stages.is_empty(), "a recipe needs a [[stage]]");
+        let physics = self.degradation.measurement();
         for stage in &self.stages {
             positive("--learning-rate", stage.learning_rate)?;
             ensure!(stage.steps > 0, "--steps must be at least 1");
             stage.clip.map(|clip| positive("clip", clip)).transpose()?;
             if let Estimator::Unrolled(steps) = stage.estimator {
-                self.check_steps(steps)?;
+                steps.check(physics)?;
             }
         }
         let bregman = self.reconstruction.steps().and_then(|steps| steps.bregman);
         if let Some(steps) = self.reconstruction.steps() {
-            self.check_steps(steps)?;
+            steps.check(physics)?;
         }
         if let Some(Stage {
             estimator: Estimator::Unrolled(steps),
@@ -183,11 +185,6 @@ impl Recipe {
             self.crop
         );
         Ok(())
-    }
-
-    fn check_steps(&self, steps: Steps) -> Result<()> {
-        steps.check()?;
-        steps.check_physics(self.degradation.measurement())
     }
 
     /// Upper steps of all stages.
@@ -244,7 +241,7 @@ mod tests {
 
     use super::*;
     use crate::arguments::Preset;
-    use crate::reconstruct::Feedback;
+    use crate::steps::Feedback;
 
     /// Those that made the models on board too, which no preset names.
     #[test]

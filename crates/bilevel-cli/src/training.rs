@@ -24,9 +24,10 @@ use crate::data::{Pairs, degrade, pairs};
 use crate::degradation::Degradation;
 use crate::model_file::Model;
 use crate::recipe::{Estimator, LinearSolverName, Recipe, Stage};
-use crate::reconstruct::{Map, Steps, lower_solver, reconstruct};
+use crate::reconstruct::{lower_solver, reconstruct};
 use crate::score::Scores;
 use crate::state_file::{Progress, record, restore, save_state};
+use crate::steps::{Map, Steps};
 
 type Problem = Reconstruction<Measurement, Architecture>;
 type Upper<B> = Learned<Tape<B>, ArchitectureParameters<Tape<B>>, MeasurementOperator<Tape<B>>>;
