@@ -122,7 +122,10 @@ mod fields_of_experts {
 
     #[divan::bench]
     fn hessian_product_central_difference(bencher: Bencher) {
-        product(bencher, CentralDifference::for_precision_of::<Cpu>());
+        product(
+            bencher,
+            CentralDifference::for_precision_of::<Cpu>(&Default::default()),
+        );
     }
 
     fn cross<D: SecondOrder<Cpu, Denoising<FieldsOfExperts>>>(bencher: Bencher, engine: D) {

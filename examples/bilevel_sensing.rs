@@ -13,7 +13,7 @@ use bilevel::algorithm::escape::{
     Escape, Evaluated, Ineon, IneonSearch, Perturbation, PerturbedAid, Probed, Reduced,
     ReducedObjective, Visit, lowest_curvature,
 };
-use bilevel::backend::{NdArray, Tape};
+use bilevel::backend::Tape;
 use bilevel::burn::module::{Module, Param};
 use bilevel::burn::tensor::backend::Backend;
 use bilevel::burn::tensor::{Distribution, Int, Tensor, TensorData};
@@ -22,6 +22,7 @@ use bilevel::{
     BilevelProblem, DoubleBackward, GradientDescent, LowerSolver, NeumannForm, Point,
     StochasticNeumann, Task, Vector,
 };
+use burn_ndarray::NdArray;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 

@@ -1,6 +1,6 @@
 //! Choose a weight decay by bilevel optimization: `cargo run --example ridge`.
 
-use bilevel::backend::{NdArray, Tape};
+use bilevel::backend::Tape;
 use bilevel::burn::tensor::{Tensor, backend::Backend};
 use bilevel::burn::{
     self,
@@ -9,6 +9,7 @@ use bilevel::burn::{
 };
 use bilevel::{Accelerated, BilevelProblem, ConjugateGradient, DoubleBackward, DoubleLoop};
 use bilevel::{ImplicitDifferentiation, PowerIteration, Report, State, Stop, Task};
+use burn_ndarray::NdArray;
 
 #[derive(Module, Debug)]
 struct Weight<B: Backend> {

@@ -7,12 +7,13 @@ mod font;
 use std::error::Error;
 
 use bilevel::algorithm::escape::{Perturbation, PerturbedAid, Probed, lowest_curvature};
-use bilevel::backend::{NdArray, Tape};
+use bilevel::backend::Tape;
 use bilevel::burn::module::{Module, Param};
 use bilevel::burn::tensor::Tensor;
 use bilevel::burn::tensor::backend::Backend;
 use bilevel::vector::read;
 use bilevel::{BilevelProblem, Task, Vector};
+use burn_ndarray::NdArray;
 use plotters::prelude::*;
 
 type B = NdArray<f64>;

@@ -8,13 +8,14 @@ use std::time::Instant;
 use bilevel::algorithm::escape::{
     Minimax, MinimaxProblem, Perturbation, PerturbedGdMax, Probed, lowest_curvature,
 };
-use bilevel::backend::{NdArray, Tape};
+use bilevel::backend::Tape;
 use bilevel::burn::module::{Module, Param};
 use bilevel::burn::tensor::backend::Backend;
 use bilevel::burn::tensor::{Distribution, Tensor, TensorData};
 use bilevel::projection::{Projection, Simplex};
 use bilevel::vector::read;
 use bilevel::{ProjectedGradient, Task, Vector};
+use burn_ndarray::NdArray;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 

@@ -31,7 +31,7 @@
 
 pub use bilevel_core::*;
 
-/// Where to compute: `Cpu`, `NdArray`, `Wgpu` (feature `wgpu`), and `Tape` of any of them.
+/// Where to compute: `Cpu`, `Wgpu` (feature `wgpu`), and `Tape` of any of them.
 pub mod backend {
     pub use bilevel_backend::*;
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use plotters::style::{FontStyle, register_font};
 
-const FONT: &[u8] = include_bytes!("../../crates/bilevel-cli/assets/fonts/Roboto-Regular.ttf");
+const FONT: &[u8] = include_bytes!("../../assets/fonts/Roboto-Regular.ttf");
 
 /// To be called before anything is drawn.
 pub fn register() -> Result<(), Box<dyn Error>> {

@@ -22,5 +22,5 @@ fi
 mkdir -p dist/models
 "$target_dir/tools/bin/wasm-bindgen" --target web --no-typescript --remove-name-section --remove-producers-section --out-dir dist "$target_dir/$target/release/bilevel_web.wasm"
 cp page/* dist/
-cp ../../crates/bilevel-cli/assets/models/{denoise,deblur}-wcrr-*.safetensors dist/models/
+cp ../../assets/models/{denoise,deblur}-wcrr-*.safetensors dist/models/
 cp ../../assets/images/test/hawaMahal.png dist/photograph.png

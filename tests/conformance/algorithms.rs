@@ -27,7 +27,8 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
     let x = || Instance::new(4).x::<B>();
     let stop = Stop::after(STEPS);
     let problem = Quadratic;
-    let tolerance = bilevel::vector::epsilon::<B>() * 100.0;
+    let tolerance =
+        bilevel::vector::epsilon(&bilevel::Vector::<B>::zeros([1, 1], &Default::default())) * 100.0;
     let lower = Accelerated {
         smoothness: Known(L),
         strong_convexity: MU,

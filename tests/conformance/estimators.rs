@@ -26,7 +26,8 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
         batch: instance.data(),
     });
     let exact = instance.hypergradient(&solution, f64::recip);
-    let tolerance = bilevel::vector::epsilon::<B>() * 10.0;
+    let tolerance =
+        bilevel::vector::epsilon(&bilevel::Vector::<B>::zeros([1, 1], &Default::default())) * 10.0;
     let cg = ConjugateGradient {
         max_steps: 50,
         tolerance,
@@ -80,7 +81,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
     add(
         "implicit, by differences",
         &ImplicitDifferentiation {
-            second_order: CentralDifference::for_precision_of::<B>(),
+            second_order: CentralDifference::for_precision_of::<B>(&Default::default()),
             solver: Dense,
         },
         &exact,

@@ -23,7 +23,8 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
         rows.known(name, entries([q.value]), expected(damping), [1e-8, 1e-5]);
     };
     // As far as `f32` goes.
-    let tolerance = bilevel::vector::epsilon::<B>() * 10.0;
+    let tolerance =
+        bilevel::vector::epsilon(&Vector::<B>::zeros([1, 1], &Default::default())) * 10.0;
     let (max_steps, learning_rate) = (400, 1.0 / L);
     let cg = ConjugateGradient {
         max_steps,

@@ -22,8 +22,9 @@ mod rules;
 mod saddle;
 mod table;
 
-use bilevel::backend::{Cpu, NdArray};
+use bilevel::backend::Cpu;
 use bilevel::burn::tensor::backend::Backend;
+use burn_ndarray::NdArray;
 
 use crate::golden::Golden;
 use crate::row::{Precision, Rows};
@@ -37,7 +38,7 @@ fn every_backend_computes_the_same() {
     }
     let golden = Golden::read();
     let mut failures = exact.failures("NdArray f64", Precision::Double, &golden);
-    failures.extend(child::failures("ndarray_f32"));
+    failures.extend(child::failures("cpu_f64"));
     let mut check = |name, rows: Rows| {
         failures.extend(rows.failures(name, Precision::Single, &golden));
     };
@@ -51,9 +52,10 @@ fn every_backend_computes_the_same() {
 /// Run by [`every_backend_computes_the_same`] in a process of its own.
 #[test]
 #[ignore = "half of another test"]
-fn ndarray_f32() {
-    let rows = measure::<NdArray<f32>>();
-    child::report(&rows.failures("NdArray f32", Precision::Single, &Golden::read()));
+fn cpu_f64() {
+    Cpu::use_f64().expect("the first thing that this process computes");
+    let rows = measure::<Cpu>();
+    child::report(&rows.failures("Cpu f64", Precision::Double, &Golden::read()));
 }
 
 /// The whole list on one backend.

@@ -48,7 +48,7 @@ fn render(rows: &Rows) -> String {
             section = row.section;
             let _ = write!(
                 text,
-                "\n## {section}\n\n| | against | NdArray f64 | NdArray f32 | Cpu f32 | Wgpu f32 |\n|---|---|---|---|---|---|\n"
+                "\n## {section}\n\n| | against | NdArray f64 | Cpu f64 | Cpu f32 | Wgpu f32 |\n|---|---|---|---|---|---|\n"
             );
         }
         let against = if row.expected.is_some() {
@@ -59,7 +59,7 @@ fn render(rows: &Rows) -> String {
         let [double, single] = row.tolerance;
         let _ = writeln!(
             text,
-            "| {} | {against} | ✓ {double:.0e} | ✓ {single:.0e} | ✓ {single:.0e} | ✓ {single:.0e} |",
+            "| {} | {against} | ✓ {double:.0e} | ✓ {double:.0e} | ✓ {single:.0e} | ✓ {single:.0e} |",
             row.name
         );
     }

@@ -5,8 +5,10 @@ mod channels;
 mod convolution;
 mod float;
 mod pooling;
+mod product;
 pub(crate) mod tensor;
 
+use burn_backend::{DeviceError, get_device_settings, set_default_float_dtype};
 use burn_flex::{Flex, FlexDevice, FlexQTensor, FlexTensor};
 
 use crate::delegate::prelude::*;
@@ -19,7 +21,8 @@ use crate::delegate::prelude::*;
 ///        everything else: Flex
 /// ```
 ///
-/// Tensors are `f32` unless made with another data type; the own kernels serve `f32` and `f64`. They use
+/// Tensors are `f32` unless made with another data type or after [`use_f64`](Self::use_f64); the own kernels serve
+/// `f32` and `f64`. They use
 /// AVX-512, AVX2 or NEON as found at run time, and all threads of rayon's pool. Results do not depend on
 /// the number of threads. They differ from Flex's by rounding only (relative, 1e-5 in `f32`, 1e-12 in
 /// `f64`); `exp`, `ln` and `tanh` in `f32` are within 2 units in the last place.
@@ -49,6 +52,31 @@ impl Cpu {
         let _ = rayon::ThreadPoolBuilder::new()
             .use_current_thread()
             .build_global();
+    }
+
+    /// From now on this process makes its tensors in `f64`: for checking derivatives, where `f32` would leave
+    /// three digits of a difference. Call it before the first tensor.
+    ///
+    /// # Errors
+    /// If a tensor was made before in `f32`, for Burn fixes the float type of a device when it is first used.
+    ///
+    /// ```
+    /// use bilevel_backend::Cpu;
+    /// use burn::tensor::{DType, Tensor};
+    ///
+    /// Cpu::use_f64()?;
+    /// let third = Tensor::<Cpu, 1>::ones([1], &Default::default()) / 3.0;
+    /// assert_eq!(third.dtype(), DType::F64);
+    /// assert_eq!(third.into_data().to_vec::<f64>().unwrap(), [1.0 / 3.0]);
+    /// # Ok::<(), bilevel_backend::DeviceError>(())
+    /// ```
+    pub fn use_f64() -> Result<(), DeviceError> {
+        let device = FlexDevice;
+        let set = set_default_float_dtype::<Self>(&device, FloatDType::F64);
+        match get_device_settings::<Self>(&device).float_dtype {
+            FloatDType::F64 => Ok(()),
+            _ => set,
+        }
     }
 }
 

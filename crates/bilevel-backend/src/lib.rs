@@ -5,13 +5,14 @@
 //! | type | what it is | use it for |
 //! |---|---|---|
 //! | [`Cpu`] | `f32` on all cores | training |
+//! | [`Cpu`] after [`Cpu::use_f64`] | `f64` on all cores | checking derivatives |
 //! | `Wgpu` (feature `wgpu`) | `f32` on a graphics processor, by Vulkan, Metal or WebGPU | large models and images |
-//! | [`NdArray<f64>`](NdArray) | `f64`, slower convolutions | checking derivatives |
+//! | `NdArray<f64>` of `burn-ndarray` | `f64`, Burn's own, slower | comparison |
 //! | [`Tape<B>`] | records `B` for one backward pass | gradients (lower solves) |
 //! | `Tape<Tape<B>>` | records the backward pass too | Hessian-vector products |
 //!
-//! Burn 0.21 fixes the default float type of a device type once per process: use `NdArray<f32>` or
-//! `NdArray<f64>` in one process, not both. [`Cpu`] beside `NdArray<f64>` is fine.
+//! Burn 0.21 fixes the default float type of a device type once per process: a process computes on [`Cpu`]
+//! in `f32` or in `f64`. `NdArray<f64>` beside [`Cpu`] in `f32` is fine.
 //!
 //! Modules move up one tape with `AutodiffModule::from_inner` and down with `valid`. Any layer of
 //! `burn::nn` can be differentiated twice; [`second_order_coverage`] has the measured table.
@@ -43,14 +44,19 @@ pub use threads::computes_on_threads;
 #[doc = include_str!("../docs/second-order-coverage.md")]
 pub mod second_order_coverage {}
 
-/// Burn's `ndarray` backend. With `NdArray<f64>` it is the one that derivatives are checked on.
-pub use burn_ndarray::NdArray;
-
 #[cfg(feature = "wgpu")]
 pub use adapter::{Adapter, AdapterError, adapter, adapters};
 /// The names of graphics processors.
 #[cfg(feature = "wgpu")]
 pub use burn_wgpu::WgpuDevice;
 
+/// Why a device cannot be used as asked.
+pub use burn_backend::DeviceError;
+
 /// The strategies of [`Tape`]'s second parameter.
 pub use burn_autodiff::checkpoint::strategy::{BalancedCheckpointing, NoCheckpointing};
+
+/// The example in the README is compiled with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -46,7 +46,8 @@ use crate::delegate::prelude::*;
 /// their results.
 ///
 /// ```
-/// use bilevel_backend::{NdArray, Tape};
+/// use bilevel_backend::Tape;
+/// use burn_ndarray::NdArray;
 /// use burn::tensor::Tensor;
 ///
 /// type B = NdArray<f64>;

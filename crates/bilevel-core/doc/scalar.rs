@@ -2,7 +2,7 @@
 //
 //     g = y² − x y,   f = ½ (y − 0.2)²:   y* = x/2,   dF/dx = (x/2 − 0.2)/2
 
-pub use bilevel_backend::NdArray;
+pub use burn_ndarray::NdArray;
 pub use bilevel_core::hypergradient::*;
 pub use bilevel_core::*;
 pub use burn::module::{Module, Param};

@@ -369,7 +369,7 @@ fn second_order_error<B: Backend, P: TwiceDifferentiable<B>>(
     rng: &mut ChaCha8Rng,
 ) -> [f64; 2] {
     let v = unit(&pack::<Tape<B>, _>(point.y, point.systems()), rng);
-    let differences = CentralDifference::for_precision_of::<B>();
+    let differences = CentralDifference::for_precision_of::<B>(&v.device());
     let exact = DoubleBackward.at(point).both(v.clone());
     let (product, cross) = differences.at(point).both(v);
     let size = |v: Vector<B>| read(norm(v)).iter().sum::<f64>();

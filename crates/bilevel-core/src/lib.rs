@@ -79,3 +79,8 @@ pub use projection::Projection;
 pub use read_every::ReadEvery;
 pub use solution::{Outcome, Solution, Status};
 pub use vector::Vector;
+
+/// The example in the README is compiled with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -18,7 +18,7 @@ pub(crate) fn below(n: usize, rng: &mut ChaCha8Rng) -> usize {
 pub(crate) fn normal<B: Backend>(like: &Vector<B>, rng: &mut ChaCha8Rng) -> Vector<B> {
     let standard = Distribution::Normal(0.0, 1.0);
     let data = TensorData::random::<f64, _, _>(like.dims(), standard, rng);
-    Tensor::from_data(data.convert::<B::FloatElem>(), &like.device())
+    Tensor::from_data(data, &like.device())
 }
 
 /// A direction of length 1, each row one, if there are several.

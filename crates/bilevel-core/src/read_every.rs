@@ -13,7 +13,7 @@ use crate::Inexact;
 /// before its first step and after its last.
 ///
 /// ```
-/// use bilevel_backend::NdArray;
+/// use burn_ndarray::NdArray;
 /// use bilevel_core::{ConjugateGradient, LinearSolver, ReadEvery, Vector};
 ///
 /// let solver = ConjugateGradient { max_steps: 20, tolerance: 1e-9 };

@@ -49,7 +49,7 @@ thread_local!(static READS: Cell<usize> = const { Cell::new(0) });
 /// How often this thread has waited for a device in [`read`] so far: what solvers and estimators read they read there.
 ///
 /// ```
-/// use bilevel_backend::NdArray;
+/// use burn_ndarray::NdArray;
 /// use bilevel_core::vector::{Vector, read, reads};
 ///
 /// let before = reads();
@@ -68,19 +68,20 @@ pub(crate) fn largest(values: &[f64]) -> f64 {
     )
 }
 
-/// Distance from 1 to the next number of the float type that `B` computes in.
-pub fn epsilon<B: Backend>() -> f64 {
-    use burn::tensor::Element;
-    B::FloatElem::dtype()
+/// Distance from 1 to the next number of the float type of `a`.
+pub fn epsilon<B: Backend, const D: usize>(a: &Tensor<B, D>) -> f64 {
+    a.dtype()
         .finfo()
-        .expect("a backend's float element is a float")
+        .expect("a float tensor holds floats")
         .epsilon
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bilevel_backend::NdArray;
+    use bilevel_backend::Cpu;
+    use burn::tensor::DType;
+    use burn_ndarray::NdArray;
 
     #[test]
     fn rows_are_separate() {
@@ -98,7 +99,9 @@ mod tests {
 
     #[test]
     fn epsilon_is_of_the_float_type() {
-        assert!((epsilon::<NdArray<f64>>() - f64::EPSILON).abs() < 1e-30);
-        assert!((epsilon::<NdArray<f32>>() - f64::from(f32::EPSILON)).abs() < 1e-30);
+        let device = Default::default();
+        let one = |dtype| Vector::<Cpu>::ones([1, 1], (&device, dtype));
+        assert!((epsilon(&one(DType::F64)) - f64::EPSILON).abs() < 1e-30);
+        assert!((epsilon(&one(DType::F32)) - f64::from(f32::EPSILON)).abs() < 1e-30);
     }
 }

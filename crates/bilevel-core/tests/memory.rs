@@ -1,6 +1,5 @@
 //! The budget of an unrolled hypergradient, held against what the allocator hands out.
 
-use bilevel_backend::NdArray;
 use bilevel_core::hypergradient::Descent;
 use bilevel_core::{
     BilevelProblem, DoubleBackward, Estimate, Hypergradient, Keep, Point, Tape, Unrolled,
@@ -8,6 +7,7 @@ use bilevel_core::{
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use burn_ndarray::NdArray;
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]

@@ -95,3 +95,8 @@ pub use omniglot::{load_omniglot, load_omniglot_runs};
 pub use quality::{psnr, ssim};
 pub use standardization::Standardization;
 pub use tensor::{from_tensor, to_tensor};
+
+/// The example in the README is compiled with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -48,3 +48,8 @@ pub use planes::{Plane, Planes, Prune};
 pub use regularization::Regularization;
 pub use sdbo::Sdbo;
 pub use worker::Worker;
+
+/// The example in the README is compiled with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

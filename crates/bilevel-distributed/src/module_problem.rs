@@ -61,7 +61,7 @@ impl<B: Backend, P: Differentiable<B>, D: SecondOrder<B, P>> ModuleProblem<B, P,
     }
 
     fn vector(&self, entries: &[f64], shape: [usize; 2]) -> Vector<B> {
-        let data = TensorData::new(entries.to_vec(), shape).convert::<B::FloatElem>();
+        let data = TensorData::new(entries.to_vec(), shape);
         Tensor::from_data(data, &self.device)
     }
 

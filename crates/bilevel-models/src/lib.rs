@@ -31,3 +31,8 @@ pub mod selection;
 pub mod tuning;
 
 pub use error::{Error, ErrorKind};
+
+/// The example in the README is compiled with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

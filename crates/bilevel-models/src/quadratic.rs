@@ -109,7 +109,7 @@ impl<B: Backend> Quadratic<B> {
                 Distribution::Normal(0.0, 1.0),
                 &mut rng,
             );
-            Tensor::from_data(data.convert::<B::FloatElem>(), device)
+            Tensor::from_data(data, device)
         };
         // Variances from 1 − μ down to a hundredth of that.
         let deviations = |n: usize| -> Tensor<B, 2> {
@@ -117,7 +117,7 @@ impl<B: Backend> Quadratic<B> {
                 .map(|j| ((1.0 - mu) * 0.01f64.powf(j as f64 / n as f64)).sqrt())
                 .collect();
             let data = TensorData::new(entries, [1, n]);
-            Tensor::from_data(data.convert::<B::FloatElem>(), device)
+            Tensor::from_data(data, device)
         };
         // μ I + mean z zᵀ.
         let curved = |z: Tensor<B, 2>| -> Tensor<B, 2> {

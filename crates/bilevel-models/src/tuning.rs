@@ -21,7 +21,8 @@ use crate::classification::{Batch, Classifier, cross_entropies, mean_cross_entro
 /// do nearly the same; what is learned is right whichever of them moved.
 ///
 /// ```
-/// use bilevel_backend::{NdArray, Tape};
+/// use bilevel_backend::Tape;
+/// use burn_ndarray::NdArray;
 /// use bilevel_core::hypergradient::Descent;
 /// use bilevel_core::{DoubleBackward, Hypergradient, Keep, Point, Unrolled};
 /// use bilevel_models::classification::{Classifier, Linear, Set, TwoSets};

@@ -16,7 +16,6 @@ use std::any::{Any, TypeId};
 
 use burn_backend::Backend;
 use burn_backend::tensor::FloatTensor;
-use burn_ndarray::NdArray;
 
 use crate::{Cpu, Tape};
 
@@ -72,17 +71,10 @@ pub(crate) trait ChannelOps: Backend {
     }
 }
 
-impl ChannelOps for NdArray<f32> {}
-impl ChannelOps for NdArray<f64> {}
-
 /// The operation of the type of backend that `$B` is, or the composed one.
 macro_rules! by_backend {
     ($B:ty, $op:ident $tensors:tt) => {{
-        by_backend!(@ $B, $op $tensors;
-            Cpu, Tape<Cpu>, Tape<Tape<Cpu>>,
-            NdArray<f32>, Tape<NdArray<f32>>, Tape<Tape<NdArray<f32>>>,
-            NdArray<f64>, Tape<NdArray<f64>>, Tape<Tape<NdArray<f64>>>
-        );
+        by_backend!(@ $B, $op $tensors; Cpu, Tape<Cpu>, Tape<Tape<Cpu>>);
         by_backend!(# $B, $op $tensors)
     }};
     (@ $B:ty, $op:ident $tensors:tt; $($T:ty),*) => {

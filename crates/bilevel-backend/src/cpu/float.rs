@@ -4,6 +4,7 @@ use burn_backend::{Scalar, Shape, TensorMetadata};
 use burn_flex::{Flex, FlexTensor, Layout};
 
 use super::Cpu;
+use super::product::product;
 use super::tensor::{expanded, from_vec, slice, slice_mut, uniform};
 use crate::delegate::prelude::*;
 use crate::kernel::element::Element;
@@ -13,8 +14,7 @@ use crate::kernel::elementwise::function::{
 };
 use crate::kernel::elementwise::map::{fill, fill_in_place, map, map_in_place, zip, zip_in_place};
 use crate::kernel::elementwise::rows::{Repeat, repeat_in_place};
-use crate::kernel::elementwise::sum::sum;
-use crate::kernel::narrow;
+use crate::kernel::elementwise::sum::{sum, sums_along};
 
 /// Half precision, and operands whose memory is not in order, go to Flex.
 impl FloatTensorOps<Self> for Cpu {
@@ -64,11 +64,10 @@ impl FloatTensorOps<Self> for Cpu {
         })
     }
 
-    /// A long matrix, or a long one transposed, times one of a few columns; other products go to Flex.
     fn float_matmul(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>) -> FloatTensor<Self> {
         let product = match (lhs.dtype(), rhs.dtype()) {
-            (DType::F32, DType::F32) => narrow_product::<f32>(&lhs, &rhs),
-            (DType::F64, DType::F64) => narrow_product::<f64>(&lhs, &rhs),
+            (DType::F32, DType::F32) => product::<f32>(&lhs, &rhs),
+            (DType::F64, DType::F64) => product::<f64>(&lhs, &rhs),
             _ => None,
         };
         product.unwrap_or_else(|| Flex::float_matmul(lhs, rhs))
@@ -152,7 +151,12 @@ impl FloatTensorOps<Self> for Cpu {
     }
 
     fn float_sum_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self> {
-        Flex::float_sum_dim(tensor, dim)
+        match tensor.dtype() {
+            DType::F32 => sums::<f32>(&tensor, dim),
+            DType::F64 => sums::<f64>(&tensor, dim),
+            _ => None,
+        }
+        .unwrap_or_else(|| Flex::float_sum_dim(tensor, dim))
     }
 
     fn float_mean(tensor: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -161,7 +165,8 @@ impl FloatTensorOps<Self> for Cpu {
     }
 
     fn float_mean_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self> {
-        Flex::float_mean_dim(tensor, dim)
+        let count = tensor.shape()[dim] as f64;
+        Self::float_div_scalar(Self::float_sum_dim(tensor, dim), Scalar::Float(count))
     }
 }
 
@@ -401,23 +406,12 @@ fn total<E: Element>(tensor: &FlexTensor) -> Option<FlexTensor> {
     Some(from_vec(vec![total], Shape::new([1])))
 }
 
-/// The product of two matrices, when the first is long and the second narrow.
-fn narrow_product<E: Element>(lhs: &FlexTensor, rhs: &FlexTensor) -> Option<FlexTensor> {
-    if lhs.rank() != 2 || rhs.rank() != 2 {
-        return None;
-    }
-    let [[rows, inner], [rhs_rows, columns]] = [lhs.shape().dims(), rhs.shape().dims()];
-    let long = rows.max(inner) >= 256 && rows.min(inner) >= 32;
-    if !long || columns == 0 || columns > narrow::WIDEST || inner != rhs_rows {
-        return None;
-    }
-    let b = slice::<E>(rhs)?;
-    let values = match slice::<E>(lhs) {
-        Some(a) => narrow::product(a, b, [rows, inner, columns]),
-        None => {
-            let lhs = lhs.transpose(0, 1);
-            narrow::transposed_product(slice::<E>(&lhs)?, b, [inner, rows, columns])
-        }
-    };
-    Some(from_vec(values, Shape::new([rows, columns])))
+/// The sums along an axis, when the elements stand in order.
+fn sums<E: Element>(tensor: &FlexTensor, dim: usize) -> Option<FlexTensor> {
+    let mut shape = tensor.shape();
+    let x = slice::<E>(tensor)?;
+    let inner = shape[dim + 1..].iter().product();
+    let sums = sums_along(x, [shape[..dim].iter().product(), shape[dim], inner]);
+    shape[dim] = 1;
+    Some(from_vec(sums, shape))
 }

@@ -1,17 +1,19 @@
 //! The two element types that the kernels are written for, and their SIMD registers.
 
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ops::{Add, AddAssign, Mul};
 
-use pulp::Simd;
 use pulp::bytemuck::Pod;
+use pulp::{Simd, WithSimd};
 
 use super::elementwise::function::{Function, Function2};
 
 /// `f32` or `f64`, with the register operations that the kernels need.
 ///
-/// A kernel is generic over the element and over the instruction set `S`; `pulp` picks `S` at run
-/// time (AVX-512, AVX2 with FMA, NEON, or scalar code).
+/// The innermost part of a kernel is generic over the element and over the instruction set `S`, which
+/// [`dispatch`](Self::dispatch) picks at run time: AVX-512 (`f32` only, for `f64` is what derivatives are
+/// checked in), AVX2 with FMA, NEON, or scalar code. Everything around it asks for the [`Machine`].
 pub trait Element:
     Pod
     + Default
@@ -27,6 +29,14 @@ pub trait Element:
 
     /// The whole number below a number between 0 and 2³¹.
     fn whole(self) -> usize;
+
+    /// `operation` with the best instruction set of this machine.
+    fn dispatch<O: WithSimd>(operation: O) -> O::Output;
+
+    /// What that instruction set has.
+    fn machine() -> Machine {
+        Self::dispatch(Ask::<Self>(PhantomData))
+    }
 
     /// `function(x)`
     fn apply(function: impl Function, x: Self) -> Self;
@@ -68,13 +78,58 @@ pub trait Element:
     }
 }
 
+/// The registers of an instruction set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// How many there are.
+    pub registers: usize,
+    /// Elements in one.
+    pub lanes: usize,
+}
+
+struct Ask<E>(PhantomData<E>);
+
+impl<E: Element> WithSimd for Ask<E> {
+    type Output = Machine;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Machine {
+        Machine {
+            registers: S::REGISTER_COUNT,
+            lanes: E::lanes::<S>(),
+        }
+    }
+}
+
+/// With any instruction set.
+fn dispatch_any<O: WithSimd>(operation: O) -> O::Output {
+    pulp::Arch::new().dispatch(operation)
+}
+
+/// With AVX2 or scalar code: half of the code less to compile, for a type whose speed matters less.
+#[cfg(target_arch = "x86_64")]
+fn dispatch_few<O: WithSimd>(operation: O) -> O::Output {
+    match pulp::x86::V3::try_new() {
+        Some(simd) => Simd::vectorize(simd, operation),
+        None => Simd::vectorize(pulp::Scalar::new(), operation),
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+use dispatch_any as dispatch_few;
+
 macro_rules! element {
     (
-        $element:ty, $lanes:ident, $function:ident: $splat:ident $mul_add:ident $add:ident
+        $element:ty, $dispatch:ident, $lanes:ident, $function:ident: $splat:ident $mul_add:ident $add:ident
         $sum:ident $registers:ident $registers_mut:ident $registers_unwritten:ident
     ) => {
         impl Element for $element {
             type Lanes<S: Simd> = S::$lanes;
+
+            #[inline(always)]
+            fn dispatch<O: WithSimd>(operation: O) -> O::Output {
+                $dispatch(operation)
+            }
 
             #[inline(always)]
             fn whole(self) -> usize {
@@ -132,10 +187,10 @@ macro_rules! element {
 }
 
 element!(
-    f32, f32s, single: splat_f32s mul_add_e_f32s add_f32s reduce_sum_f32s
+    f32, dispatch_any, f32s, single: splat_f32s mul_add_e_f32s add_f32s reduce_sum_f32s
     as_simd_f32s as_mut_simd_f32s as_uninit_mut_simd_f32s
 );
 element!(
-    f64, f64s, double: splat_f64s mul_add_e_f64s add_f64s reduce_sum_f64s
+    f64, dispatch_few, f64s, double: splat_f64s mul_add_e_f64s add_f64s reduce_sum_f64s
     as_simd_f64s as_mut_simd_f64s as_uninit_mut_simd_f64s
 );

@@ -4,9 +4,9 @@ use std::mem::MaybeUninit;
 
 use aligned_vec::{AVec, ConstAlign};
 use pulp::bytemuck::Pod;
-use rayon::prelude::*;
 
 use super::element::Element;
+use super::parallel;
 
 /// Scratch memory that begins on a cache line, so that no register of it straddles two.
 pub type Scratch<E> = AVec<E, ConstAlign<64>>;
@@ -25,7 +25,7 @@ pub fn zeroed_chunks<E: Element>(
     count: usize,
     chunk: usize,
     slack: usize,
-    write: impl Fn(usize, &mut [E]) + Sync,
+    write: &(dyn Fn(usize, &mut [E]) + Sync),
 ) -> Scratch<E> {
     let len = count * chunk;
     let mut scratch = Scratch::<E>::with_capacity(0, len + slack);
@@ -38,8 +38,7 @@ pub fn zeroed_chunks<E: Element>(
     let (chunks, rest) = memory.split_at_mut(len);
     rest.fill(zero);
     if chunk > 0 {
-        let chunks = chunks.par_chunks_mut(chunk).enumerate();
-        chunks.for_each(|(index, chunk)| {
+        parallel::chunks(chunks, chunk, &|index, chunk| {
             chunk.fill(zero);
             // SAFETY: every element has just been written.
             let chunk = unsafe { &mut *(std::ptr::from_mut(chunk) as *mut [E]) };

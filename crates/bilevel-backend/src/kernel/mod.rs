@@ -5,9 +5,11 @@
 //! | [`convolution`] | a convolution and its two adjoints, of any stride, padding, dilation and groups |
 //! | [`narrow`] | products of a long matrix with a narrow one |
 //! | [`pooling`] | maxima of blocks |
+//! | [`product`] | any other product of matrices |
 //! | [`sparse`] | the same where most entries of the long one are zero |
 //! | [`elementwise`] | one pass over memory: arithmetic, exponentials, sums |
 //! | [`element`] | `f32` and `f64` and their registers |
+//! | [`parallel`] | work shared out to threads |
 //! | [`memory`] | scratch memory and results without a pass of zeros; the only `unsafe` code |
 
 #![allow(
@@ -21,5 +23,7 @@ pub mod element;
 pub mod elementwise;
 pub mod memory;
 pub mod narrow;
+pub mod parallel;
 pub mod pooling;
+pub mod product;
 pub mod sparse;

@@ -3,12 +3,12 @@
 //! They take as long as it takes to read the long matrix once; a general matrix product copies it into
 //! panels first.
 
-use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
+use pulp::{Simd, WithSimd};
 
 use super::convolution::tile::{self, Sink, even};
 use super::element::Element;
 use super::memory::{self, Scratch};
+use super::parallel;
 
 /// Columns of the narrow matrix, at most.
 pub const WIDEST: usize = 16;
@@ -29,17 +29,15 @@ pub fn product<E: Element>(a: &[E], b: &[E], [m, k, n]: [usize; 3]) -> Vec<E> {
             *to = *from;
         }
     }
-    c.par_chunks_mut(ROWS * n)
-        .zip(a.par_chunks(ROWS * k))
-        .for_each(|(c, a)| {
-            Arch::new().dispatch(Rows {
-                a,
-                b: &turned,
-                c,
-                k,
-                n,
-            });
+    parallel::chunks(&mut c, ROWS * n, &|index, c| {
+        E::dispatch(Rows {
+            a: parallel::chunk(a, ROWS * k, index),
+            b: &turned,
+            c,
+            k,
+            n,
         });
+    });
     c
 }
 
@@ -126,11 +124,14 @@ fn dots<E: Element, S: Simd, const R: usize, const Q: usize>(
 /// `c [k, n] = a [m, k]^T g [m, n]`
 pub fn transposed_product<E: Element>(a: &[E], g: &[E], [m, k, n]: [usize; 3]) -> Vec<E> {
     debug_assert_eq!(a.len(), m * k);
-    let parts: Vec<Scratch<E>> = a
-        .par_chunks(ROWS * k)
-        .zip(g.par_chunks(ROWS * n))
-        .map(|(a, g)| Arch::new().dispatch(Columns { a, g, k, n }))
-        .collect();
+    let parts = parallel::map(m.div_ceil(ROWS), 1, &|index| {
+        E::dispatch(Columns {
+            a: parallel::chunk(a, ROWS * k, index),
+            g: parallel::chunk(g, ROWS * n, index),
+            k,
+            n,
+        })
+    });
     let mut c = vec![E::default(); k * n];
     for part in &parts {
         for (column, part) in part.chunks_exact(k).enumerate() {
@@ -158,8 +159,10 @@ impl<E: Element> WithSimd for Columns<'_, E> {
         let Self { a, g, k, n } = self;
         let lanes = E::lanes::<S>();
         let mut sums = memory::zeros(n * k);
-        let blocks = tile::blocks::<S>(n);
-        let widest = tile::widest::<S>(blocks.first().expect("a column at least").1);
+        let machine = E::machine();
+        let blocks = tile::blocks(machine, n);
+        let highest = blocks.first().expect("a column at least").1;
+        let widest = tile::widest(machine.registers, highest);
         for (a, g) in a.chunks(NEAR * k).zip(g.chunks(NEAR * n)) {
             let offsets: Vec<usize> = (0..g.len() / n).map(|row| row * k).collect();
             for &(first, rows) in &blocks {

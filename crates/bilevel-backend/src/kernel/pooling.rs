@@ -2,11 +2,11 @@
 
 use std::mem::MaybeUninit;
 
-use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
+use pulp::{Simd, WithSimd};
 
 use super::element::Element;
 use super::memory::written;
+use super::parallel;
 
 /// The largest entry of each `rows`×`columns` block of `planes` of `height`×`width` entries, and its place in the plane,
 /// row by row; what does not fill a block at the lower and right edge is left out.
@@ -31,31 +31,33 @@ pub fn largest_of_blocks<E: Element + PartialOrd>(
         return (Vec::new(), Vec::new());
     }
     let some = (PIECE / plane).max(1);
-    let arch = Arch::new();
     let mut places = Vec::new();
     let write = |values: &mut [MaybeUninit<E>], places: &mut [MaybeUninit<i64>]| {
-        values
-            .par_chunks_mut(some * blocks)
-            .zip(places.par_chunks_mut(some * blocks))
-            .zip(x.par_chunks(some * plane))
-            .for_each(|((values, places), x)| {
-                let out = values
-                    .chunks_exact_mut(blocks)
-                    .zip(places.chunks_exact_mut(blocks));
-                for ((values, places), x) in out.zip(x.chunks_exact(plane)) {
-                    if [rows, columns] == [2, 2] {
-                        arch.dispatch(Pairs {
-                            x,
-                            width,
-                            right,
-                            values,
-                            places,
-                        });
-                    } else {
-                        any(x, width, [rows, columns], right, values, places);
-                    }
+        let out = values.chunks_mut(some * blocks);
+        let out = out.zip(places.chunks_mut(some * blocks));
+        let jobs: Vec<_> = out.zip(x.chunks(some * plane)).collect();
+        type Job<'a, E> = (
+            (&'a mut [MaybeUninit<E>], &'a mut [MaybeUninit<i64>]),
+            &'a [E],
+        );
+        parallel::each(jobs, &|((values, places), x): Job<'_, E>| {
+            let out = values
+                .chunks_exact_mut(blocks)
+                .zip(places.chunks_exact_mut(blocks));
+            for ((values, places), x) in out.zip(x.chunks_exact(plane)) {
+                if [rows, columns] == [2, 2] {
+                    E::dispatch(Pairs {
+                        x,
+                        width,
+                        right,
+                        values,
+                        places,
+                    });
+                } else {
+                    any(x, width, [rows, columns], right, values, places);
                 }
-            });
+            }
+        });
     };
     // SAFETY: the chunks of both cover them, for a chunk is a whole number of planes, and `Pairs` and `any` write every
     // value and every place of a plane.
@@ -80,23 +82,22 @@ pub fn spread<E: Element>(values: &[E], places: &[i64], blocks: usize, plane: us
     let count = values.len().checked_div(blocks).unwrap_or(0);
     let some = (PIECE / plane.max(1)).max(1);
     let write = |x: &mut [MaybeUninit<E>]| {
-        x.par_chunks_mut((some * plane).max(1))
-            .zip(values.par_chunks((some * blocks).max(1)))
-            .zip(places.par_chunks((some * blocks).max(1)))
-            .for_each(|((x, values), places)| {
-                x.fill(MaybeUninit::new(E::default()));
-                // SAFETY: every entry has just been written.
-                let x = unsafe { &mut *(std::ptr::from_mut(x) as *mut [E]) };
-                let planes = x.chunks_exact_mut(plane);
-                let values = values.chunks_exact(blocks);
-                for (x, (values, places)) in planes.zip(values.zip(places.chunks_exact(blocks))) {
-                    for (value, place) in values.iter().zip(places) {
-                        x[*place as usize] += *value;
-                    }
+        parallel::chunks(x, (some * plane).max(1), &|index, x| {
+            let values = parallel::chunk(values, some * blocks, index);
+            let places = parallel::chunk(places, some * blocks, index);
+            x.fill(MaybeUninit::new(E::default()));
+            // SAFETY: every entry has just been written.
+            let x = unsafe { &mut *(std::ptr::from_mut(x) as *mut [E]) };
+            let planes = x.chunks_exact_mut(plane);
+            let values = values.chunks_exact(blocks);
+            for (x, (values, places)) in planes.zip(values.zip(places.chunks_exact(blocks))) {
+                for (value, place) in values.iter().zip(places) {
+                    x[*place as usize] += *value;
                 }
-            });
+            }
+        });
     };
-    // SAFETY: the chunks cover all entries, for there are as many chunks of values, and each is filled.
+    // SAFETY: the chunks cover all entries, for each chunk is filled.
     unsafe { written(count * plane, write) }
 }
 

@@ -1,11 +1,9 @@
 //! Products of a matrix of few non-zero entries with a narrow one.
 
-use std::sync::OnceLock;
-
-use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
+use pulp::{Simd, WithSimd};
 
 use super::element::Element;
+use super::parallel;
 
 /// Rows that are one piece of work: a block of samples is one, for which no other thread is woken. (Never by the number of threads:
 /// the result must not depend on it.)
@@ -75,23 +73,7 @@ impl<E: Element> Rows<E> {
 
 /// Whether a narrow matrix of `n` columns is narrow enough.
 pub fn is_narrow<E: Element>(n: usize) -> bool {
-    (1..=WIDEST * lanes::<E>()).contains(&n)
-}
-
-/// Elements in a register of this machine.
-fn lanes<E: Element>() -> usize {
-    struct Lanes<E>(std::marker::PhantomData<E>);
-    impl<E: Element> WithSimd for Lanes<E> {
-        type Output = usize;
-        fn with_simd<S: Simd>(self, _: S) -> usize {
-            E::lanes::<S>()
-        }
-    }
-    static BYTES: OnceLock<usize> = OnceLock::new();
-    let bytes = BYTES.get_or_init(|| {
-        Arch::new().dispatch(Lanes::<E>(std::marker::PhantomData)) * size_of::<E>()
-    });
-    bytes / size_of::<E>()
+    (1..=WIDEST * E::machine().lanes).contains(&n)
 }
 
 /// `registers::<S, R>` for the number R of registers that a row of n elements fills.
@@ -120,11 +102,11 @@ fn padded<E: Element>(b: &[E], n: usize, whole: usize) -> Vec<E> {
 /// When `n` is not [narrow](is_narrow).
 pub fn product<E: Element>(a: &Rows<E>, b: &[E], n: usize) -> Vec<E> {
     debug_assert_eq!(b.len(), a.width * n);
-    let whole = n.next_multiple_of(lanes::<E>());
+    let whole = n.next_multiple_of(E::machine().lanes);
     let b = padded(b, n, whole);
     let mut c = vec![E::default(); a.height() * n];
-    let piece = |(part, c): (usize, &mut [E])| {
-        Arch::new().dispatch(Product {
+    let piece = |part: usize, c: &mut [E]| {
+        E::dispatch(Product {
             a,
             first: part * ROWS,
             b: &b,
@@ -133,9 +115,9 @@ pub fn product<E: Element>(a: &Rows<E>, b: &[E], n: usize) -> Vec<E> {
         });
     };
     if a.height() <= ROWS {
-        piece((0, &mut c));
+        piece(0, &mut c);
     } else {
-        c.par_chunks_mut(ROWS * n).enumerate().for_each(piece);
+        parallel::chunks(&mut c, ROWS * n, &piece);
     }
     c
 }
@@ -206,19 +188,19 @@ impl<E: Element> Product<'_, E> {
 /// When `n` is not [narrow](is_narrow).
 pub fn transposed_product<E: Element>(a: &Rows<E>, g: &[E], n: usize) -> Vec<E> {
     debug_assert_eq!(g.len(), a.height() * n);
-    let whole = n.next_multiple_of(lanes::<E>());
-    let piece = |(part, g): (usize, &[E])| {
-        Arch::new().dispatch(Transposed {
+    let whole = n.next_multiple_of(E::machine().lanes);
+    let piece = |part: usize| {
+        E::dispatch(Transposed {
             a,
             first: part * ROWS,
-            g: &padded(g, n, whole),
+            g: &padded(parallel::chunk(g, ROWS * n, part), n, whole),
             n,
         })
     };
-    let parts: Vec<Vec<E>> = if a.height() <= ROWS {
-        vec![piece((0, g))]
+    let parts = if a.height() <= ROWS {
+        vec![piece(0)]
     } else {
-        g.par_chunks(ROWS * n).enumerate().map(piece).collect()
+        parallel::map(a.height().div_ceil(ROWS), 1, &piece)
     };
     let mut c = vec![E::default(); a.width * n];
     for part in &parts {

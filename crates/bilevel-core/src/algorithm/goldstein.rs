@@ -87,7 +87,7 @@ fn shortest(points: &[Vec<f64>]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bilevel_backend::NdArray;
+    use burn_ndarray::NdArray;
 
     #[test]
     fn the_shortest_vector_of_a_hull() {

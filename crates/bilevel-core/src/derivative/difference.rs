@@ -25,10 +25,10 @@ pub struct CentralDifference {
 }
 
 impl CentralDifference {
-    /// `step = ε^(1/3)`: 6e-6 in `f64`, 5e-3 in `f32`.
-    pub fn for_precision_of<B: Backend>() -> Self {
+    /// `step = ε^(1/3)` for the float type of the device: 6e-6 in `f64`, 5e-3 in `f32`.
+    pub fn for_precision_of<B: Backend>(device: &B::Device) -> Self {
         Self {
-            step: epsilon::<B>().cbrt(),
+            step: epsilon(&Vector::<B>::zeros([1, 1], device)).cbrt(),
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::Vector;
 /// # Example
 ///
 /// ```
-/// use bilevel_backend::NdArray;
+/// use burn_ndarray::NdArray;
 /// use bilevel_core::hypergradient::{Bregman, LowerMap};
 /// use burn::tensor::Tensor;
 ///

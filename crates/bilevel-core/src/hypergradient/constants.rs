@@ -143,7 +143,7 @@ impl Probe {
             l_d.extend(read(norm(f_there.x - f.x.clone()) / smallest));
         }
         // Differences below rounding are none.
-        let floor = epsilon::<B>() * 64.0 / self.radius;
+        let floor = epsilon(&y) * 64.0 / self.radius;
         let clean = |values: Vec<f64>, scale: f64| {
             let value = largest(&values);
             let value = if value <= floor * scale { 0.0 } else { value };

@@ -1,7 +1,6 @@
 //! The last step of every estimator: read the numbers, judge them.
 
 use burn::module::AutodiffModule;
-use burn::tensor::Element;
 use burn::tensor::backend::Backend;
 
 use super::tally::{Counted, Tally};
@@ -211,7 +210,7 @@ where
 
 /// The bytes of `vectors` vectors like `like`.
 pub(super) fn bytes<B: Backend>(vectors: usize, like: &Vector<B>) -> usize {
-    vectors * like.shape().num_elements() * B::FloatElem::dtype().size()
+    vectors * like.shape().num_elements() * like.dtype().size()
 }
 
 /// Memory that is known beforehand.

@@ -17,7 +17,7 @@ use crate::{Inexact, Solution, Status, Vector};
 /// costs and one read of the norms of `b`.
 ///
 /// ```
-/// use bilevel_backend::NdArray;
+/// use burn_ndarray::NdArray;
 /// use bilevel_core::{Absolute, ConjugateGradient, LinearSolver, Status, Vector};
 ///
 /// let solver = ConjugateGradient { max_steps: 10, tolerance: 0.0 };

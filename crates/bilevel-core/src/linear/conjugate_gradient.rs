@@ -26,7 +26,7 @@ use crate::{ReadEvery, Solution, Status, Vector};
 /// Costs one product a step, one for the final residual, one more for a warm start and for every restart.
 ///
 /// ```
-/// use bilevel_backend::NdArray;
+/// use burn_ndarray::NdArray;
 /// use bilevel_core::{ConjugateGradient, LinearSolver, Status, Vector};
 ///
 /// let b = Vector::<NdArray<f64>>::from_data([[2.0, 4.0]], &Default::default());

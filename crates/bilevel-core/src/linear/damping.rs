@@ -39,7 +39,7 @@ impl<B: Backend> LinearOperator<B> for Damped<'_, B> {
 /// residual that of `A q = b` itself. Costs what `solver` costs.
 ///
 /// ```
-/// use bilevel_backend::NdArray;
+/// use burn_ndarray::NdArray;
 /// use bilevel_core::{ConjugateGradient, Damping, LinearSolver, Vector};
 ///
 /// let solver = ConjugateGradient { max_steps: 1, tolerance: 1e-12 };

@@ -14,7 +14,7 @@ use crate::{Solution, Status, Vector};
 /// [`Status::Breakdown`] if a matrix is singular: that row is zero.
 ///
 /// ```
-/// use bilevel_backend::NdArray;
+/// use burn_ndarray::NdArray;
 /// use bilevel_core::{Dense, LinearSolver, Vector};
 ///
 /// type B = NdArray<f64>;
@@ -59,7 +59,7 @@ impl<B: Backend> LinearSolver<B> for Dense {
         let size = largest(&right.iter().map(|b| b.abs()).collect::<Vec<f64>>());
         let status = if !residual.is_finite() {
             Status::NonFinite
-        } else if broken || residual > epsilon::<B>().sqrt() * size * (dim as f64).sqrt() {
+        } else if broken || residual > epsilon(&b).sqrt() * size * (dim as f64).sqrt() {
             Status::Breakdown
         } else {
             Status::Converged

@@ -20,7 +20,7 @@ use crate::{Solution, Status, Vector};
 /// residual, one more for a warm start, and one read a step.
 ///
 /// ```
-/// use bilevel_backend::NdArray;
+/// use burn_ndarray::NdArray;
 /// use bilevel_core::{Gmres, LinearSolver, Vector};
 ///
 /// type B = NdArray<f64>;
@@ -52,13 +52,14 @@ impl<B: Backend> LinearSolver<B> for Gmres {
         b: Vector<B>,
         start: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
+        let epsilon = epsilon(&b);
         let goals = read(norm(b.clone()) * self.tolerance);
         let (first, r) = begin(a, &b, start);
         let beta = norm(r.clone());
         let mut rows: Vec<LeastSquares> = read(beta.clone())
             .iter()
             .zip(&goals)
-            .map(|(&beta, &goal)| LeastSquares::new(beta, goal, 64.0 * epsilon::<B>()))
+            .map(|(&beta, &goal)| LeastSquares::new(beta, goal, 64.0 * epsilon))
             .collect();
         let mut finite = rows.iter().all(|row| row.residual().is_finite());
         let mut basis = vec![quotient(r, beta)];
@@ -76,7 +77,7 @@ impl<B: Backend> LinearSolver<B> for Gmres {
             }
             let next = norm(w.clone());
             // What is left of a vector in the span of the others is rounding.
-            let spanned = next.clone().lower_equal(size * (8.0 * epsilon::<B>()));
+            let spanned = next.clone().lower_equal(size * (8.0 * epsilon));
             let next = next.mask_fill(spanned, 0.0);
             basis.push(quotient(w, next.clone()));
             h.push(next);

@@ -44,7 +44,7 @@ impl<B: Backend> LinearOperator<B> for Scaled<'_, B> {
 /// relative in the scaled norm; the residual is that of `A q = b`.
 ///
 /// ```
-/// use bilevel_backend::NdArray;
+/// use burn_ndarray::NdArray;
 /// use bilevel_core::{ConjugateGradient, Jacobi, LinearSolver, Vector};
 ///
 /// type B = NdArray<f64>;
@@ -85,7 +85,7 @@ impl<S> Jacobi<S> {
         let largest = d.clone().max_dim(1);
         // A row of zeros stays as it is.
         let zero = largest.clone().equal_elem(0.0);
-        let floor = (largest * (FLOOR * epsilon::<B>())).mask_fill(zero, 1.0);
+        let floor = (largest * (FLOOR * epsilon(like))).mask_fill(zero, 1.0);
         let floor = floor.expand(d.shape());
         d.max_pair(floor)
     }

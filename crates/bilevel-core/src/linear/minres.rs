@@ -22,7 +22,7 @@ use crate::{ReadEvery, Solution, Status, Vector};
 /// a warm start, and one read a step.
 ///
 /// ```
-/// use bilevel_backend::NdArray;
+/// use burn_ndarray::NdArray;
 /// use bilevel_core::{LinearSolver, Minres, Status, Vector};
 ///
 /// type B = NdArray<f64>;
@@ -54,6 +54,7 @@ impl Minres {
         b: Vector<B>,
         start: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
+        let epsilon = epsilon(&b);
         let goal = norm(b.clone()) * self.tolerance;
         let goals = read(goal.clone());
         let (mut q, r) = begin(a, &b, start);
@@ -98,7 +99,7 @@ impl Minres {
             // nothing is left to gain.
             let ar = norm(Vector::cat(vec![gamma_bar, delta_bar.clone()], 1));
             scale = scale.max_pair(alpha.clone().abs() + beta_next.clone());
-            let orthogonal = ar.lower_equal(scale.clone() * (8.0 * epsilon::<B>()));
+            let orthogonal = ar.lower_equal(scale.clone() * (8.0 * epsilon));
             closed = closed.mask_fill(orthogonal, 1.0);
             // A row at its goal, or closed, stands still.
             let open = phi_bar.clone().greater(goal.clone()).float() * (-closed.clone() + 1.0);
@@ -110,9 +111,7 @@ impl Minres {
                 .mask_where(still, phi_bar);
 
             // A Krylov space that is complete: what is left of the next vector is rounding.
-            let complete = beta_next
-                .clone()
-                .lower_equal(scale.clone() * epsilon::<B>());
+            let complete = beta_next.clone().lower_equal(scale.clone() * epsilon);
             let complete = complete.float().max_pair(closed.clone());
             v_last = v;
             v = quotient(next, beta_next.clone())

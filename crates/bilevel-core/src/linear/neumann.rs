@@ -23,7 +23,7 @@ use crate::{Solution, Status, Vector};
 /// There is no tolerance to reach, so the status is [`Status::MaxSteps`] otherwise.
 ///
 /// ```
-/// use bilevel_backend::NdArray;
+/// use burn_ndarray::NdArray;
 /// use bilevel_core::{LinearSolver, Neumann, Vector};
 ///
 /// let b = Vector::<NdArray<f64>>::from_data([[4.0]], &Default::default());
@@ -69,7 +69,7 @@ impl<B: Backend> LinearSolver<B> for Neumann {
         let r = norm(b.clone() - a.finish(q.clone()));
         let last = norm(term);
         // A converged series has a last term below the rounding of its own residual.
-        let rounding = (norm(b.clone()) + norm(q.clone()) * (2.0 / eta)) * (64.0 * epsilon::<B>());
+        let rounding = (norm(b.clone()) + norm(q.clone()) * (2.0 / eta)) * (64.0 * epsilon(&b));
         let grown = has_grown(&(r.clone() - rounding.clone()), &last);
         let flags = read(Vector::cat(vec![r, last, grown.clone(), rounding], 1));
         let residuals: Vec<f64> = flags.chunks(4).map(|row| row[0]).collect();

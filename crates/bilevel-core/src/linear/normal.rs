@@ -34,7 +34,7 @@ impl<B: Backend> LinearOperator<B> for Squared<'_, B> {
 /// tolerance of `solver` is relative to `‖Aᵀb‖`; the residual is that of `A q = b`.
 ///
 /// ```
-/// use bilevel_backend::NdArray;
+/// use burn_ndarray::NdArray;
 /// use bilevel_core::{ConjugateGradient, LinearSolver, Normal, Vector};
 ///
 /// let b = Vector::<NdArray<f64>>::from_data([[6.0]], &Default::default());

@@ -25,7 +25,7 @@ use crate::{Solution, Status, Vector};
 /// reach: the status is [`Status::MaxSteps`], the residual says how good it is.
 ///
 /// ```
-/// use bilevel_backend::NdArray;
+/// use burn_ndarray::NdArray;
 /// use bilevel_core::{LinearSolver, Nystrom, Vector};
 ///
 /// type B = NdArray<f64>;

@@ -22,7 +22,7 @@ use crate::{ReadEvery, Solution, Status, Vector};
 /// for a warm start, and one read a step.
 ///
 /// ```
-/// use bilevel_backend::NdArray;
+/// use burn_ndarray::NdArray;
 /// use bilevel_core::{LinearSolver, Richardson, Status, Vector};
 ///
 /// let solve = |learning_rate| {

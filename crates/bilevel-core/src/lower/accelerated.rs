@@ -151,6 +151,6 @@ fn descends<B: Backend, P: Differentiable<B>>(
         1,
     );
     let both = read(both);
-    let rounding = 8.0 * epsilon::<B>() * value.abs();
+    let rounding = 8.0 * epsilon(gradient) * value.abs();
     both[0] <= value - both[1] + rounding
 }

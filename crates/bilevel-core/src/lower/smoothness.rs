@@ -48,7 +48,7 @@ pub struct PowerIteration {
 impl<B: Backend, P: Differentiable<B>> Smoothness<B, P> for PowerIteration {
     fn constant(&self, objective: &LowerObjective<'_, B, P>, y: &Vector<B>) -> Vector<B> {
         let gradient = objective.gradient(y.clone());
-        let e = (norm(y.clone()) + 1.0) * epsilon::<B>().sqrt();
+        let e = (norm(y.clone()) + 1.0) * epsilon(y).sqrt();
         let mut v = fixed_directions(y);
         let mut curvature = norm(v.clone());
         for _ in 0..self.steps {

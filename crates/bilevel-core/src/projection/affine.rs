@@ -29,7 +29,7 @@ impl Affine {
     /// If there are none, or rows and right sides do not fit together.
     ///
     /// ```
-    /// use bilevel_backend::NdArray;
+    /// use burn_ndarray::NdArray;
     /// use bilevel_core::Vector;
     /// use bilevel_core::projection::{Affine, Projection};
     ///

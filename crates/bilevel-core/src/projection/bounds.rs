@@ -24,7 +24,7 @@ impl Bounds {
     /// If no number is.
     ///
     /// ```
-    /// use bilevel_backend::NdArray;
+    /// use burn_ndarray::NdArray;
     /// use bilevel_core::Vector;
     /// use bilevel_core::projection::{Bounds, Projection};
     ///

@@ -1,7 +1,7 @@
 //! Every projection against what defines it.
 
-use bilevel_backend::NdArray;
 use burn::tensor::TensorData;
+use burn_ndarray::NdArray;
 use proptest::prelude::*;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;

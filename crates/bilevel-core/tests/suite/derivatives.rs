@@ -41,7 +41,7 @@ proptest! {
     #[test]
     fn double_backward_agrees_with_central_differences(seed in any::<u64>()) {
         let setup = curved(SYSTEMS, seed);
-        let step = CentralDifference::for_precision_of::<B>().step;
+        let step = CentralDifference::for_precision_of::<B>(&Default::default()).step;
         let [product, cross] = errors_of_differences(&setup, &direction(!seed), step);
         prop_assert!(product < 1e-7, "H v: {product:.1e}");
         prop_assert!(cross < 1e-7, "cross term: {cross:.1e}");

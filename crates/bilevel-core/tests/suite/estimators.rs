@@ -195,7 +195,7 @@ fn exact_estimators<T: Backend>(digits: f64) -> Vec<(&'static str, Estimator<T>,
         (
             "differences",
             Box::new(ImplicitDifferentiation {
-                second_order: CentralDifference::for_precision_of::<T>(),
+                second_order: CentralDifference::for_precision_of::<T>(&Default::default()),
                 solver: Dense,
             }),
             1e4 * tolerance,
@@ -701,7 +701,7 @@ fn the_cross_term_has_its_transpose() {
             let products = (a.clone() * b.clone()).sum_dim(1);
             bilevel_core::vector::read(products).iter().sum()
         };
-        let difference = CentralDifference::for_precision_of::<B>();
+        let difference = CentralDifference::for_precision_of::<B>(&Default::default());
         let engines: [(Box<dyn LowerHessian<B>>, f64); 2] = [
             (SecondOrder::at(&DoubleBackward, setup.point()), 1e-12),
             (difference.at(setup.point()), 1e-7),

@@ -65,7 +65,12 @@ fn equals_the_closed_form_of_a_quadratic_problem() {
 
         // Differences of a quadratic's gradient have no truncation error, but their rounding is too
         // large for a tolerance of 1e-12.
-        let h = estimate(&setup, CentralDifference::for_precision_of::<B>(), 50, None);
+        let h = estimate(
+            &setup,
+            CentralDifference::for_precision_of::<B>(&Default::default()),
+            50,
+            None,
+        );
         let error = relative_error(&h, &exact);
         assert!(error < 1e-7, "central differences: {error:.1e}");
     }

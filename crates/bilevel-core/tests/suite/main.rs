@@ -30,11 +30,11 @@ mod threads;
 mod unrolled;
 mod upper_problems;
 
-use bilevel_backend::NdArray;
 use bilevel_core::Vector;
 use burn::record::{BinBytesRecorder, DoublePrecisionSettings, Record, Recorder};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Distribution, Tensor, TensorData};
+use burn_ndarray::NdArray;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 

@@ -1,11 +1,11 @@
 //! Burn modules as local problems, against formulas.
 
-use bilevel_backend::NdArray;
 use bilevel_core::{BilevelProblem, CentralDifference, DoubleBackward, SecondOrder, Tape};
 use bilevel_distributed::{LocalProblem, ModuleProblem};
 use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
+use burn_ndarray::NdArray;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -104,5 +104,8 @@ fn compare<D: SecondOrder<B, BentLosses>>(second_order: D, tolerance: f64) {
 #[test]
 fn modules_give_the_numbers_of_formulas() {
     compare(DoubleBackward, 1e-12);
-    compare(CentralDifference::for_precision_of::<B>(), 1e-6);
+    compare(
+        CentralDifference::for_precision_of::<B>(&Default::default()),
+        1e-6,
+    );
 }

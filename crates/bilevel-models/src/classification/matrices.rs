@@ -50,7 +50,7 @@ pub(crate) fn matrices<B: Backend>(
     }
     let tensor = |values: Vec<f32>, columns: usize| {
         let data = TensorData::new(values, [n, columns]);
-        Tensor::from_data(data.convert::<B::FloatElem>(), device)
+        Tensor::from_data(data, device)
     };
     [tensor(rows.to_vec(), width), tensor(targets, classes)]
 }

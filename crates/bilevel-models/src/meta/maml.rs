@@ -49,7 +49,7 @@ use super::{
 /// use burn::module::{Module, Param};
 /// use burn::tensor::{Tensor, backend::Backend};
 ///
-/// type B = bilevel_backend::NdArray<f64>;
+/// type B = burn_ndarray::NdArray<f64>;
 ///
 /// #[derive(Clone)]
 /// struct Slope;
@@ -183,11 +183,11 @@ impl<N: Network> Maml<N> {
     }
 
     /// # Errors
-    /// If the bytes of [`Keep::Bytes`] do not hold two states of `dim` numbers for each task.
-    fn schedule<B: Backend>(&self, dim: usize) -> Result<Schedule, Error> {
-        let entries = self.network.tasks() * dim;
+    /// If the bytes of [`Keep::Bytes`] do not hold two states as long as a row of `start` for each task.
+    fn schedule<B: Backend>(&self, start: &Vector<B>) -> Result<Schedule, Error> {
+        let entries = self.network.tasks() * start.dims()[1];
         self.keep
-            .schedule(self.steps, entries * size_of::<B::FloatElem>())
+            .schedule(self.steps, entries * start.dtype().size())
     }
 }
 
@@ -363,7 +363,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Maml<N> {
         let steps = self.steps::<B>(x, episode, Some(&seen));
         let start = steps.first();
         let schedule = self
-            .schedule::<B>(start.dims()[1])
+            .schedule(&start)
             .unwrap_or_else(|error| panic!("{error}"));
         let first = self.steps - schedule.steps;
         let tapes = !matches!(self.keep, Keep::Bytes(_));

@@ -99,10 +99,7 @@ fn inverse<B: Backend>(a: Tensor<B, 2>) -> Tensor<B, 2> {
     }
     let entry = |i: usize, j: usize| (i.max(j)..n).map(|k| m[k * n + i] * m[k * n + j]).sum();
     let entries: Vec<f64> = (0..n * n).map(|p| entry(p / n, p % n)).collect();
-    Tensor::from_data(
-        TensorData::new(entries, [n, n]).convert::<B::FloatElem>(),
-        &device,
-    )
+    Tensor::from_data(TensorData::new(entries, [n, n]), &device)
 }
 
 impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for RidgeHead<N> {

@@ -31,7 +31,7 @@ impl Sinusoids {
             let t: Vec<f64> = (0..count).map(|_| uniform(-5.0, 5.0)).collect();
             let y: Vec<f64> = t.iter().map(|t| amplitude * (t - phase).sin()).collect();
             let column = |values: Vec<f64>| {
-                let data = TensorData::new(values, [count, 1]).convert::<B::FloatElem>();
+                let data = TensorData::new(values, [count, 1]);
                 Tensor::from_data(data, device)
             };
             Samples {

@@ -16,7 +16,7 @@ pub(super) fn he<B: Backend, const D: usize>(
 ) -> Param<Tensor<B, D>> {
     let normal = Distribution::Normal(0.0, (2.0 / fan_in as f64).sqrt());
     let data = TensorData::random::<f32, _, _>(shape, normal, rng);
-    Param::from_tensor(Tensor::from_data(data.convert::<B::FloatElem>(), device))
+    Param::from_tensor(Tensor::from_data(data, device))
 }
 
 /// The affine map to zero: all classes begin alike.

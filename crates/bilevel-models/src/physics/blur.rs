@@ -21,7 +21,7 @@ use crate::Error;
 /// A kernel that [requires a gradient](Kernel::learned) is learned with the regularizer.
 ///
 /// ```
-/// use bilevel_backend::NdArray;
+/// use burn_ndarray::NdArray;
 /// use bilevel_models::physics::{Blur, Boundary, Kernel, Physics};
 /// use burn::tensor::Tensor;
 ///

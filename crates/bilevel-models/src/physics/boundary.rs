@@ -36,7 +36,7 @@ impl Boundary {
     /// unchanged for [`Valid`](Self::Valid).
     ///
     /// ```
-    /// use bilevel_backend::NdArray;
+    /// use burn_ndarray::NdArray;
     /// use bilevel_models::physics::Boundary;
     /// use burn::tensor::{Shape, Tensor};
     ///

@@ -95,7 +95,7 @@ impl Convolution {
         }
         let bound = quotients.max().into_data().iter::<f64>().next();
         // Of the last product: sums of k² terms of one sign, twice, and of nine in the corners.
-        let rounding = 1.0 + (4 * k * k + 16) as f64 * epsilon::<B>();
+        let rounding = 1.0 + (4 * k * k + 16) as f64 * epsilon(&kernel);
         bound.expect("a maximum is one number") * rounding
     }
 

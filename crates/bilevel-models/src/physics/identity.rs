@@ -11,7 +11,7 @@ use crate::Error;
 /// `A u = u`: data are the image plus noise.
 ///
 /// ```
-/// use bilevel_backend::NdArray;
+/// use burn_ndarray::NdArray;
 /// use bilevel_models::physics::{Identity, NoOperator, Physics};
 ///
 /// assert_eq!(Identity.norm_squared_bound::<NdArray<f64>>(&NoOperator, [8, 8]), 1.0);

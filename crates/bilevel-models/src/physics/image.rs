@@ -38,7 +38,7 @@ impl<B: Backend> ImagePairs<B> {
     /// `data = A clean + noise`; `noise` is given the shape of the data and makes numbers of it.
     ///
     /// ```
-    /// use bilevel_backend::NdArray;
+    /// use burn_ndarray::NdArray;
     /// use bilevel_models::physics::{Boundary, ImagePairs, Kernel, SuperResolution};
     /// use burn::tensor::Tensor;
     ///

@@ -14,7 +14,7 @@ use crate::error::ErrorKind;
 /// What the data hold at lost pixels makes no difference to the reconstruction.
 ///
 /// ```
-/// use bilevel_backend::NdArray;
+/// use burn_ndarray::NdArray;
 /// use bilevel_models::physics::{Inpainting, Mask, Physics};
 /// use burn::tensor::Tensor;
 ///

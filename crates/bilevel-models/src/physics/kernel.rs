@@ -32,7 +32,7 @@ impl<B: Backend> Kernel<B> {
     /// The `size`×`size` kernel with given numbers, row by row.
     ///
     /// ```
-    /// use bilevel_backend::NdArray;
+    /// use burn_ndarray::NdArray;
     /// use bilevel_models::physics::Kernel;
     ///
     /// assert!(Kernel::<NdArray<f64>>::from_numbers(3, &[1.0 / 9.0; 9], &Default::default()).is_ok());
@@ -61,7 +61,7 @@ impl<B: Backend> Kernel<B> {
     /// ```
     ///
     /// ```
-    /// use bilevel_backend::NdArray;
+    /// use burn_ndarray::NdArray;
     /// use bilevel_models::physics::Kernel;
     ///
     /// let kernel = Kernel::<NdArray<f64>>::gaussian(5, 1.0, &Default::default())?;
@@ -90,7 +90,7 @@ impl<B: Backend> Kernel<B> {
     /// odd square around it.
     ///
     /// ```
-    /// use bilevel_backend::NdArray;
+    /// use burn_ndarray::NdArray;
     /// use bilevel_models::physics::Kernel;
     ///
     /// let kernel = Kernel::<NdArray<f64>>::motion(2.0, 0.0, &Default::default())?;

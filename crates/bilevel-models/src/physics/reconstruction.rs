@@ -29,7 +29,8 @@ use crate::regularizer::Regularizer;
 /// kernel or mask else. [`upper`](Self::upper) puts them together.
 ///
 /// ```
-/// use bilevel_backend::{NdArray, Tape};
+/// use bilevel_backend::Tape;
+/// use burn_ndarray::NdArray;
 /// use bilevel_core::BilevelProblem;
 /// use bilevel_models::physics::{Blur, Boundary, ImagePairs, Kernel, Reconstruction};
 /// use bilevel_models::regularizer::{Regularizer, Tv};

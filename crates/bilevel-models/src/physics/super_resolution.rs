@@ -21,7 +21,7 @@ use crate::error::ErrorKind;
 /// [`Boundary::Valid`]). Only what is kept is computed: `1 / factor²` of the multiplications of a blur.
 ///
 /// ```
-/// use bilevel_backend::NdArray;
+/// use burn_ndarray::NdArray;
 /// use bilevel_models::physics::{Boundary, Kernel, Physics, SuperResolution};
 ///
 /// let physics = SuperResolution { factor: 2, boundary: Boundary::Reflect };

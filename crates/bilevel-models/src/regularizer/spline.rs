@@ -131,7 +131,7 @@ fn left_value(j: i64, _: i64, l: i64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use bilevel_backend::NdArray;
+    use burn_ndarray::NdArray;
 
     use super::*;
 

@@ -1,11 +1,12 @@
 //! Recomputing cheap operations instead of keeping their results changes no derivative.
 
-use bilevel_backend::{BalancedCheckpointing, NdArray, NoCheckpointing, Tape};
+use bilevel_backend::{BalancedCheckpointing, NoCheckpointing, Tape};
 use burn::tensor::backend::Backend;
 use burn::tensor::module::{avg_pool2d, conv2d, linear, max_pool2d};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, activation};
 use burn_autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn_ndarray::NdArray;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

@@ -10,9 +10,10 @@ mod table;
 
 use std::sync::OnceLock;
 
-use bilevel_backend::{Cpu, NdArray, Tape};
+use bilevel_backend::{Cpu, Tape};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, set_default_dtypes};
+use burn_ndarray::NdArray;
 
 use crate::measure::{Judge, Subject};
 use crate::table::{Column, Row};

@@ -2,13 +2,14 @@
 
 use std::mem::MaybeUninit;
 
-use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
+use pulp::{Simd, WithSimd};
 
 use super::plane::{Plane, SLACK};
 use super::tile::{self, Sink, Tile};
+use super::weights::Weights;
 use crate::kernel::element::Element;
 use crate::kernel::memory::{self, Scratch};
+use crate::kernel::parallel;
 
 /// `r[n, o, t] = bias[o] + sum over i, k of weight(o, i, k) x[n, i, plane(k, t)]` in every group.
 ///
@@ -34,22 +35,17 @@ pub struct Gather<'a, E> {
 }
 
 impl<E: Element> Gather<'_, E> {
-    /// Runs the sum over `x [batch, groups, inputs, source]`; `weight(group, o, i, k)` counts the channels within the
+    /// Runs the sum over `x [batch, groups, inputs, source]`; `weights.at(group, o, i, k)` counts the channels within the
     /// group.
     #[allow(unsafe_code)]
-    pub fn run(&self, x: &[E], weight: impl Fn(usize, usize, usize, usize) -> E + Sync) -> Vec<E> {
+    pub fn run(&self, x: &[E], weights: &Weights<'_, E>) -> Vec<E> {
         let count = [self.batch * self.groups, self.inputs];
         let planes = planes(x, self.source, &self.plane, count);
         let area = self.target[0] * self.target[1];
         let length = count[0] * self.outputs * area;
         let write = |results: &mut [MaybeUninit<E>]| {
             if !results.is_empty() {
-                Arch::new().dispatch(Run {
-                    gather: self,
-                    planes: &planes,
-                    weight,
-                    results,
-                });
+                self.gather(&planes, weights, results);
             }
         };
         // SAFETY: every block of channels of every image is one job; a job's tiles cover every row of
@@ -67,7 +63,7 @@ pub fn planes<E: Element>(
     [count, inputs]: [usize; 2],
 ) -> Scratch<E> {
     let area = image[0] * image[1];
-    memory::zeroed_chunks(count, inputs * plane.stride, SLACK, |index, planes| {
+    memory::zeroed_chunks(count, inputs * plane.stride, SLACK, &|index, planes| {
         let channels = &x[index * inputs * area..][..inputs * area];
         let planes = planes.chunks_exact_mut(plane.stride);
         if area > 0 {
@@ -80,13 +76,6 @@ pub fn planes<E: Element>(
 
 /// Columns of weights that a thread packs at a time, at least.
 const PACKED: usize = 1 << 9;
-
-struct Run<'a, E, W> {
-    gather: &'a Gather<'a, E>,
-    planes: &'a [E],
-    weight: W,
-    results: &'a mut [MaybeUninit<E>],
-}
 
 /// The channels `first..first + rows` of one image and group.
 struct Block<'a, E> {
@@ -102,17 +91,8 @@ struct Packed<E> {
     weights: Vec<E>,
 }
 
-impl<E: Element, W: Fn(usize, usize, usize, usize) -> E + Sync> WithSimd for Run<'_, E, W> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self {
-            gather,
-            planes,
-            weight,
-            results,
-        } = self;
+impl<E: Element> Gather<'_, E> {
+    fn gather(&self, planes: &[E], weights: &Weights<'_, E>, results: &mut [MaybeUninit<E>]) {
         let &Gather {
             groups,
             inputs,
@@ -120,9 +100,10 @@ impl<E: Element, W: Fn(usize, usize, usize, usize) -> E + Sync> WithSimd for Run
             target,
             ref plane,
             ..
-        } = gather;
+        } = self;
+        let machine = E::machine();
         let area = target[0] * target[1];
-        let blocks = tile::blocks::<S>(outputs);
+        let blocks = tile::blocks(machine, outputs);
         let offsets: Vec<usize> = (0..inputs)
             .flat_map(|i| {
                 plane
@@ -139,38 +120,36 @@ impl<E: Element, W: Fn(usize, usize, usize, usize) -> E + Sync> WithSimd for Run
                     .map(move |&(start, rows)| (group, start, rows))
             })
             .collect();
-        let packed: Vec<Packed<E>> = blocks_of_groups
-            .into_par_iter()
-            .with_min_len((PACKED / (inputs * taps)).max(1))
-            .map(|(group, start, rows)| {
-                let mut weights = Vec::with_capacity(inputs * taps * rows);
-                for i in 0..inputs {
-                    for k in 0..taps {
-                        weights.extend((start..start + rows).map(|o| weight(group, o, i, k)));
-                    }
+        let least = (PACKED / (inputs * taps)).max(1);
+        let packed = parallel::map(blocks_of_groups.len(), least, &|block| {
+            let (group, start, rows) = blocks_of_groups[block];
+            let mut packed = Vec::with_capacity(inputs * taps * rows);
+            for i in 0..inputs {
+                for k in 0..taps {
+                    packed.extend((start..start + rows).map(|o| weights.at(group, o, i, k)));
                 }
-                Packed {
-                    first: group * outputs + start,
-                    rows,
-                    weights,
-                }
-            })
-            .collect();
-        let widest = [1, 2, 4, 8].map(|rows| (rows, usable::<S>(rows)));
-        let tiles: Vec<(usize, Vec<Tile>)> = widest
-            .iter()
-            .filter(|(rows, _)| blocks.iter().any(|(_, used)| used == rows))
-            .map(|&(rows, widest)| {
+            }
+            Packed {
+                first: group * outputs + start,
+                rows,
+                weights: packed,
+            }
+        });
+        let tiles: Vec<(usize, Vec<Tile>)> = [1, 2, 4, 8]
+            .into_iter()
+            .filter(|rows| blocks.iter().any(|(_, used)| used == rows))
+            .map(|rows| {
+                let widest = tile::widest(machine.registers, rows);
                 (
                     rows,
-                    tile::tiles(target, plane.pitch, E::lanes::<S>(), widest),
+                    tile::tiles(target, plane.pitch, machine.lanes, widest),
                 )
             })
             .collect();
 
         let mut rest = results;
-        let mut jobs = Vec::with_capacity(gather.batch * packed.len());
-        for image in 0..gather.batch {
+        let mut jobs = Vec::with_capacity(self.batch * packed.len());
+        for image in 0..self.batch {
             for packed in &packed {
                 let (results, next) = rest.split_at_mut(packed.rows * area);
                 rest = next;
@@ -181,8 +160,8 @@ impl<E: Element, W: Fn(usize, usize, usize, usize) -> E + Sync> WithSimd for Run
                 });
             }
         }
-        jobs.into_par_iter().for_each(|job| {
-            simd.vectorize(Tiles {
+        parallel::each(jobs, &|job: Block<'_, E>| {
+            E::dispatch(Tiles {
                 pixels: &planes
                     [(job.image * groups + job.packed.first / outputs) * inputs * plane.stride..],
                 tiles: &tiles
@@ -193,20 +172,12 @@ impl<E: Element, W: Fn(usize, usize, usize, usize) -> E + Sync> WithSimd for Run
                 offsets: &offsets,
                 target,
                 pitch: plane.pitch,
-                bias: gather
+                bias: self
                     .bias
                     .map(|bias| &bias[job.packed.first..][..job.packed.rows]),
                 block: job,
             });
         });
-    }
-}
-
-fn usable<S: Simd>(rows: usize) -> usize {
-    if rows == 8 && S::REGISTER_COUNT < 32 {
-        1
-    } else {
-        tile::widest::<S>(rows)
     }
 }
 

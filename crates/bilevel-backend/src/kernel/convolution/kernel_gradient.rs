@@ -1,7 +1,5 @@
 //! The adjoint of a convolution in its kernel: correlations of images and results.
 
-use pulp::{Arch, Simd, WithSimd};
-
 mod along_channels;
 mod along_pixels;
 
@@ -36,14 +34,20 @@ pub fn kernel_gradient<E: Element>(x: &[E], r: &[E], geometry: &Geometry) -> Vec
         let columns = &columns[..];
         let gradient = &mut gradient[..];
         let plane = &plane;
-        Arch::new().dispatch(Correlation {
+        let correlation = Correlation {
             geometry,
             plane,
             columns,
             x,
             r,
             gradient,
-        });
+        };
+        let lanes = E::machine().lanes;
+        if !geometry.output[1].is_multiple_of(lanes) && geometry.outputs >= lanes {
+            along_channels::correlate(correlation);
+        } else {
+            along_pixels::correlate(correlation);
+        }
     }
     gradient
 }
@@ -58,18 +62,4 @@ struct Correlation<'a, E> {
     x: &'a [E],
     r: &'a [E],
     gradient: &'a mut [E],
-}
-
-impl<E: Element> WithSimd for Correlation<'_, E> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let lanes = E::lanes::<S>();
-        if !self.geometry.output[1].is_multiple_of(lanes) && self.geometry.outputs >= lanes {
-            along_channels::correlate(simd, self);
-        } else {
-            along_pixels::correlate(simd, self);
-        }
-    }
 }

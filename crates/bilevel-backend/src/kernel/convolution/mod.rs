@@ -23,6 +23,7 @@ mod kernel_gradient;
 mod plane;
 mod scatter;
 pub mod tile;
+mod weights;
 
 pub use geometry::Geometry;
 pub use kernel_gradient::kernel_gradient;
@@ -30,6 +31,7 @@ pub use kernel_gradient::kernel_gradient;
 use self::gather::Gather;
 use self::plane::Plane;
 use self::scatter::Scatter;
+use self::weights::Weights;
 use super::element::Element;
 
 /// Channels of results from which gathering is as fast as scattering.
@@ -51,6 +53,15 @@ pub fn convolve<E: Element>(x: &[E], w: &[E], bias: Option<&[E]>, geometry: &Geo
         output,
         ..
     } = *geometry;
+    // Results are written, images read.
+    let weights = |turned| Weights {
+        w,
+        group: outputs * inputs * taps,
+        written: inputs * taps,
+        read: taps,
+        taps,
+        turned,
+    };
     if geometry.stride == [1, 1] && outputs < GATHERED && inputs >= SCATTERED {
         let scatter = Scatter {
             batch,
@@ -62,9 +73,7 @@ pub fn convolve<E: Element>(x: &[E], w: &[E], bias: Option<&[E]>, geometry: &Geo
             plane: Plane::of_output(geometry),
             bias,
         };
-        scatter.run(x, |group, i, o, k| {
-            w[((group * outputs + o) * inputs + i) * taps + taps - 1 - k]
-        })
+        scatter.run(x, &weights(true))
     } else {
         let gather = Gather {
             batch,
@@ -76,9 +85,7 @@ pub fn convolve<E: Element>(x: &[E], w: &[E], bias: Option<&[E]>, geometry: &Geo
             plane: Plane::of_image(geometry),
             bias,
         };
-        gather.run(x, |group, o, i, k| {
-            w[((group * outputs + o) * inputs + i) * taps + k]
-        })
+        gather.run(x, &weights(false))
     }
 }
 
@@ -100,6 +107,15 @@ pub fn image_gradient<E: Element>(
         output,
         ..
     } = *geometry;
+    // Images are written, results read.
+    let weights = |turned| Weights {
+        w,
+        group: outputs * inputs * taps,
+        written: taps,
+        read: inputs * taps,
+        taps,
+        turned,
+    };
     if geometry.stride == [1, 1] && (inputs >= GATHERED || outputs < SCATTERED) {
         let gather = Gather {
             batch,
@@ -111,9 +127,7 @@ pub fn image_gradient<E: Element>(
             plane: Plane::of_output(geometry),
             bias,
         };
-        gather.run(r, |group, i, o, k| {
-            w[((group * outputs + o) * inputs + i) * taps + taps - 1 - k]
-        })
+        gather.run(r, &weights(true))
     } else {
         let scatter = Scatter {
             batch,
@@ -125,8 +139,6 @@ pub fn image_gradient<E: Element>(
             plane: Plane::of_image(geometry),
             bias,
         };
-        scatter.run(r, |group, o, i, k| {
-            w[((group * outputs + o) * inputs + i) * taps + k]
-        })
+        scatter.run(r, &weights(false))
     }
 }

@@ -1,12 +1,13 @@
 //! The adjoint of gathering: every pixel is spread over the results that its taps reach.
 
-use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
+use pulp::{Simd, WithSimd};
 
 use super::plane::{Plane, SLACK};
 use super::tile::{self, Sink, Tile};
+use super::weights::Weights;
 use crate::kernel::element::Element;
-use crate::kernel::memory::{self, Scratch};
+use crate::kernel::memory;
+use crate::kernel::parallel;
 
 /// `x[n, o, plane(k, t)] += sum over i of weight(i, o, k) r[n, i, t]`.
 ///
@@ -33,18 +34,13 @@ pub struct Scatter<'a, E> {
 }
 
 impl<E: Element> Scatter<'_, E> {
-    /// Runs the sum over `r [batch, groups, inputs, source]`; `weight(group, i, o, k)` counts the channels within the
+    /// Runs the sum over `r [batch, groups, inputs, source]`; `weights.at(group, o, i, k)` counts the channels within the
     /// group.
-    pub fn run(&self, r: &[E], weight: impl Fn(usize, usize, usize, usize) -> E + Sync) -> Vec<E> {
+    pub fn run(&self, r: &[E], weights: &Weights<'_, E>) -> Vec<E> {
         let area = self.target[0] * self.target[1];
         let mut results = vec![E::default(); self.batch * self.groups * self.outputs * area];
         if !results.is_empty() {
-            Arch::new().dispatch(Run {
-                scatter: self,
-                r,
-                weight,
-                results: &mut results,
-            });
+            self.scatter(r, weights, &mut results);
         }
         results
     }
@@ -53,13 +49,6 @@ impl<E: Element> Scatter<'_, E> {
 /// Parts that the work is cut into, at least.
 const SHARES: usize = 8;
 
-struct Run<'a, E, W> {
-    scatter: &'a Scatter<'a, E>,
-    r: &'a [E],
-    weight: W,
-    results: &'a mut [E],
-}
-
 /// The weights of a block of rows, the row running fastest, and where each row is added.
 struct Packed<E> {
     rows: usize,
@@ -67,17 +56,8 @@ struct Packed<E> {
     weights: Vec<E>,
 }
 
-impl<E: Element, W: Fn(usize, usize, usize, usize) -> E + Sync> WithSimd for Run<'_, E, W> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self {
-            scatter,
-            r,
-            weight,
-            results,
-        } = self;
+impl<E: Element> Scatter<'_, E> {
+    fn scatter(&self, r: &[E], weights: &Weights<'_, E>, results: &mut [E]) {
         let &Scatter {
             batch,
             groups,
@@ -87,28 +67,27 @@ impl<E: Element, W: Fn(usize, usize, usize, usize) -> E + Sync> WithSimd for Run
             target,
             ref plane,
             bias,
-        } = scatter;
+        } = self;
+        let machine = E::machine();
         let area = target[0] * target[1];
         let taps = plane.offsets.len();
         let packed: Vec<Vec<Packed<E>>> = (0..groups)
             .map(|group| {
-                let weight = &weight;
-                tile::blocks::<S>(outputs * taps)
+                tile::blocks(machine, outputs * taps)
                     .into_iter()
                     .map(|(first, rows)| {
                         let rows_of = first..first + rows;
                         let places = rows_of
                             .clone()
                             .map(|m| m / taps * plane.stride + plane.offsets[m % taps]);
-                        let weights = (0..inputs).flat_map(|i| {
-                            rows_of
-                                .clone()
-                                .map(move |m| weight(group, i, m / taps, m % taps))
+                        let columns = (0..inputs).flat_map(|i| {
+                            let at = move |m| weights.at(group, m / taps, i, m % taps);
+                            rows_of.clone().map(at)
                         });
                         Packed {
                             rows,
                             places: places.collect(),
-                            weights: weights.collect(),
+                            weights: columns.collect(),
                         }
                     })
                     .collect()
@@ -120,42 +99,36 @@ impl<E: Element, W: Fn(usize, usize, usize, usize) -> E + Sync> WithSimd for Run
             .map(|packed| packed.rows)
             .max()
             .expect("a row at least");
-        let widest = tile::widest::<S>(highest);
-        let tiles = tile::tiles(source, plane.pitch, E::lanes::<S>(), widest);
+        let widest = tile::widest(machine.registers, highest);
+        let tiles = tile::tiles(source, plane.pitch, machine.lanes, widest);
         // Few images: the tiles of one are shared out, each share with a plane of its own. (Never by the
         // number of threads: the result must not depend on it.)
         let shares = SHARES.div_ceil(batch * groups).min(tiles.len()).max(1);
         let share = tiles.len().div_ceil(shares).max(1);
         let source_area = source[0] * source[1];
-        results
-            .par_chunks_mut(outputs * area)
-            .enumerate()
-            .for_each(|(index, channels)| {
-                let group = index % groups;
-                let planes: Vec<Scratch<E>> = tiles
-                    .par_chunks(share)
-                    .map(|tiles| {
-                        let mut planes = memory::zeros(outputs * plane.stride + SLACK);
-                        simd.vectorize(Tiles {
-                            r: &r[index * inputs * source_area..][..inputs * source_area],
-                            source,
-                            pitch: plane.pitch,
-                            tiles,
-                            packed: &packed[group],
-                            planes: &mut planes,
-                        });
-                        planes
-                    })
-                    .collect();
-                for (o, channel) in channels.chunks_exact_mut(area).enumerate() {
-                    if let Some(bias) = bias {
-                        channel.fill(bias[group * outputs + o]);
-                    }
-                    for planes in &planes {
-                        plane.drain(&planes[o * plane.stride..], target, channel);
-                    }
-                }
+        parallel::chunks(results, outputs * area, &|index, channels| {
+            let group = index % groups;
+            let planes = parallel::map(tiles.len().div_ceil(share), 1, &|part| {
+                let mut planes = memory::zeros(outputs * plane.stride + SLACK);
+                E::dispatch(Tiles {
+                    r: &r[index * inputs * source_area..][..inputs * source_area],
+                    source,
+                    pitch: plane.pitch,
+                    tiles: parallel::chunk(&tiles, share, part),
+                    packed: &packed[group],
+                    planes: &mut planes,
+                });
+                planes
             });
+            for (o, channel) in channels.chunks_exact_mut(area).enumerate() {
+                if let Some(bias) = bias {
+                    channel.fill(bias[group * outputs + o]);
+                }
+                for planes in &planes {
+                    plane.drain(&planes[o * plane.stride..], target, channel);
+                }
+            }
+        });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use pulp::Simd;
 
-use crate::kernel::element::Element;
+use crate::kernel::element::{Element, Machine};
 
 /// A run of results: those with the flat indices `start..end`, held in `registers` registers of
 /// which the last may be part empty.
@@ -14,23 +14,24 @@ pub struct Tile {
 }
 
 /// Registers of pixels in the widest block of `rows` rows: as many accumulators as leave room for the
-/// operands. (With 32 registers `8 x 3` accumulators, 3 pixels and a weight are live; with 16, `4 x 3`.)
-pub fn widest<S: Simd>(rows: usize) -> usize {
-    match (S::REGISTER_COUNT >= 32, rows) {
+/// operands. (With 32 registers `8 x 3` accumulators, 3 pixels and a weight are live; with 16, `4 x 3`.) None where
+/// blocks have not so many rows.
+pub const fn widest(registers: usize, rows: usize) -> usize {
+    match (registers >= 32, rows) {
         (true, 8) | (false, 4) => 3,
         (true, 2 | 4) => 6,
         (false, 2) => 4,
         (_, 1) => 8,
-        _ => unreachable!("blocks of {rows} rows"),
+        _ => 0,
     }
 }
 
 /// `rows` cut into blocks of 8, 4, 2 and 1 (first row, number of rows).
-pub fn blocks<S: Simd>(rows: usize) -> Vec<(usize, usize)> {
+pub fn blocks(machine: Machine, rows: usize) -> Vec<(usize, usize)> {
     let mut blocks = Vec::new();
     let mut start = 0;
     for size in [8, 4, 2, 1] {
-        if size == 8 && S::REGISTER_COUNT < 32 {
+        if widest(machine.registers, size) == 0 {
             continue;
         }
         while rows - start >= size {
@@ -104,7 +105,9 @@ pub fn multiply<E: Element, S: Simd>(
     macro_rules! choose {
         ($($r:literal: $($v:literal)*;)*) => {
             match (rows, registers) {
-                $($(($r, $v) => block::<E, S, $r, $v>(simd, weights, offsets, pixels, sink),)*)*
+                $($(($r, $v) if const { $v <= widest(S::REGISTER_COUNT, $r) } => {
+                    block::<E, S, $r, $v>(simd, weights, offsets, pixels, sink)
+                })*)*
                 _ => unreachable!("a block of {rows} rows and {registers} registers"),
             }
         };

@@ -2,11 +2,11 @@
 
 use std::mem::MaybeUninit;
 
-use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
+use pulp::{Simd, WithSimd};
 
 use crate::kernel::element::Element;
 use crate::kernel::memory::written;
+use crate::kernel::parallel;
 
 /// Elements that a thread takes at a time, about.
 const PIECE: usize = 1 << 14;
@@ -27,18 +27,16 @@ pub fn sums<E: Element>(
     assert_eq!(y.len(), x.len(), "two tensors of one shape");
     let mut sums = vec![E::default(); channels];
     let some = (PIECE / (count * area).max(1)).clamp(1, channels.max(1));
-    sums.par_chunks_mut(some)
-        .enumerate()
-        .for_each(|(index, sums)| {
-            Arch::new().dispatch(Sums {
-                x,
-                y,
-                shape: [count, channels, area],
-                first: index * some,
-                sums,
-                term,
-            });
+    parallel::chunks(&mut sums, some, &|index, sums| {
+        E::dispatch(Sums {
+            x,
+            y,
+            shape: [count, channels, area],
+            first: index * some,
+            sums,
+            term,
         });
+    });
     sums
 }
 
@@ -97,15 +95,11 @@ impl<E: Element, F: Fn(usize, E, E) -> E> WithSimd for Sums<'_, E, F> {
 pub fn affine<E: Element>(x: &[E], alpha: &[E], gamma: &[E], area: usize) -> Vec<E> {
     let pieces = Pieces::new(x.len(), [alpha, gamma], area);
     let write = |out: &mut [MaybeUninit<E>]| {
-        let outer = out
-            .par_chunks_mut(pieces.outer)
-            .zip(x.par_chunks(pieces.outer));
-        outer.for_each(|(out, x)| {
-            let inner = out
-                .par_chunks_mut(pieces.inner)
-                .zip(x.par_chunks(pieces.inner));
-            inner.enumerate().for_each(|(index, (out, x))| {
-                Arch::new().dispatch(Affine(out, x, pieces.vectors(index), area));
+        parallel::chunks(out, pieces.outer, &|index, out| {
+            let x = parallel::chunk(x, pieces.outer, index);
+            parallel::chunks(out, pieces.inner, &|index, out| {
+                let x = parallel::chunk(x, pieces.inner, index);
+                E::dispatch(Affine(out, x, pieces.vectors(index), area));
             });
         });
     };
@@ -117,10 +111,9 @@ pub fn affine<E: Element>(x: &[E], alpha: &[E], gamma: &[E], area: usize) -> Vec
 /// `x[n, c, t] = α[c] x[n, c, t] + γ[c]`
 pub fn affine_in_place<E: Element>(x: &mut [E], alpha: &[E], gamma: &[E], area: usize) {
     let pieces = Pieces::new(x.len(), [alpha, gamma], area);
-    x.par_chunks_mut(pieces.outer).for_each(|x| {
-        let inner = x.par_chunks_mut(pieces.inner).enumerate();
-        inner.for_each(|(index, x)| {
-            Arch::new().dispatch(AffineInPlace(x, pieces.vectors(index), area));
+    parallel::chunks(x, pieces.outer, &|_, x| {
+        parallel::chunks(x, pieces.inner, &|index, x| {
+            E::dispatch(AffineInPlace(x, pieces.vectors(index), area));
         });
     });
 }

@@ -2,28 +2,28 @@
 
 use std::mem::MaybeUninit;
 
-use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
+use pulp::{Simd, WithSimd};
 
 use super::function::{Function, Function2};
 use crate::kernel::element::Element;
 use crate::kernel::memory::written;
+use crate::kernel::parallel;
 
 /// Elements that a thread takes at a time. Fewer than this are not shared out.
 const CHUNK: usize = 1 << 14;
 
 /// `x[i] = function(x[i])`
 pub fn map_in_place<E: Element>(function: impl Function, x: &mut [E]) {
-    each(x, |_, x| Arch::new().dispatch(MapInPlace(function, x)));
+    each(x, &|_, x| E::dispatch(MapInPlace(function, x)));
 }
 
 /// `function(x[i])`, in new memory.
 #[allow(unsafe_code)]
 pub fn map<E: Element>(function: impl Function, x: &[E]) -> Vec<E> {
     let write = |out: &mut [MaybeUninit<E>]| {
-        each(out, |start, out| {
+        each(out, &|start, out| {
             let x = &x[start..start + out.len()];
-            Arch::new().dispatch(Map(function, x, out));
+            E::dispatch(Map(function, x, out));
         });
     };
     // SAFETY: `each` hands every slot to one call, and `Map` writes every slot that it is handed: its
@@ -38,9 +38,9 @@ pub fn map<E: Element>(function: impl Function, x: &[E]) -> Vec<E> {
 /// When the lengths differ.
 pub fn zip_in_place<E: Element>(function: impl Function2, x: &mut [E], y: &[E]) {
     assert_eq!(x.len(), y.len(), "two operands of one length");
-    each(x, |start, x| {
+    each(x, &|start, x| {
         let y = &y[start..start + x.len()];
-        Arch::new().dispatch(ZipInPlace(function, x, y));
+        E::dispatch(ZipInPlace(function, x, y));
     });
 }
 
@@ -53,9 +53,9 @@ pub fn zip_in_place<E: Element>(function: impl Function2, x: &mut [E], y: &[E]) 
 pub fn zip<E: Element>(function: impl Function2, x: &[E], y: &[E]) -> Vec<E> {
     assert_eq!(x.len(), y.len(), "two operands of one length");
     let write = |out: &mut [MaybeUninit<E>]| {
-        each(out, |start, out| {
+        each(out, &|start, out| {
             let (x, y) = (&x[start..start + out.len()], &y[start..start + out.len()]);
-            Arch::new().dispatch(Zip(function, x, y, out));
+            E::dispatch(Zip(function, x, y, out));
         });
     };
     // SAFETY: as in `map`.
@@ -73,9 +73,9 @@ pub fn fill_in_place<E: Element>(x: &mut [E], mask: &[u8], value: E) {
         mask.len(),
         "a mask of one length with what it masks"
     );
-    each(x, |start, x| {
+    each(x, &|start, x| {
         let mask = &mask[start..start + x.len()];
-        Arch::new().dispatch(FillInPlace(x, mask, value));
+        E::dispatch(FillInPlace(x, mask, value));
     });
 }
 
@@ -92,12 +92,12 @@ pub fn fill<E: Element>(x: &[E], mask: &[u8], value: E) -> Vec<E> {
         "a mask of one length with what it masks"
     );
     let write = |out: &mut [MaybeUninit<E>]| {
-        each(out, |start, out| {
+        each(out, &|start, out| {
             let (x, mask) = (
                 &x[start..start + out.len()],
                 &mask[start..start + out.len()],
             );
-            Arch::new().dispatch(Fill(x, mask, value, out));
+            E::dispatch(Fill(x, mask, value, out));
         });
     };
     // SAFETY: as in `map`.
@@ -105,12 +105,11 @@ pub fn fill<E: Element>(x: &[E], mask: &[u8], value: E) -> Vec<E> {
 }
 
 /// Hands `x` out in chunks, each with the index of its first element.
-fn each<T: Send>(x: &mut [T], pass: impl Fn(usize, &mut [T]) + Sync) {
+fn each<T: Send>(x: &mut [T], pass: &(dyn Fn(usize, &mut [T]) + Sync)) {
     if x.len() <= CHUNK {
         pass(0, x);
     } else {
-        let chunks = x.par_chunks_mut(CHUNK).enumerate();
-        chunks.for_each(|(index, chunk)| pass(index * CHUNK, chunk));
+        parallel::chunks(x, CHUNK, &|index, chunk| pass(index * CHUNK, chunk));
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::mem::MaybeUninit;
 
-use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
+use pulp::{Simd, WithSimd};
 
 use super::function::Function;
 use crate::kernel::element::Element;
 use crate::kernel::memory::written;
+use crate::kernel::parallel;
 
 /// Pieces of a table at most: a power of two.
 pub const PIECES: usize = 256;
@@ -64,10 +64,10 @@ pub fn piecewise_linear<E: Element>(t: &[E], tables: &[Table<E>], inner: usize) 
     let channels = tables.len();
     assert_eq!(t.len() % (channels * inner), 0, "a whole number of images");
     let write = |out: &mut [MaybeUninit<E>]| {
-        let planes = out.par_chunks_mut(inner).zip(t.par_chunks(inner));
-        planes.enumerate().for_each(|(plane, (out, t))| {
+        parallel::chunks(out, inner, &|plane, out| {
             let table = &tables[plane % channels];
-            Arch::new().dispatch(Pass { table, t, out });
+            let t = parallel::chunk(t, inner, plane);
+            E::dispatch(Pass { table, t, out });
         });
     };
     // SAFETY: the chunks are all of `out`, and `Pass` writes as many as there are in `t`, which is as long.

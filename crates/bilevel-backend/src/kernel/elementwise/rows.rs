@@ -1,10 +1,10 @@
 //! A function of a large operand and of a small one that is repeated along it.
 
-use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
+use pulp::{Simd, WithSimd};
 
 use super::function::Function2;
 use crate::kernel::element::Element;
+use crate::kernel::parallel;
 
 /// How the small operand `y [middle]` is repeated along `x [outer, middle, inner]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +53,9 @@ pub fn repeat_in_place<E: Element>(
     }
     if inner == 1 {
         let rows = (ROWS / middle).max(1);
-        x.par_chunks_mut(rows * middle)
-            .for_each(|x| Arch::new().dispatch(EveryRow(function, x, y)));
+        parallel::chunks(x, rows * middle, &|_, x| {
+            E::dispatch(EveryRow(function, x, y));
+        });
     } else {
         // Whole repetitions of y, or rows of one, so that a piece of work begins at y[0].
         let repetition = middle * inner;
@@ -63,16 +64,15 @@ pub fn repeat_in_place<E: Element>(
         } else {
             repetition
         };
-        x.par_chunks_mut(piece).for_each(|x| {
+        parallel::chunks(x, piece, &|_, x| {
             if repetition <= ROWS {
-                Arch::new().dispatch(EveryEntry(function, x, y, inner));
+                E::dispatch(EveryEntry(function, x, y, inner));
             } else {
                 let rows = (ROWS / inner).max(1);
-                x.par_chunks_mut(rows * inner)
-                    .zip(y.par_chunks(rows))
-                    .for_each(|(x, y)| {
-                        Arch::new().dispatch(EveryEntry(function, x, y, inner));
-                    });
+                parallel::chunks(x, rows * inner, &|index, x| {
+                    let y = parallel::chunk(y, rows, index);
+                    E::dispatch(EveryEntry(function, x, y, inner));
+                });
             }
         });
     }

@@ -49,7 +49,7 @@ impl<B: Backend> Curved<B> {
 /// Lanczos (1950), J. Res. Nat. Bur. Standards 45(4); Golub, Van Loan (2013), "Matrix Computations", 10.1.
 ///
 /// ```
-/// use bilevel_backend::NdArray;
+/// use burn_ndarray::NdArray;
 /// use bilevel_core::Vector;
 /// use bilevel_core::algorithm::escape::{Probed, lowest_curvature};
 ///

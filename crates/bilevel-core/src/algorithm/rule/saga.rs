@@ -50,7 +50,7 @@ impl<B: Backend> Table<B> {
 
 #[cfg(test)]
 mod tests {
-    use bilevel_backend::NdArray;
+    use burn_ndarray::NdArray;
 
     use super::*;
     use crate::vector::read;

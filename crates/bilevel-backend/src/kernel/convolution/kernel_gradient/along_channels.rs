@@ -1,23 +1,24 @@
 //! Correlations with the channels of the results in the lanes of a register.
 
 use pulp::{Simd, WithSimd};
-use rayon::prelude::*;
 
 use super::Correlation;
 use crate::kernel::convolution::tile::even;
 use crate::kernel::element::Element;
 use crate::kernel::memory::{self, Scratch};
+use crate::kernel::parallel;
 
 /// Registers of channels in a block, and columns that go with them, at most.
-fn widest<S: Simd>() -> usize {
-    if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
+const fn widest(registers: usize) -> usize {
+    if registers >= 32 { 4 } else { 2 }
 }
 
-/// Columns in a block of `registers` registers of channels, at most.
-fn highest<S: Simd>(registers: usize) -> usize {
-    match (S::REGISTER_COUNT >= 32, registers) {
+/// Columns in a block of `wide` registers of channels, at most.
+const fn highest(registers: usize, wide: usize) -> usize {
+    match (registers >= 32, wide) {
         (true, 4) => 6,
         (false, 2) => 5,
+        (false, 3 | 4) => 0,
         _ => 8,
     }
 }
@@ -27,8 +28,7 @@ const NEAR: usize = 1 << 14;
 
 /// `gradient[o, column] = sum over n, t of r[n, o, t] x[n, column + t]`, the results turned round so that
 /// the channels of a pixel stand together: no sum across lanes, and no lanes without a pixel.
-#[inline(always)]
-pub fn correlate<E: Element, S: Simd>(simd: S, correlation: Correlation<'_, E>) {
+pub fn correlate<E: Element>(correlation: Correlation<'_, E>) {
     let Correlation {
         geometry,
         plane,
@@ -38,7 +38,8 @@ pub fn correlate<E: Element, S: Simd>(simd: S, correlation: Correlation<'_, E>) 
         gradient,
     } = correlation;
     let (groups, inputs, outputs) = (geometry.groups, geometry.inputs, geometry.outputs);
-    let channels = outputs.next_multiple_of(E::lanes::<S>());
+    let machine = E::machine();
+    let channels = outputs.next_multiple_of(machine.lanes);
     let turned = turn(
         r,
         [geometry.batch * groups, outputs, geometry.output_area()],
@@ -48,26 +49,24 @@ pub fn correlate<E: Element, S: Simd>(simd: S, correlation: Correlation<'_, E>) 
     let piece = columns
         .len()
         .div_ceil(pieces)
-        .next_multiple_of(highest::<S>(widest::<S>()));
+        .next_multiple_of(highest(machine.registers, widest(machine.registers)));
     let jobs: Vec<_> = (0..groups)
         .flat_map(|group| columns.chunks(piece).map(move |columns| (group, columns)))
         .collect();
-    let parts: Vec<Scratch<E>> = jobs
-        .par_iter()
-        .map(|&(group, columns)| {
-            simd.vectorize(Piece {
-                x: &x[group * inputs * plane.stride..],
-                x_image: groups * inputs * plane.stride,
-                pitch: plane.pitch,
-                r: &turned[group * geometry.output_area() * channels..],
-                r_image: groups * geometry.output_area() * channels,
-                output: geometry.output,
-                batch: geometry.batch,
-                channels,
-                columns,
-            })
+    let parts = parallel::map(jobs.len(), 1, &|job| {
+        let (group, columns) = jobs[job];
+        E::dispatch(Piece {
+            x: &x[group * inputs * plane.stride..],
+            x_image: groups * inputs * plane.stride,
+            pitch: plane.pitch,
+            r: &turned[group * geometry.output_area() * channels..],
+            r_image: groups * geometry.output_area() * channels,
+            output: geometry.output,
+            batch: geometry.batch,
+            channels,
+            columns,
         })
-        .collect();
+    });
     for (index, (&(group, columns), part)) in jobs.iter().zip(&parts).enumerate() {
         let first = index % (jobs.len() / groups) * piece;
         for (column, part) in part.chunks_exact(channels).take(columns.len()).enumerate() {
@@ -85,7 +84,7 @@ const SIDE: usize = 4;
 /// `r [count, outputs, area]` as `[count, area, channels]`, zeros beyond the outputs.
 fn turn<E: Element>(r: &[E], [count, outputs, area]: [usize; 3], channels: usize) -> Scratch<E> {
     let whole = [outputs, area].map(|side| side / SIDE * SIDE);
-    memory::zeroed_chunks(count, area * channels, 0, |index, to| {
+    memory::zeroed_chunks(count, area * channels, 0, &|index, to| {
         let from = &r[index * area * outputs..][..area * outputs];
         for t in (0..whole[1]).step_by(SIDE) {
             for o in (0..whole[0]).step_by(SIDE) {
@@ -148,13 +147,13 @@ impl<E: Element> WithSimd for Piece<'_, E> {
             for top in (0..height).step_by(near) {
                 let rows = (n, top, near.min(height - top));
                 let mut register = 0;
-                for registers in even(self.channels / E::lanes::<S>(), widest::<S>()) {
+                for registers in even(self.channels / E::lanes::<S>(), widest(S::REGISTER_COUNT)) {
                     let mut column = 0;
-                    for count in even(self.columns.len(), highest::<S>(registers)) {
+                    for count in even(self.columns.len(), highest(S::REGISTER_COUNT, registers)) {
                         macro_rules! choose {
                             ($($v:literal: $($q:literal)*;)*) => {
                                 match (registers, count) {
-                                    $($(($v, $q) => {
+                                    $($(($v, $q) if const { $q <= highest(S::REGISTER_COUNT, $v) } => {
                                         let place = (register, column);
                                         block::<E, S, $v, $q>(simd, &self, rows, place, &mut sums);
                                     })*)*

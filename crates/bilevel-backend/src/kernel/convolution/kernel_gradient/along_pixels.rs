@@ -3,17 +3,17 @@
 use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
-use rayon::prelude::*;
 
 use super::Correlation;
 use crate::kernel::convolution::geometry::Geometry;
 use crate::kernel::convolution::tile::even;
 use crate::kernel::element::Element;
 use crate::kernel::memory::{self, Scratch};
+use crate::kernel::parallel;
 
 /// Rows of results and columns (channel and tap) of images in a block, at most.
-fn widest<S: Simd>(rows: usize) -> usize {
-    match (S::REGISTER_COUNT >= 32, rows) {
+const fn widest(registers: usize, rows: usize) -> usize {
+    match (registers >= 32, rows) {
         (true, 4) => 6,
         (false, 4) => 2,
         (false, 2) => 5,
@@ -23,8 +23,7 @@ fn widest<S: Simd>(rows: usize) -> usize {
 
 /// `gradient[o, column] = sum over n, t of r[n, o, t] x[n, column + t]`, a block of channels of results
 /// and of columns at a time.
-#[inline(always)]
-pub fn correlate<E: Element, S: Simd>(simd: S, correlation: Correlation<'_, E>) {
+pub fn correlate<E: Element>(correlation: Correlation<'_, E>) {
     let Correlation {
         geometry,
         plane,
@@ -41,7 +40,7 @@ pub fn correlate<E: Element, S: Simd>(simd: S, correlation: Correlation<'_, E>) 
         output,
         ..
     } = *geometry;
-    let lanes = E::lanes::<S>();
+    let lanes = E::machine().lanes;
     let area = geometry.output_area();
     // Whole registers in every row: the results are read where they are. Otherwise they are
     // laid out with the images' pitch and zeros between, and read as one run.
@@ -83,23 +82,21 @@ pub fn correlate<E: Element, S: Simd>(simd: S, correlation: Correlation<'_, E>) 
     let x_image = groups * inputs * plane.stride;
     // As many images at a time as stay in the second-level cache.
     let images = ((1 << 19) / (inputs * plane.stride * size_of::<E>())).clamp(1, batch);
-    let parts: Vec<Vec<E>> = jobs
-        .par_iter()
-        .map(|&((group, start, rows), _, columns)| {
-            simd.vectorize(Correlate {
-                x: &x[group * inputs * plane.stride..],
-                x_image,
-                r: &results[(group * outputs + start) * length..],
-                r_image: groups * outputs * length,
-                length,
-                runs: &runs,
-                rows,
-                columns,
-                batch,
-                images,
-            })
+    let parts = parallel::map(jobs.len(), 1, &|job| {
+        let ((group, start, rows), _, columns) = jobs[job];
+        E::dispatch(Correlate {
+            x: &x[group * inputs * plane.stride..],
+            x_image,
+            r: &results[(group * outputs + start) * length..],
+            r_image: groups * outputs * length,
+            length,
+            runs: &runs,
+            rows,
+            columns,
+            batch,
+            images,
         })
-        .collect();
+    });
     for (&((group, start, _), first, columns), part) in jobs.iter().zip(&parts) {
         for (row, part) in part.chunks_exact(columns.len()).enumerate() {
             let at = (group * outputs + start + row) * inputs * geometry.taps() + first;
@@ -116,7 +113,7 @@ fn pad<E: Element>(
     length: usize,
 ) -> Scratch<E> {
     let area = height * width;
-    memory::zeroed_chunks(r.len() / area, length, 0, |index, to| {
+    memory::zeroed_chunks(r.len() / area, length, 0, &|index, to| {
         let from = &r[index * area..][..area];
         for (y, row) in from.chunks_exact(width).enumerate() {
             to[y * pitch..][..width].copy_from_slice(row);
@@ -148,11 +145,11 @@ impl<E: Element> WithSimd for Correlate<'_, E> {
         while first < self.batch {
             let images = first..(first + self.images).min(self.batch);
             let mut column = 0;
-            for count in even(self.columns.len(), widest::<S>(self.rows)) {
+            for count in even(self.columns.len(), widest(S::REGISTER_COUNT, self.rows)) {
                 macro_rules! choose {
                     ($($r:literal: $($q:literal)*;)*) => {
                         match (self.rows, count) {
-                            $($(($r, $q) => {
+                            $($(($r, $q) if const { $q <= widest(S::REGISTER_COUNT, $r) } => {
                                 block::<E, S, $r, $q>(simd, &self, images.clone(), column, &mut sums)
                             })*)*
                             _ => unreachable!("a block of {} rows and {count} columns", self.rows),

@@ -1,0 +1,10 @@
+//! The operations of the backends, against Flex, the definition and differences.
+
+mod channels;
+mod convolution;
+mod deformable_convolution;
+mod elementwise;
+mod exchanged_axes;
+mod piecewise;
+mod repeated_views;
+mod sparse_rows;

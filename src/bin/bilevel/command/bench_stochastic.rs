@@ -1,0 +1,210 @@
+//! `bilevel bench stochastic`: all update rules on one problem whose hypergradient is known.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Result;
+use bilevel_backend::Cpu;
+use bilevel_core::Oracle;
+use bilevel_models::quadratic::{Quadratic, QuadraticSettings};
+use clap::ValueEnum;
+use serde::Serialize;
+use tracing::info;
+
+use super::comparison_files::Files;
+use crate::arguments::BenchStochasticArguments;
+use crate::comparison::jsonl;
+use crate::draw::{
+    TradeoffAxes, TradeoffFamily, TradeoffPoint, TradeoffSeries, save, tradeoff_curves,
+};
+use crate::method::{Begin, MethodName, runner};
+use crate::output::say;
+use crate::progress::Progress;
+use crate::quadratic_preset::tuning;
+
+/// A method at a moment.
+#[derive(Debug, Clone, Serialize)]
+struct Row {
+    method: &'static str,
+    step: usize,
+    /// Calls of the oracle, one on all samples counting as all blocks.
+    calls: u64,
+    /// Time of the steps.
+    seconds: f64,
+    /// `‖∇F(x)‖`.
+    gradient: f64,
+}
+
+/// A row is made whenever the calls grew by this factor.
+const SPACING: f64 = 1.5;
+/// Norms of the gradient whose cost the table gives.
+const LEVELS: [f64; 2] = [1e-2, 1e-4];
+
+/// What the picture shows.
+const AXES: TradeoffAxes = TradeoffAxes {
+    error: "norm of the hypergradient",
+    panels: &[
+        (
+            "Suboptimality against oracle calls",
+            "calls on a block of samples",
+            |p| p.cost,
+        ),
+        ("Suboptimality against time", "seconds", |p| p.seconds),
+    ],
+};
+
+/// Runs the command.
+pub(crate) fn bench_stochastic(arguments: &BenchStochasticArguments) -> Result<ExitCode> {
+    let files = Files::new(&arguments.output, "stochastic", arguments.overwrite)?;
+    let methods: Vec<MethodName> = match &arguments.method[..] {
+        [] => MethodName::value_variants().to_vec(),
+        some => some.to_vec(),
+    };
+    let settings = QuadraticSettings {
+        seed: arguments.seed,
+        ..QuadraticSettings::default()
+    };
+    let progress = Progress::new(methods.len(), "comparing");
+    let mut courses = Vec::new();
+    for &method in &methods {
+        info!(method = method.title(), calls = arguments.calls, "running");
+        progress.set_message(method.title());
+        courses.push((method, course(method, settings, arguments)?));
+        progress.inc();
+    }
+    drop(progress);
+
+    let rows = || courses.iter().flat_map(|(_, rows)| rows);
+    save(&files.csv, &csv(rows())?)?;
+    save(&files.jsonl, jsonl(rows())?.as_bytes())?;
+    tradeoff_curves(AXES, &families(&courses), &files.picture)?;
+    if arguments.json {
+        say!("{}", serde_json::to_string(&rows().collect::<Vec<_>>())?);
+    } else {
+        say!("{}", table(&courses).trim_end());
+        say!("numbers and pictures: {}", arguments.output.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A method until its calls are spent or its numbers are of no use.
+fn course(
+    method: MethodName,
+    settings: QuadraticSettings,
+    arguments: &BenchStochasticArguments,
+) -> Result<Vec<Row>> {
+    // A problem for each: its counter begins at zero.
+    let problem = Quadratic::<Cpu>::new(settings, &Default::default());
+    let tuning = tuning(method, arguments);
+    let mut run = runner(
+        method,
+        &tuning,
+        &problem,
+        Begin::At(problem.start()),
+        arguments.seed,
+    )?;
+    let (mut seconds, mut next) = (0.0, 1.0);
+    let mut rows = Vec::new();
+    for step in 1.. {
+        let start = Instant::now();
+        let failure = run.step();
+        seconds += start.elapsed().as_secs_f64();
+        let calls = problem.calls().blocks;
+        let done = calls >= arguments.calls || failure.is_some();
+        if calls as f64 >= next || done {
+            next = calls as f64 * SPACING;
+            rows.push(Row {
+                method: method.title(),
+                step,
+                calls,
+                seconds,
+                gradient: match failure {
+                    Some(_) => f64::NAN,
+                    None => problem.hypergradient_norm(&run.at().x),
+                },
+            });
+        }
+        if done {
+            break;
+        }
+    }
+    Ok(rows)
+}
+
+fn csv<'a>(rows: impl Iterator<Item = &'a Row>) -> Result<Vec<u8>> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        csv.serialize(row)?;
+    }
+    Ok(csv.into_inner()?)
+}
+
+/// A line a method: where it ended, and the first calls with which it was below each level.
+fn table(courses: &[(MethodName, Vec<Row>)]) -> String {
+    let mut table = format!(
+        "{:<9} {:>8} {:>10} {:>8} {:>9}",
+        "method", "steps", "calls", "seconds", "gradient"
+    );
+    for level in LEVELS {
+        table += &format!(" {:>12}", format!("to {level:.0e}"));
+    }
+    table += "\n";
+    for (method, rows) in courses {
+        let last = rows.last().expect("a run has a step");
+        table += &format!(
+            "{:<9} {:>8} {:>10} {:>8.2} {:>9.1e}",
+            method.title(),
+            last.step,
+            last.calls,
+            last.seconds,
+            last.gradient
+        );
+        for level in LEVELS {
+            let reached = rows.iter().find(|row| row.gradient <= level);
+            let calls = reached.map_or("-".to_string(), |row| row.calls.to_string());
+            table += &format!(" {calls:>12}");
+        }
+        table += "\n";
+    }
+    table +=
+        "calls: derivatives on a block of 64 of 1024 samples; one on all samples counts as 16\n";
+    table
+}
+
+/// The courses as the picture wants them.
+fn families(courses: &[(MethodName, Vec<Row>)]) -> Vec<TradeoffFamily> {
+    let series = |wanted: &dyn Fn(MethodName) -> bool| {
+        let courses = courses.iter().filter(|(method, _)| wanted(*method));
+        let series = courses.map(|(method, rows)| TradeoffSeries {
+            name: method.title().to_string(),
+            points: rows
+                .iter()
+                .map(|row| TradeoffPoint {
+                    cost: row.calls as f64,
+                    seconds: row.seconds,
+                    bytes: f64::NAN,
+                    error: row.gradient,
+                })
+                .collect(),
+        });
+        series.collect::<Vec<_>>()
+    };
+    let families = [
+        TradeoffFamily {
+            title: "with an adjoint",
+            series: series(&|method| method.has_adjoint()),
+        },
+        TradeoffFamily {
+            title: "with a series",
+            series: series(&|method| method.has_series()),
+        },
+        TradeoffFamily {
+            title: "first derivatives",
+            series: series(&|method| !method.has_adjoint() && !method.has_series()),
+        },
+    ];
+    families
+        .into_iter()
+        .filter(|family| !family.series.is_empty())
+        .collect()
+}

@@ -1,0 +1,431 @@
+//! `bilevel clean`: which labels of a data set can be trusted?
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use bilevel_core::Pair;
+use bilevel_data::{GrayImage, Labelled, Standardization, corrupt_labels, load_labelled};
+use burn::tensor::backend::Backend;
+use serde::Serialize;
+use tracing::info;
+
+use crate::arguments::{CleanArguments, CleanSettings};
+use crate::cleaning::{Judgement, References, Sets, Workshop, kept, workshop};
+use crate::cleaning_preset::preset;
+use crate::cleaning_run::{CleaningRun, End, Leaves, Saved, Spent};
+use crate::comparison::jsonl;
+use crate::draw::{CleaningPoint, SheetCell, SheetRow, cleaning_curves, comparison_sheet, save};
+use crate::interrupt;
+use crate::method::{MethodName, table_bytes};
+use crate::output::{say, tell};
+use crate::progress::Progress;
+use crate::run_folder::RunFolder;
+
+/// What is known at a moment of a run.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Moment {
+    step: usize,
+    /// Time spent on steps, judging left out.
+    seconds: f64,
+    calls: u64,
+    #[serde(flatten)]
+    judgement: Judgement,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Report {
+    method: &'static str,
+    /// The ball that the classifier is kept in.
+    ball: Option<String>,
+    /// Samples to be cleaned, trusted, to test on.
+    samples: [usize; 3],
+    corruption: f64,
+    seed: u64,
+    steps: usize,
+    seconds: f64,
+    lower_gradients: u64,
+    upper_gradients: u64,
+    hessian_products: u64,
+    cross_products: u64,
+    /// Bytes of what the method remembers of every block, at most.
+    table_bytes: usize,
+    /// Samples kept.
+    kept: usize,
+    #[serde(flatten)]
+    judgement: Judgement,
+    /// Accuracy on the test set after training on the samples kept and those trusted.
+    retrained_accuracy: Option<f64>,
+    /// What is reached without cleaning, with `--references`.
+    references: Option<References>,
+    /// Why the run ended early, if it did.
+    failure: Option<String>,
+    course: Vec<Moment>,
+    output: String,
+}
+
+/// Runs the command.
+pub(crate) fn clean<B: Backend>(
+    arguments: &CleanArguments,
+    device: &B::Device,
+) -> Result<ExitCode> {
+    let saved = if arguments.resume {
+        let run = RunFolder::open(&arguments.output)?;
+        Some((Saved::load(&run.state())?, run))
+    } else {
+        None
+    };
+    let (saved, old) = saved.unzip();
+    let settings = saved
+        .as_ref()
+        .map_or(&arguments.settings, |saved| &saved.progress.settings)
+        .clone();
+    let first = settings.first_weight;
+    ensure!(
+        first > 0.0 && first < 1.0,
+        "--first-weight must be in (0, 1), got {first}"
+    );
+    ensure!(
+        settings.ball.is_none() || settings.method == MethodName::Dmlcbo,
+        "--ball is for --method dmlcbo: {} does not keep the classifier in a set",
+        settings.method.title()
+    );
+    let sets = sets(&settings)?;
+    info!(
+        data = %settings.data.display(),
+        training = sets.training.len(),
+        trusted = sets.trusted.len(),
+        test = sets.test.as_ref().map_or(0, Labelled::len),
+        "samples loaded"
+    );
+    let preset = preset(&settings, sets.training.len(), sets.trusted.len());
+    let block = (!settings.method.sees_all()).then_some(preset.batch);
+    let workshop = workshop::<B>(
+        settings.classifier,
+        &sets,
+        settings.regularization,
+        settings.ball,
+        block,
+        settings.seed,
+        device,
+    )?;
+    let oracle = workshop.oracle();
+    let start = workshop.start(first);
+    let table_bytes = table_bytes(settings.method, &*oracle, &start)?;
+    let mut run = CleaningRun::new(&settings, &preset, &sets, &*oracle, start, saved, device)?;
+    // Everything that can be wrong with the call has been found: only now is anything written.
+    let folder = match old {
+        Some(folder) => folder,
+        None => RunFolder::create(&arguments.output, arguments.overwrite)?,
+    };
+    let go_on = format!(
+        "go on with: bilevel clean --resume --output {}",
+        folder.path().display()
+    );
+    let stopped = |step| format!("stopped after step {step}, its weights are saved; {go_on}");
+    info!(
+        output = %folder.path().display(),
+        method = settings.method.title(),
+        step = run.spent().step,
+        steps = preset.steps,
+        "cleaning"
+    );
+    let mut held = interrupt::hold();
+    let end = run.take_steps(
+        &*workshop,
+        preset.steps,
+        arguments.stop_after,
+        &Leaves {
+            folder: &folder,
+            weights: &|at| table(&sets, &workshop.weights(at)),
+            stopped: &stopped,
+        },
+        &mut held,
+    )?;
+    let weights = workshop.weights(run.at());
+    let failure = match end {
+        End::Done => None,
+        End::Failed(failure) => Some(failure),
+        End::Stopped => {
+            tell!("{}", stopped(run.spent().step));
+            return Ok(interrupt::exit_code());
+        }
+    };
+    held.saved(format!("stopped after the last step; {go_on}"));
+
+    let course = course(&*workshop, &run.course())?;
+    let judgement = course.last().expect("the last iterate is judged").judgement;
+    let Spent {
+        step,
+        seconds,
+        calls,
+    } = run.spent();
+    let report = Report {
+        method: settings.method.title(),
+        ball: settings.ball.map(|ball| ball.to_string()),
+        samples: [
+            sets.training.len(),
+            sets.trusted.len(),
+            sets.test.as_ref().map_or(0, Labelled::len),
+        ],
+        corruption: settings.corruption,
+        seed: settings.seed,
+        steps: step,
+        seconds,
+        lower_gradients: calls.lower_gradients,
+        upper_gradients: calls.upper_gradients,
+        hessian_products: calls.hessian_products,
+        cross_products: calls.cross_products,
+        table_bytes,
+        kept: kept(&weights).iter().filter(|kept| **kept).count(),
+        judgement,
+        retrained_accuracy: workshop.retrained(&weights)?,
+        references: arguments
+            .references
+            .then(|| workshop.references())
+            .transpose()?,
+        failure: failure.map(|failure| failure.to_string()),
+        course,
+        output: arguments.output.display().to_string(),
+    };
+    save(&folder.course(), jsonl(&report.course)?.as_bytes())?;
+    save(
+        &folder.report(),
+        serde_json::to_string_pretty(&report)?.as_bytes(),
+    )?;
+    let point = |moment: &Moment| CleaningPoint {
+        seconds: moment.seconds,
+        solved: moment.judgement.test_accuracy,
+        own: moment.judgement.own_accuracy,
+        f1: moment.judgement.f1,
+    };
+    cleaning_curves(
+        &report.course.iter().map(point).collect::<Vec<_>>(),
+        &folder.curves(),
+    )?;
+    if let Some(size) = sets.training.picture() {
+        suspects(&sets.training, size, &weights, &folder.suspects())?;
+    }
+    if arguments.json {
+        say!("{}", serde_json::to_string(&report)?);
+    } else {
+        print(&report);
+    }
+    if let Some(failure) = &report.failure {
+        tell!(
+            "error: step {}: {failure}; the weights after step {step} are saved: lower --lower-step or --upper-step",
+            step + 1
+        );
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The samples, divided and corrupted as the call says.
+fn sets(settings: &CleanSettings) -> Result<Sets> {
+    let data = load_labelled(&settings.data)?;
+    let (training, trusted) = match &settings.trusted {
+        Some(path) => {
+            let trusted = load_labelled(path)?.train;
+            ensure!(
+                trusted.classes() == data.train.classes() && trusted.width() == data.train.width(),
+                "--trusted has {} classes and {} features, --data has {} and {}: they must be the same",
+                trusted.class_count(),
+                trusted.width(),
+                data.train.class_count(),
+                data.train.width()
+            );
+            (data.train, trusted)
+        }
+        None => {
+            let n = data.train.len();
+            let first = settings.training.unwrap_or(n / 2);
+            ensure!(
+                (1..n).contains(&first),
+                "--training must leave samples to trust: 1 to {}, got {first}",
+                n.saturating_sub(1)
+            );
+            (data.train.subset(0..first)?, data.train.subset(first..n)?)
+        }
+    };
+    let labels = corrupt_labels(
+        training.labels(),
+        training.class_count(),
+        settings.corruption,
+        settings.seed,
+    )
+    .context("--corruption")?;
+    let right = (settings.corruption > 0.0).then(|| {
+        labels
+            .iter()
+            .zip(training.labels())
+            .map(|(a, b)| a == b)
+            .collect()
+    });
+    let training = training.with_labels(labels)?;
+    let sets = Sets {
+        training,
+        trusted,
+        test: data.test,
+        right,
+    };
+    if sets.training.picture().is_some() {
+        return Ok(sets);
+    }
+    // Features of a table have units of their own.
+    let scale = Standardization::of(&sets.training);
+    Ok(Sets {
+        training: scale.apply(&sets.training)?,
+        trusted: scale.apply(&sets.trusted)?,
+        test: sets.test.map(|test| scale.apply(&test)).transpose()?,
+        ..sets
+    })
+}
+
+/// The iterates that were looked at, judged.
+fn course<B: Backend>(
+    workshop: &dyn Workshop<B>,
+    looks: &[(Spent, Pair<B>)],
+) -> Result<Vec<Moment>> {
+    let progress = Progress::new(looks.len(), "judging");
+    let mut solved = None;
+    let judged = looks.iter().map(|(spent, at)| {
+        let judgement = workshop.judge(at, &mut solved)?;
+        progress.inc();
+        Ok(Moment {
+            step: spent.step,
+            seconds: spent.seconds,
+            calls: spent.calls.total(),
+            judgement,
+        })
+    });
+    judged.collect()
+}
+
+/// The weight of every sample, as CSV.
+fn table(sets: &Sets, weights: &[f64]) -> Result<Vec<u8>> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    let mut header = vec!["sample", "label", "weight", "kept"];
+    header.extend(sets.right.as_ref().map(|_| "right"));
+    csv.write_record(&header)?;
+    let kept = kept(weights);
+    for (i, weight) in weights.iter().enumerate() {
+        let training = &sets.training;
+        let mut row = vec![
+            training.name(i).to_string(),
+            training.classes()[training.label(i)].clone(),
+            format!("{weight:.6}"),
+            kept[i].to_string(),
+        ];
+        row.extend(sets.right.as_ref().map(|right| right[i].to_string()));
+        csv.write_record(&row)?;
+    }
+    csv.into_inner().context("the table of weights")
+}
+
+/// Rows and columns of the sheet of suspects, and how much pictures are enlarged.
+const SUSPECTS: [usize; 2] = [5, 8];
+const SUSPECT_SIDE: usize = 72;
+
+/// The samples of least weight, with their labels.
+fn suspects(
+    training: &Labelled,
+    [height, width]: [usize; 2],
+    weights: &[f64],
+    path: &std::path::Path,
+) -> Result<()> {
+    let mut order: Vec<usize> = (0..weights.len()).collect();
+    order.sort_by(|a, b| weights[*a].total_cmp(&weights[*b]));
+    let [rows, columns] = SUSPECTS;
+    let scale = (SUSPECT_SIDE / height.max(width)).max(1);
+    let cell = |&i: &usize| {
+        let pixel = |p: usize| {
+            let (x, y) = (p % (width * scale), p / (width * scale));
+            training.row(i)[y / scale * width + x / scale]
+        };
+        let pixels = (0..height * width * scale * scale).map(pixel).collect();
+        SheetCell {
+            image: GrayImage::new(width * scale, height * scale, pixels),
+            caption: format!(
+                "{}: {:.3}",
+                training.classes()[training.label(i)],
+                weights[i]
+            ),
+        }
+    };
+    let shown = &order[..order.len().min(rows * columns)];
+    let rows: Vec<SheetRow> = shown
+        .chunks(columns)
+        .map(|row| SheetRow {
+            name: String::new(),
+            cells: row.iter().map(cell).collect(),
+        })
+        .collect();
+    let mut titles = vec![""; columns.min(shown.len())];
+    titles[0] = "label: weight";
+    comparison_sheet(&titles, &rows, path)
+}
+
+fn print(report: &Report) {
+    let percent = |share: Option<f64>| match share {
+        Some(share) => format!("{:.2} %", 100.0 * share),
+        None => "not known".to_string(),
+    };
+    let Judgement {
+        own_accuracy,
+        test_accuracy,
+        f1,
+        f1_agreed,
+        threshold,
+        ..
+    } = report.judgement;
+    say!(
+        "{}: {} steps in {:.1} s, keeps {} of {} samples, those with weights above {threshold:.2}",
+        report.method,
+        report.steps,
+        report.seconds,
+        report.kept,
+        report.samples[0]
+    );
+    if report.table_bytes > 0 {
+        let megabytes = report.table_bytes as f64 / 1e6;
+        say!("its table of derivatives takes {megabytes:.1} MB");
+    }
+    let line = |name, value: String| say!("  {name:<47}{value}");
+    say!("accuracy on the test set of");
+    line(
+        "a classifier trained with the weights",
+        percent(test_accuracy),
+    );
+    line(
+        "one trained on what is kept and trusted",
+        percent(report.retrained_accuracy),
+    );
+    line("the method's own iterate", percent(own_accuracy));
+    if let Some(references) = &report.references {
+        line(
+            "one trained on all samples as they are",
+            percent(references.all),
+        );
+        line("on those that are right", percent(references.right));
+        line("on those trusted", percent(references.trusted));
+        line(
+            "on those that are right and those trusted",
+            percent(references.right_and_trusted),
+        );
+    }
+    let share = |f1: Option<f64>| f1.map_or("not known".to_string(), |f1| format!("{f1:.3}"));
+    say!("F1 of");
+    line("the samples kept", share(f1));
+    line(
+        "those whose label the classifier agrees with",
+        share(f1_agreed),
+    );
+    if let Some(references) = &report.references {
+        line(
+            "those the trusted samples' classifier does",
+            share(references.f1_of_trusted),
+        );
+    }
+    say!("weights and pictures: {}", report.output);
+}

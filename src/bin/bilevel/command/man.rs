@@ -1,0 +1,19 @@
+//! `bilevel man`: a manual page for each command.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::CommandFactory;
+
+use crate::arguments::Arguments;
+use crate::output::say;
+
+/// Runs the command.
+pub(crate) fn man(folder: &Path) -> Result<ExitCode> {
+    std::fs::create_dir_all(folder)
+        .and_then(|()| clap_mangen::generate_to(Arguments::command(), folder))
+        .with_context(|| format!("cannot write to {}: give another folder", folder.display()))?;
+    say!("manual pages: {}", folder.display());
+    Ok(ExitCode::SUCCESS)
+}

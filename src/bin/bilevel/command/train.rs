@@ -1,0 +1,465 @@
+//! `bilevel train denoise`: learn a regularizer, keep the best, say how good it is.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use bilevel_core::{Failure, Spent, Status, Tape};
+use bilevel_data::{GrayImage, NamedImage, load_folder};
+use bilevel_models::regularizer::{Architecture, ArchitectureParameters};
+use burn::tensor::backend::Backend;
+use serde::Serialize;
+use tracing::{debug, info};
+
+use crate::arguments::TrainArguments;
+use crate::baseline::best_tv;
+use crate::data::{Pairs, pairs};
+use crate::draw::{
+    Filter, Measure, SheetCell, SheetRow, comparison_sheet, filter_picture, save, training_curves,
+};
+use crate::interrupt::{self, Held, Kept};
+use crate::metrics::{Line, Metrics};
+use crate::model_file::{Model, load_model, save_model};
+use crate::output::{say, tell};
+use crate::progress;
+use crate::recipe::Recipe;
+use crate::reconstruct::reconstruct;
+use crate::run_folder::RunFolder;
+use crate::score::{Scores, table};
+use crate::state_file::{Best, Progress, load_state, save_state};
+use crate::task::TaskName;
+use crate::training::Training;
+
+/// Seed of the noise on the test images: the default of `bilevel evaluate`.
+const TEST_SEED: u64 = 1;
+/// Rows of the comparison sheet at most.
+const SHEET_ROWS: usize = 4;
+
+/// Runs the command.
+pub(crate) fn train<B: Backend>(
+    task: TaskName,
+    arguments: &TrainArguments,
+    device: &B::Device,
+) -> Result<ExitCode> {
+    let output = arguments.output.clone();
+    let output = output.unwrap_or_else(|| format!("runs/{task}").into());
+    let saved = if arguments.resume {
+        let run = RunFolder::open(&output)?;
+        Some((
+            load_state::<Progress, _>(&run.state(), ["x", "optimizer"])?,
+            run,
+        ))
+    } else {
+        None
+    };
+    let recipe = match &saved {
+        Some(((progress, _), _)) => progress.recipe.clone(),
+        None => Recipe::new(task, arguments)?,
+    };
+    let train = load_folder(&arguments.train)?;
+    let val = load_folder(&arguments.val)?;
+    let test = load_folder(&arguments.test)?;
+    for (images, folder) in [
+        (&train, &arguments.train),
+        (&val, &arguments.val),
+        (&test, &arguments.test),
+    ] {
+        info!(images = images.len(), folder = %folder.display(), "images loaded");
+    }
+    let start = arguments.from.as_deref();
+    let start = start
+        .map(|path| start_from(path, &recipe, device))
+        .transpose()?;
+    let training = Training::<B>::new(recipe.clone(), start, train, val, device)?;
+    // Everything that can be wrong with the call has been found: only now is anything written.
+    let (run, training, progress) = match saved {
+        Some(((progress, [x, optimizer]), run)) => (
+            run,
+            training.resumed(
+                progress.step,
+                Spent {
+                    cost: progress.cost,
+                    capped: progress.capped,
+                },
+                x,
+                optimizer,
+            )?,
+            progress,
+        ),
+        None => {
+            let run = RunFolder::create(&output, arguments.overwrite)?;
+            save(&run.recipe(), toml::to_string(&recipe)?.as_bytes())?;
+            (
+                run,
+                training,
+                Progress {
+                    recipe,
+                    step: 0,
+                    cost: 0,
+                    capped: 0,
+                    best: None,
+                    seconds: 0.0,
+                },
+            )
+        }
+    };
+    let go_on = format!(
+        "go on with: bilevel train {task} --resume --output {}",
+        run.path().display()
+    );
+    info!(
+        output = %run.path().display(),
+        step = progress.step,
+        steps = progress.recipe.steps(),
+        "training"
+    );
+    let mut held = interrupt::hold();
+    let outcome = learn(
+        &run,
+        training,
+        progress,
+        arguments.stop_after,
+        &mut held,
+        &go_on,
+    )?;
+    match &outcome.end {
+        End::Done => {}
+        End::Stopped => {
+            tell!("{}", stopped(outcome.progress.step, &go_on));
+            return Ok(interrupt::exit_code());
+        }
+        End::Failed { step, failure } => {
+            tell!(
+                "error: upper step {step}: {failure}; the state after step {} is saved in {}: {}",
+                outcome.progress.step,
+                run.path().display(),
+                Status::NonFinite.advice()
+            );
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    held.saved(format!("stopped after the last step; {go_on}"));
+    let model = load_model::<B>(Some(&run.model()), device)?;
+    info!(images = test.len(), "evaluating");
+    let evaluation = evaluate(&run, &model, &outcome, &test, device)?;
+    save(
+        &run.evaluation(),
+        serde_json::to_string_pretty(&evaluation)?.as_bytes(),
+    )?;
+    if arguments.json {
+        say!("{}", serde_json::to_string(&evaluation)?);
+    } else {
+        print(&run, &evaluation);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The parameters of a model with the recipe's regularizer.
+fn start_from<B: Backend>(
+    path: &Path,
+    recipe: &Recipe,
+    device: &B::Device,
+) -> Result<ArchitectureParameters<Tape<B>>> {
+    let model = load_model::<B>(Some(path), device)?;
+    ensure!(
+        model.regularizer == recipe.regularizer,
+        "{} has another regularizer than the recipe: {:?}",
+        path.display(),
+        model.regularizer
+    );
+    Ok(model.parameters)
+}
+
+/// Why training ended.
+enum End {
+    /// All steps were taken.
+    Done,
+    /// Ctrl-C or `--stop-after`.
+    Stopped,
+    /// The numbers of an upper step were of no use.
+    Failed { step: usize, failure: Failure },
+}
+
+/// Where training ended.
+struct Learned {
+    end: End,
+    progress: Progress,
+    metrics: Metrics<Line>,
+    validation: Pairs,
+}
+
+/// What is said when a run was stopped.
+fn stopped(step: usize, go_on: &str) -> String {
+    format!("stopped after step {step}; {go_on}")
+}
+
+/// How the run is saved as it is now.
+fn kept<B: Backend>(
+    run: &RunFolder,
+    training: &Training<B>,
+    progress: &Progress,
+    go_on: &str,
+) -> Result<Kept> {
+    let (path, progress) = (run.state(), progress.clone());
+    let records = training.records()?;
+    Ok(Kept::new(stopped(progress.step, go_on), move || {
+        save_state(&path, &progress, &records)
+    }))
+}
+
+/// Takes the steps that are left, and leaves state, metrics and best model on disk.
+fn learn<B: Backend>(
+    run: &RunFolder,
+    mut training: Training<B>,
+    mut progress: Progress,
+    stop_after: Option<usize>,
+    held: &mut Held,
+    go_on: &str,
+) -> Result<Learned> {
+    let mut metrics = Metrics::open(&run.metrics(), progress.step)?;
+    let recipe = progress.recipe.clone();
+    let steps = recipe.steps();
+    let bar = progress::Progress::new(steps, "training");
+    bar.begin_at(progress.step);
+    let first = progress.step;
+    let before = progress.seconds;
+    let start = Instant::now();
+    let mut end = End::Done;
+    held.keep(true, || kept(run, &training, &progress, go_on))?;
+    while !training.is_done() {
+        if interrupt::pressed() || stop_after.is_some_and(|n| progress.step - first >= n) {
+            end = End::Stopped;
+            break;
+        }
+        let report;
+        (training, report) = training.step()?;
+        if let Some(failure) = report.failure {
+            end = End::Failed {
+                step: report.step,
+                failure,
+            };
+            break;
+        }
+        progress.step = training.step_count();
+        let spent = training.spent();
+        (progress.cost, progress.capped) = (spent.cost, spent.capped);
+        let line = Line::new(&report, None);
+        debug!(
+            step = line.step,
+            loss = line.upper_loss,
+            hypergradient = line.hypergradient_norm,
+            learning_rate = line.learning_rate,
+            lower_steps = line.lower.steps,
+            lower = line.lower.status,
+            "step"
+        );
+        let validates = |step: usize| step.is_multiple_of(recipe.validate_every) || step == steps;
+        let validate = validates(progress.step);
+        let psnr = validate.then(|| training.validation_psnr()).transpose()?;
+        if let Some(psnr) = psnr
+            && progress.best.is_none_or(|best| psnr > best.psnr)
+        {
+            progress.best = Some(Best {
+                step: progress.step,
+                psnr,
+            });
+            save_model(&training.model(), &run.model())?;
+        }
+        if let Some(psnr) = psnr {
+            let best = progress.best.map(|best| best.step);
+            info!(step = progress.step, psnr, best, "validation");
+        }
+        metrics.push(Line {
+            validation_psnr: psnr,
+            ..line
+        })?;
+        progress.seconds = before + start.elapsed().as_secs_f64();
+        // A validation takes as long as many steps.
+        let must = validate || validates(progress.step + 1);
+        held.keep(must, || kept(run, &training, &progress, go_on))?;
+        if validate {
+            held.save()?;
+        }
+        show(&bar, &metrics, &progress);
+    }
+    drop(bar);
+    held.keep(true, || kept(run, &training, &progress, go_on))?;
+    held.save()?;
+    if progress.step > 0 {
+        training_curves(&metrics.curve(), Measure::PSNR, &run.curves())?;
+    }
+    let validation = training.into_validation();
+    Ok(Learned {
+        end,
+        progress,
+        metrics,
+        validation,
+    })
+}
+
+/// Steps whose mean loss the bar shows.
+const RECENT: usize = 20;
+
+fn show(bar: &progress::Progress, metrics: &Metrics<Line>, progress: &Progress) {
+    let lines = metrics.lines();
+    let recent = &lines[lines.len().saturating_sub(RECENT)..];
+    let loss = recent.iter().map(|line| line.upper_loss).sum::<f64>() / recent.len() as f64;
+    let best = progress
+        .best
+        .map_or(String::new(), |b| format!(", validation {:.2} dB", b.psnr));
+    bar.set_message(format!("loss {loss:.2e}{best}"));
+    bar.set_position(progress.step as u64);
+}
+
+/// The numbers of a run on the test images.
+#[derive(Debug, Serialize)]
+struct Evaluation {
+    run: String,
+    sigma: f64,
+    steps: usize,
+    training_seconds: f64,
+    best_step: usize,
+    validation_psnr: f64,
+    /// Upper steps in which a lower solve ran out of steps.
+    lower_not_converged: usize,
+    /// Weight of TV that is best on the validation images, in units of sigma.
+    tv_weight: f64,
+    test_seed: u64,
+    /// Of the data themselves, where they are as large as the image.
+    data: Option<Scores>,
+    tv: Scores,
+    learned: Scores,
+}
+
+fn evaluate<B: Backend>(
+    run: &RunFolder,
+    model: &Model<B>,
+    learned: &Learned,
+    test: &[NamedImage],
+    device: &B::Device,
+) -> Result<Evaluation> {
+    let Learned {
+        progress,
+        metrics,
+        validation,
+        ..
+    } = learned;
+    let best = progress
+        .best
+        .context("no step was taken: nothing to evaluate")?;
+    let bar = progress::Progress::new(2 * test.len(), "evaluating");
+    let (tv_weight, tv) = best_tv(model, validation, device)?;
+    let sigma = model.sigma / 255.0;
+    let Pairs { clean: test, data } =
+        pairs::<B>(test.to_vec(), &model.degradation, sigma, TEST_SEED)?;
+    let done = || bar.inc();
+    let by_tv = reconstruct(&tv, &data, device, done)?;
+    let by_model = reconstruct(model, &data, device, done)?;
+    drop(bar);
+    let evaluation = Evaluation {
+        run: run.path().display().to_string(),
+        sigma: model.sigma,
+        steps: progress.step,
+        training_seconds: progress.seconds,
+        best_step: best.step,
+        validation_psnr: best.psnr,
+        lower_not_converged: metrics
+            .lines()
+            .iter()
+            .filter(|line| line.lower.status != Status::Converged.to_string())
+            .count(),
+        tv_weight,
+        test_seed: TEST_SEED,
+        data: (data.first().map(GrayImage::width) == test.first().map(|t| t.image.width()))
+            .then(|| Scores::new(&test, &data)),
+        tv: Scores::of(&test, &by_tv),
+        learned: Scores::of(&test, &by_model),
+    };
+    if let Some(filters) = filters(model) {
+        filter_picture(&filters, &run.filters())?;
+    }
+    let cell = |image: &GrayImage, caption: String| SheetCell {
+        image: image.clone(),
+        caption,
+    };
+    let psnr = |scores: &Scores, i: usize| format!("{:.2} dB", scores.images[i].psnr);
+    let rows: Vec<SheetRow> = (0..test.len().min(SHEET_ROWS))
+        .map(|i| SheetRow {
+            name: test[i].name.clone(),
+            cells: vec![
+                match &evaluation.data {
+                    Some(scores) => cell(&data[i], psnr(scores, i)),
+                    None => cell(&enlarged(&data[i], &test[i].image), String::new()),
+                },
+                cell(&by_tv[i].0, psnr(&evaluation.tv, i)),
+                cell(&by_model[i].0, psnr(&evaluation.learned, i)),
+                cell(&test[i].image, String::new()),
+            ],
+        })
+        .collect();
+    comparison_sheet(
+        &["data", "TV", "learned", "clean"],
+        &rows,
+        &run.comparison(),
+    )?;
+    Ok(evaluation)
+}
+
+/// Small data at the size of the image, every pixel repeated.
+fn enlarged(data: &GrayImage, image: &GrayImage) -> GrayImage {
+    let (width, height) = (image.width(), image.height());
+    let pixels = (0..width * height)
+        .map(|i| {
+            let (x, y) = (i % width, i / width);
+            data.pixels()[y * data.height() / height * data.width() + x * data.width() / width]
+        })
+        .collect();
+    GrayImage::new(width, height, pixels)
+}
+
+/// The filters of a model that consists of one bank of them.
+fn filters<B: Backend>(model: &Model<B>) -> Option<Vec<Filter>> {
+    let (taps, log_weights) = match (&model.regularizer, &model.parameters) {
+        (Architecture::FieldsOfExperts(r), ArchitectureParameters::FieldsOfExperts(x)) => {
+            (r.scaled_filters(x), x.log_weights.val())
+        }
+        (Architecture::Ridge(r), ArchitectureParameters::Ridge(x)) => {
+            (r.scaled_filters(x), x.log_weights.val())
+        }
+        _ => return None,
+    };
+    let size = taps.dims()[2];
+    let taps: Vec<f32> = taps.into_data().iter::<f32>().collect();
+    let weights = log_weights.exp().into_data();
+    let filter = |(taps, weight): (&[f32], f32)| Filter {
+        size,
+        taps: taps.to_vec(),
+        weight,
+    };
+    let filters = taps.chunks(size * size).zip(weights.iter::<f32>());
+    Some(filters.map(filter).collect())
+}
+
+fn print(run: &RunFolder, e: &Evaluation) {
+    let data = e.data.iter().map(|data| ("data", data));
+    let columns: Vec<_> = data
+        .chain([("TV", &e.tv), ("learned", &e.learned)])
+        .collect();
+    say!("{}", table(&columns));
+    say!(
+        "{} steps in {:.0} s; best on the validation images after step {} ({:.2} dB); TV weight {} sigma",
+        e.steps,
+        e.training_seconds,
+        e.best_step,
+        e.validation_psnr,
+        e.tv_weight
+    );
+    if e.lower_not_converged > 0 {
+        say!(
+            "{} lower solves did not reach their tolerance (see metrics.jsonl)",
+            e.lower_not_converged
+        );
+    }
+    say!("model, metrics and pictures: {}", run.path().display());
+}

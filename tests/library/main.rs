@@ -1,0 +1,4 @@
+//! Problems from end to end, through the front door.
+
+mod denoising;
+mod ridge;

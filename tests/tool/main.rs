@@ -1,0 +1,13 @@
+//! The program as a person runs it: arguments in, exit codes, lines and files out.
+
+mod algorithms;
+mod cleaning;
+mod command_line;
+mod common;
+mod distributed;
+mod estimators;
+mod few_shot;
+mod graphics;
+mod help;
+mod progress;
+mod signals;
