@@ -30,7 +30,7 @@ pub fn uniform<B: Backend>(shape: [usize; 4], seed: u64) -> Tensor<B, 4> {
     let number = |_| f64::from(rng.next_u32()) / f64::from(u32::MAX);
     let numbers: Vec<f64> = (0..shape.iter().product()).map(number).collect();
     let data = TensorData::new(numbers, shape);
-    Tensor::from_data(data.convert::<B::FloatElem>(), &Default::default())
+    Tensor::from_data(data, &Default::default())
 }
 
 /// Two clean images, and the same with other numbers added.

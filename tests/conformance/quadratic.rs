@@ -162,7 +162,7 @@ impl Instance {
         };
         let entries = (0..SYSTEMS).flat_map(|r| (0..DIM).flat_map(move |j| column(r, j)));
         let data = TensorData::new(entries.collect::<Vec<_>>(), [SYSTEMS, DIM, DIM]);
-        Tensor::from_data(data.convert::<B::FloatElem>(), &Default::default())
+        Tensor::from_data(data, &Default::default())
     }
 
     pub fn data<B: Backend>(&self) -> Data<B> {
@@ -210,7 +210,7 @@ impl<B: Backend> At<B> {
 
 pub fn tensor<B: Backend>(rows: &[Vec<f64>]) -> Tensor<B, 2> {
     let data = TensorData::new(rows.concat(), [rows.len(), rows[0].len()]);
-    Tensor::from_data(data.convert::<B::FloatElem>(), &Default::default())
+    Tensor::from_data(data, &Default::default())
 }
 
 pub fn module<B: Backend>(rows: &[Vec<f64>]) -> Numbers<Tape<B>> {
