@@ -23,7 +23,7 @@ use crate::delegate::prelude::*;
 ///
 /// Tensors are `f32` unless made with another data type or after [`use_f64`](Self::use_f64); the own kernels serve
 /// `f32` and `f64`. They use
-/// AVX-512, AVX2 or NEON as found at run time, and all threads of rayon's pool. Results do not depend on
+/// AVX-512 (in `f32`), AVX2 or NEON as found at run time, and all threads of rayon's pool. Results do not depend on
 /// the number of threads. They differ from Flex's by rounding only (relative, 1e-5 in `f32`, 1e-12 in
 /// `f64`); `exp`, `ln` and `tanh` in `f32` are within 2 units in the last place.
 ///
