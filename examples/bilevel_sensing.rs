@@ -13,7 +13,7 @@ use bilevel::algorithm::escape::{
     Escape, Evaluated, Ineon, IneonSearch, Perturbation, PerturbedAid, Probed, Reduced,
     ReducedObjective, Visit, lowest_curvature,
 };
-use bilevel::backend::Tape;
+use bilevel::backend::{Cpu, Tape};
 use bilevel::burn::module::{Module, Param};
 use bilevel::burn::tensor::backend::Backend;
 use bilevel::burn::tensor::{Distribution, Int, Tensor, TensorData};
@@ -22,11 +22,10 @@ use bilevel::{
     BilevelProblem, DoubleBackward, GradientDescent, LowerSolver, NeumannForm, Point,
     StochasticNeumann, Task, Vector,
 };
-use burn_ndarray::NdArray;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-type B = NdArray<f64>;
+type B = Cpu;
 
 const LOWER: GradientDescent = GradientDescent {
     learning_rate: 0.2,
@@ -155,6 +154,7 @@ fn columns(m: Tensor<B, 2>) -> Columns<Tape<B>> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    Cpu::use_f64()?;
     let mut arguments = std::env::args().skip(1);
     let mut count = |default| arguments.next().map_or(Ok(default), |text| text.parse());
     let (d, steps): (usize, usize) = (count(50)?, count(1000)?);

@@ -1,6 +1,6 @@
 //! Choose a weight decay by bilevel optimization: `cargo run --example ridge`.
 
-use bilevel::backend::Tape;
+use bilevel::backend::{Cpu, Tape};
 use bilevel::burn::tensor::{Tensor, backend::Backend};
 use bilevel::burn::{
     self,
@@ -9,7 +9,6 @@ use bilevel::burn::{
 };
 use bilevel::{Accelerated, BilevelProblem, ConjugateGradient, DoubleBackward, DoubleLoop};
 use bilevel::{ImplicitDifferentiation, PowerIteration, Report, State, Stop, Task};
-use burn_ndarray::NdArray;
 
 #[derive(Module, Debug)]
 struct Weight<B: Backend> {
@@ -47,7 +46,7 @@ impl BilevelProblem for Ridge {
 }
 
 fn main() {
-    type B = NdArray<f64>;
+    type B = Cpu;
     let device = Default::default();
     // Three noisy measurements of w = (1, -1) to learn from, three more to choose the decay by.
     let data = Data {

@@ -7,16 +7,15 @@ mod font;
 use std::error::Error;
 
 use bilevel::algorithm::escape::{Perturbation, PerturbedAid, Probed, lowest_curvature};
-use bilevel::backend::Tape;
+use bilevel::backend::{Cpu, Tape};
 use bilevel::burn::module::{Module, Param};
 use bilevel::burn::tensor::Tensor;
 use bilevel::burn::tensor::backend::Backend;
 use bilevel::vector::read;
 use bilevel::{BilevelProblem, Task, Vector};
-use burn_ndarray::NdArray;
 use plotters::prelude::*;
 
-type B = NdArray<f64>;
+type B = Cpu;
 
 /// `g = ½ (y + x₂/2)²,  f = ½ x₁² + x₂ y + ¼ x₂⁴`.
 struct Hidden;
@@ -57,6 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args()
         .nth(1)
         .unwrap_or_else(|| "saddle.svg".to_owned());
+    Cpu::use_f64()?;
     let device = Default::default();
     let row = |entries: &[f64]| Row::<Tape<B>> {
         row: Param::from_tensor(Tensor::<_, 1>::from_data(entries, &device).unsqueeze()),

@@ -8,18 +8,17 @@ use std::time::Instant;
 use bilevel::algorithm::escape::{
     Minimax, MinimaxProblem, Perturbation, PerturbedGdMax, Probed, lowest_curvature,
 };
-use bilevel::backend::Tape;
+use bilevel::backend::{Cpu, Tape};
 use bilevel::burn::module::{Module, Param};
 use bilevel::burn::tensor::backend::Backend;
 use bilevel::burn::tensor::{Distribution, Tensor, TensorData};
 use bilevel::projection::{Projection, Simplex};
 use bilevel::vector::read;
 use bilevel::{ProjectedGradient, Task, Vector};
-use burn_ndarray::NdArray;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-type B = NdArray<f64>;
+type B = Cpu;
 
 const RANK: usize = 3;
 const STEPS: usize = 1500;
@@ -67,6 +66,7 @@ fn module(m: Tensor<B, 2>) -> Matrix<Tape<B>> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    Cpu::use_f64()?;
     let d: usize = std::env::args()
         .nth(1)
         .map_or(Ok(50), |text| text.parse())?;

@@ -1,7 +1,7 @@
 //! Learning to denoise: hypergradients against differences of the whole solved problem, and the
 //! closed forms against the tape.
 
-use bilevel::backend::{Cpu, Tape};
+use bilevel::backend::Tape;
 use bilevel::burn::module::AutodiffModule;
 use bilevel::burn::tensor::backend::Backend;
 use bilevel::burn::tensor::{Distribution, Tensor, TensorData};
@@ -14,11 +14,9 @@ use bilevel::{
     Accelerated, ConjugateGradient, DoubleBackward, Hypergradient, ImplicitDifferentiation, Keep,
     LowerObjective, LowerSolver, Point, SecondOrder, Status, TwiceDifferentiable, Unrolled, Vector,
 };
-use burn_ndarray::NdArray;
+use double_precision::{B, in_single_precision};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-
-type F64 = NdArray<f64>;
 
 /// Random numbers of the test's own: a backend's generator is shared by all tests that run at once.
 fn random<B: Backend, const D: usize>(
@@ -52,17 +50,17 @@ fn experts(potential: Potential) -> FieldsOfExperts {
 /// Relative error of the directional derivative of F against a central difference of F itself.
 fn error_against_differences<R>(
     regularizer: R,
-    x: R::Parameters<Tape<F64>>,
+    x: R::Parameters<Tape<B>>,
     seed: u64,
-    second_order: impl SecondOrder<F64, Denoising<R>>,
+    second_order: impl SecondOrder<B, Denoising<R>>,
 ) -> f64
 where
     R: Regularizer,
-    R::Parameters<Tape<F64>>: AutodiffModule<Tape<F64>, InnerModule = R::Parameters<F64>>,
+    R::Parameters<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = R::Parameters<B>>,
 {
     let problem = Denoising::new(regularizer, 1);
-    let batch = pairs::<F64>(2, 10, seed);
-    let solve = |x: &R::Parameters<Tape<F64>>| {
+    let batch = pairs::<B>(2, 10, seed);
+    let solve = |x: &R::Parameters<Tape<B>>| {
         let start = batch.start();
         let lower = Accelerated {
             smoothness: CurvatureBound,
@@ -97,10 +95,10 @@ where
     .estimate(point, None, 0)
     .gradient;
 
-    let at = pack::<Tape<F64>, _>(&x, 1);
-    let direction: Vector<F64> = random(at.dims(), Distribution::Normal(0.0, 1.0), seed + 200);
+    let at = pack::<Tape<B>, _>(&x, 1);
+    let direction: Vector<B> = random(at.dims(), Distribution::Normal(0.0, 1.0), seed + 200);
     let value = |e: f64| {
-        let x = unpack::<Tape<F64>, _>(x.clone(), at.clone() + direction.clone() * e);
+        let x = unpack::<Tape<B>, _>(x.clone(), at.clone() + direction.clone() * e);
         Point {
             problem: &problem,
             x: &x,
@@ -121,11 +119,11 @@ fn hypergradients_agree_with_differences_of_the_solved_problem() {
     for seed in [1, 2, 3] {
         for potential in [Potential::StudentT, Potential::SmoothedAbs] {
             let regularizer = experts(potential);
-            let x = regularizer.init_for::<Tape<F64>>(0.1, &Default::default());
+            let x = regularizer.init_for::<Tape<B>>(0.1, &Default::default());
             let error = error_against_differences(regularizer, x, seed, ClosedForm);
             assert!(error < 1e-5, "{potential:?}, seed {seed}: {error:.1e}");
         }
-        let x = Tv::with::<Tape<F64>>(-2.5, -2.5, &Default::default());
+        let x = Tv::with::<Tape<B>>(-2.5, -2.5, &Default::default());
         let error = error_against_differences(Tv, x, seed, DoubleBackward);
         assert!(error < 1e-5, "TV, seed {seed}: {error:.1e}");
     }
@@ -171,12 +169,18 @@ where
 
 #[test]
 fn closed_forms_are_what_the_tape_computes() {
+    closed_forms_agree(1e-10);
+}
+
+#[test]
+fn closed_forms_are_what_the_tape_computes_in_single_precision() {
+    in_single_precision(|| closed_forms_agree(1e-5));
+}
+
+fn closed_forms_agree(tolerance: f64) {
     for potential in [Potential::StudentT, Potential::SmoothedAbs] {
-        for error in errors_against_the_tape::<F64>(potential) {
-            assert!(error < 1e-10, "f64, {potential:?}: {error:.1e}");
-        }
-        for error in errors_against_the_tape::<Cpu>(potential) {
-            assert!(error < 1e-5, "f32, {potential:?}: {error:.1e}");
+        for error in errors_against_the_tape::<B>(potential) {
+            assert!(error < tolerance, "{potential:?}: {error:.1e}");
         }
     }
 }
@@ -190,10 +194,10 @@ fn a_thousand_steps_fit_in_a_budget() {
         size: 3,
         potential: Potential::SmoothedAbs,
     };
-    let x = regularizer.init_for::<Tape<F64>>(0.1, &Default::default());
+    let x = regularizer.init_for::<Tape<B>>(0.1, &Default::default());
     let step_size = 1.0 / (1.0 + regularizer.curvature_bound(&x.valid()).expect("known"));
     let problem = Denoising::new(regularizer, 2);
-    let batch = pairs::<F64>(2, 24, 9);
+    let batch = pairs::<B>(2, 24, 9);
     let y = batch.start();
     let point = Point {
         problem: &problem,
@@ -228,7 +232,7 @@ fn a_thousand_steps_fit_in_a_budget() {
         max_steps: 500,
         tolerance: 1e-12,
     };
-    let solved = unpack::<Tape<F64>, _>(y.clone(), full.y.clone());
+    let solved = unpack::<Tape<B>, _>(y.clone(), full.y.clone());
     let implicit = ImplicitDifferentiation {
         second_order: ClosedForm,
         solver,
@@ -249,9 +253,9 @@ fn a_thousand_steps_fit_in_a_budget() {
 #[test]
 fn the_closed_form_has_its_transpose() {
     let regularizer = experts(Potential::StudentT);
-    let x = regularizer.init_for::<Tape<F64>>(0.1, &Default::default());
+    let x = regularizer.init_for::<Tape<B>>(0.1, &Default::default());
     let problem = Denoising::new(regularizer, 0);
-    let batch = pairs::<F64>(2, 8, 5);
+    let batch = pairs::<B>(2, 8, 5);
     let y = batch.start();
     let h = ClosedForm.at(Point {
         problem: &problem,
@@ -259,10 +263,10 @@ fn the_closed_form_has_its_transpose() {
         y: &y,
         batch: &batch,
     });
-    let v: Vector<F64> = random([2, 64], Distribution::Normal(0.0, 1.0), 6);
+    let v: Vector<B> = random([2, 64], Distribution::Normal(0.0, 1.0), 6);
     let cross = h.cross(v.clone());
-    let u: Vector<F64> = random(cross.dims(), Distribution::Normal(0.0, 1.0), 7);
-    let inner = |a: Vector<F64>, b: Vector<F64>| read((a * b).sum_dim(1)).iter().sum::<f64>();
+    let u: Vector<B> = random(cross.dims(), Distribution::Normal(0.0, 1.0), 7);
+    let inner = |a: Vector<B>, b: Vector<B>| read((a * b).sum_dim(1)).iter().sum::<f64>();
     let (left, right) = (inner(cross, u.clone()), inner(v, h.cross_transposed(u)));
     assert!((left - right).abs() < 1e-11 * left.abs(), "{left} {right}");
 }

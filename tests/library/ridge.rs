@@ -16,11 +16,10 @@ use bilevel::{
     Hypergradient, ImplicitDifferentiation, LowerSolver, Point, PowerIteration, SecondOrder,
     Status,
 };
-use burn_ndarray::NdArray;
+use double_precision::B;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-type B = NdArray<f64>;
 const DIM: usize = 7;
 
 #[derive(Module, Debug)]

@@ -46,11 +46,10 @@ use crate::delegate::prelude::*;
 /// their results.
 ///
 /// ```
-/// use bilevel_backend::Tape;
-/// use burn_ndarray::NdArray;
+/// use bilevel_backend::{Cpu, Tape};
 /// use burn::tensor::Tensor;
 ///
-/// type B = NdArray<f64>;
+/// type B = Cpu;
 /// let device = Default::default();
 /// let x = Tensor::<Tape<B>, 1>::from_floats([2.0], &device).require_grad();
 /// let on_outer = Tensor::<Tape<Tape<B>>, 1>::from_inner(x.clone()).require_grad();

@@ -13,13 +13,14 @@ use crate::Inexact;
 /// before its first step and after its last.
 ///
 /// ```
-/// use burn_ndarray::NdArray;
+/// use bilevel_backend::Cpu;
 /// use bilevel_core::{ConjugateGradient, LinearSolver, ReadEvery, Vector};
 ///
+/// Cpu::use_f64().expect("the first tensors");
 /// let solver = ConjugateGradient { max_steps: 20, tolerance: 1e-9 };
-/// let b = Vector::<NdArray<f64>>::from_data([[2.0, 4.0]], &Default::default());
-/// let scale = Vector::<NdArray<f64>>::from_data([[1.0, 2.0]], &Default::default());
-/// let q = ReadEvery { steps: 5, solver }.solve(&|v: Vector<NdArray<f64>>| v * scale.clone(), b, None);
+/// let b = Vector::<Cpu>::from_data([[2.0, 4.0]], &Default::default());
+/// let scale = Vector::<Cpu>::from_data([[1.0, 2.0]], &Default::default());
+/// let q = ReadEvery { steps: 5, solver }.solve(&|v: Vector<Cpu>| v * scale.clone(), b, None);
 /// assert_eq!(q.steps, 2);
 /// assert!(q.residual < 1e-9);
 /// ```

@@ -49,11 +49,11 @@ thread_local!(static READS: Cell<usize> = const { Cell::new(0) });
 /// How often this thread has waited for a device in [`read`] so far: what solvers and estimators read they read there.
 ///
 /// ```
-/// use burn_ndarray::NdArray;
+/// use bilevel_backend::Cpu;
 /// use bilevel_core::vector::{Vector, read, reads};
 ///
 /// let before = reads();
-/// read(Vector::<NdArray>::zeros([1, 3], &Default::default()));
+/// read(Vector::<Cpu>::zeros([1, 3], &Default::default()));
 /// assert_eq!(reads() - before, 1);
 /// ```
 pub fn reads() -> usize {
@@ -81,11 +81,11 @@ mod tests {
     use super::*;
     use bilevel_backend::Cpu;
     use burn::tensor::DType;
-    use burn_ndarray::NdArray;
+    use double_precision::B;
 
     #[test]
     fn rows_are_separate() {
-        let a = Vector::<NdArray<f64>>::from_data([[3.0, 4.0], [1.0, 0.0]], &Default::default());
+        let a = Vector::<B>::from_data([[3.0, 4.0], [1.0, 0.0]], &Default::default());
         assert_eq!(read(norm(a.clone())), [5.0, 1.0]);
         assert_eq!(read(dot(a.clone(), a)), [25.0, 1.0]);
     }

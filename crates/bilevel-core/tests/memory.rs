@@ -7,13 +7,11 @@ use bilevel_core::{
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use burn_ndarray::NdArray;
+use double_precision::B;
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
-
-type B = NdArray<f64>;
 
 /// `g = Σ ½ e^x y² − y + ¼ y⁴`, many entries and one upper variable: memory is that of the states.
 struct Wide;

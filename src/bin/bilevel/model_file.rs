@@ -210,10 +210,10 @@ fn is_possible(architecture: &Architecture) -> bool {
 mod tests {
     use super::*;
     use bilevel_backend::Cpu;
+    use bilevel_core::parameters::{pack, unpack};
     use bilevel_models::physics::Boundary;
     use burn::module::AutodiffModule;
-    use burn::tensor::Tensor;
-    use burn_ndarray::NdArray;
+    use burn::tensor::{DType, Tensor};
 
     use crate::degradation::KernelShape;
     use crate::steps::{Feedback, Steps};
@@ -328,7 +328,7 @@ mod tests {
             "snippet.py model.safetensors` prints one number; with\n`",
             "`",
         ));
-        let load = |path| load_model::<NdArray<f64>>(Some(path), &Default::default());
+        let load = |path| load_model::<Cpu>(Some(path), &Default::default());
         let shipped = load(&named).expect("reads");
         let close = |a: f64, b: f64| (a - b).abs() < 1e-9 * b.abs();
         let value = potential(&shipped);
@@ -374,16 +374,16 @@ mod tests {
         }
     }
 
-    /// On the image of the snippet.
-    fn potential(model: &Model<NdArray<f64>>) -> f64 {
+    /// On the image of the snippet, in `f64`.
+    fn potential(model: &Model<Cpu>) -> f64 {
         let pixels: Vec<f64> = (0..32 * 48)
             .map(|i| 0.5 + 0.25 * (0.37 * f64::from(i)).sin())
             .collect();
         let image = TensorData::new(pixels, [1, 1, 32, 48]);
-        let image = Tensor::from_data(image, &Default::default());
-        model
-            .regularizer
-            .value(&model.parameters.valid(), image)
-            .into_scalar()
+        let image = Tensor::from_data(image, (&Default::default(), DType::F64));
+        let numbers = pack::<Tape<Cpu>, _>(&model.parameters, 1).cast(DType::F64);
+        let parameters = unpack::<Tape<Cpu>, _>(model.parameters.clone(), numbers);
+        let value = model.regularizer.value(&parameters.valid(), image);
+        value.into_data().iter().next().expect("one number")
     }
 }

@@ -3,7 +3,7 @@
 use bilevel_backend::{Cpu, Tape, channel_affine, channel_moments};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor, TensorData, TensorPrimitive};
-use burn_ndarray::NdArray;
+use burn_flex::Flex;
 
 /// What is under test, or what it is compared with.
 #[derive(Clone, Copy)]
@@ -143,7 +143,7 @@ const SHAPES: [[usize; 3]; 6] = [
 #[test]
 fn twice_differentiable_on_f64() {
     for shape in SHAPES {
-        compare::<NdArray<f64>>(shape, DType::F64, 1e-12);
+        compare::<Flex>(shape, DType::F64, 1e-12);
         compare::<Cpu>(shape, DType::F64, 1e-12);
     }
 }

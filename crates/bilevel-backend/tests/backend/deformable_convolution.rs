@@ -1,14 +1,13 @@
 //! The tape's own deformable convolution against Burn's.
 
-use bilevel_backend::Tape;
+use bilevel_backend::{Cpu, Tape};
 use burn::tensor::module::deform_conv2d;
 use burn::tensor::ops::DeformConvOptions;
 use burn::tensor::{Distribution, Tensor, TensorData};
-use burn_ndarray::NdArray;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-type B = NdArray<f32>;
+type B = Cpu;
 
 /// Stride, padding, dilation; groups of weights and of offsets; height and width of the kernel.
 type Setting = ([[usize; 2]; 3], [usize; 2], [usize; 2]);

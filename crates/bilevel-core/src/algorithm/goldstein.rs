@@ -87,7 +87,7 @@ fn shortest(points: &[Vec<f64>]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn_ndarray::NdArray;
+    use double_precision::B;
 
     #[test]
     fn the_shortest_vector_of_a_hull() {
@@ -103,7 +103,7 @@ mod tests {
     /// `F = |x|`: stationary at 0.05 for δ = 0.1, not for δ = 0.01.
     #[test]
     fn a_kink_is_seen_from_within_the_radius() {
-        let x = Vector::<NdArray<f64>>::from_data([[0.05]], &Default::default());
+        let x = Vector::<B>::from_data([[0.05]], &Default::default());
         let of = |delta: f64| goldstein(&x, delta, 30, 1, |x| x.sign());
         assert!(of(0.1) < 1e-7);
         assert!((of(0.01) - 1.0).abs() < 1e-12);

@@ -25,14 +25,15 @@ use crate::Vector;
 /// # Example
 ///
 /// ```
-/// use burn_ndarray::NdArray;
+/// use bilevel_backend::Cpu;
 /// use bilevel_core::hypergradient::{Bregman, LowerMap};
 /// use burn::tensor::Tensor;
 ///
+/// Cpu::use_f64().expect("the first tensors");
 /// // R(y) = |y|, data of 3: the first solution is 2, and with b = 1 the second is 3 again.
-/// type B = NdArray<f64>;
+/// type B = Cpu;
 /// let device = Default::default();
-/// let reached = |state: &[Tensor<B, 2>]| -> f64 { state[0].clone().into_scalar() };
+/// let reached = |state: &[Tensor<B, 2>]| -> f64 { state[0].clone().into_scalar().into() };
 /// let map = Bregman { momentum: 0.0, every: 60, feedback: 1.0 };
 /// let eta = Tensor::<B, 2>::full([1, 1], 0.5, &device);
 /// let mut state: Vec<Tensor<B, 2>> = map.start(Tensor::from_data([[3.0]], &device));

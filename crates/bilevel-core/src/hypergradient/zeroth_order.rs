@@ -38,7 +38,7 @@ use crate::{
 /// let method = ZerothOrder { lower, directions: 1, radius: 0.1 };
 /// let draws = (0..2000).map(|seed| {
 ///     let estimate = method.estimate(scalar(1.0, 0.0).point(), None, seed);
-///     estimate.gradient.into_scalar() / 2000.0
+///     f64::from(estimate.gradient.into_scalar()) / 2000.0
 /// });
 /// assert!((draws.sum::<f64>() - 0.15).abs() < 0.02); // unbiased, and noisy
 /// ```

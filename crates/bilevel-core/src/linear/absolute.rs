@@ -17,13 +17,13 @@ use crate::{Inexact, Solution, Status, Vector};
 /// costs and one read of the norms of `b`.
 ///
 /// ```
-/// use burn_ndarray::NdArray;
+/// use bilevel_backend::Cpu;
 /// use bilevel_core::{Absolute, ConjugateGradient, LinearSolver, Status, Vector};
 ///
 /// let solver = ConjugateGradient { max_steps: 10, tolerance: 0.0 };
 /// let absolute = Absolute { solver, tolerance: 0.1 };
-/// let b = Vector::<NdArray<f64>>::from_data([[3.0, 4.0], [0.0, 0.05]], &Default::default());
-/// let q = absolute.solve(&|v: Vector<NdArray<f64>>| v * 2.0, b, None);
+/// let b = Vector::<Cpu>::from_data([[3.0, 4.0], [0.0, 0.05]], &Default::default());
+/// let q = absolute.solve(&|v: Vector<Cpu>| v * 2.0, b, None);
 /// assert!(q.status == Status::Converged && q.residual <= 0.1);
 /// ```
 ///

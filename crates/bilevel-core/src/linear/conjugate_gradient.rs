@@ -26,11 +26,12 @@ use crate::{ReadEvery, Solution, Status, Vector};
 /// Costs one product a step, one for the final residual, one more for a warm start and for every restart.
 ///
 /// ```
-/// use burn_ndarray::NdArray;
+/// use bilevel_backend::Cpu;
 /// use bilevel_core::{ConjugateGradient, LinearSolver, Status, Vector};
 ///
-/// let b = Vector::<NdArray<f64>>::from_data([[2.0, 4.0]], &Default::default());
-/// let twice = |v: Vector<NdArray<f64>>| v * 2.0;
+/// Cpu::use_f64().expect("the first tensors");
+/// let b = Vector::<Cpu>::from_data([[2.0, 4.0]], &Default::default());
+/// let twice = |v: Vector<Cpu>| v * 2.0;
 /// let q = ConjugateGradient { max_steps: 2, tolerance: 1e-12 }.solve(&twice, b, None);
 /// assert_eq!(q.value.into_data().to_vec::<f64>().unwrap(), [1.0, 2.0]);
 /// assert_eq!((q.status, q.steps), (Status::Converged, 1));

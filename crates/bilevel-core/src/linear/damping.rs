@@ -39,13 +39,13 @@ impl<B: Backend> LinearOperator<B> for Damped<'_, B> {
 /// residual that of `A q = b` itself. Costs what `solver` costs.
 ///
 /// ```
-/// use burn_ndarray::NdArray;
+/// use bilevel_backend::Cpu;
 /// use bilevel_core::{ConjugateGradient, Damping, LinearSolver, Vector};
 ///
 /// let solver = ConjugateGradient { max_steps: 1, tolerance: 1e-12 };
 /// let damped = Damping::new(2.0, solver).unwrap();
-/// let b = Vector::<NdArray<f64>>::from_data([[8.0]], &Default::default());
-/// let q = damped.solve(&|v: Vector<NdArray<f64>>| v * 2.0, b, None);
+/// let b = Vector::<Cpu>::from_data([[8.0]], &Default::default());
+/// let q = damped.solve(&|v: Vector<Cpu>| v * 2.0, b, None);
 /// assert_eq!(q.value.into_scalar(), 2.0); // 8 / (2 + 2)
 /// assert_eq!(q.residual, 4.0); // 8 − 2 · 2
 /// ```

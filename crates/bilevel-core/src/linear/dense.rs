@@ -14,10 +14,11 @@ use crate::{Solution, Status, Vector};
 /// [`Status::Breakdown`] if a matrix is singular: that row is zero.
 ///
 /// ```
-/// use burn_ndarray::NdArray;
+/// use bilevel_backend::Cpu;
 /// use bilevel_core::{Dense, LinearSolver, Vector};
 ///
-/// type B = NdArray<f64>;
+/// Cpu::use_f64().expect("the first tensors");
+/// type B = Cpu;
 /// let swap = |v: Vector<B>| v.flip([1]);
 /// let b = Vector::<B>::from_data([[1.0, 2.0]], &Default::default());
 /// let q = Dense.solve(&swap, b, None);

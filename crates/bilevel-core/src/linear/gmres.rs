@@ -20,10 +20,11 @@ use crate::{Solution, Status, Vector};
 /// residual, one more for a warm start, and one read a step.
 ///
 /// ```
-/// use burn_ndarray::NdArray;
+/// use bilevel_backend::Cpu;
 /// use bilevel_core::{Gmres, LinearSolver, Vector};
 ///
-/// type B = NdArray<f64>;
+/// Cpu::use_f64().expect("the first tensors");
+/// type B = Cpu;
 /// let turn = |v: Vector<B>| v.flip([1]) * Vector::from_data([[-1.0, 1.0]], &Default::default());
 /// let b = Vector::<B>::from_data([[3.0, 4.0]], &Default::default());
 /// let q = Gmres { max_steps: 2, tolerance: 1e-12 }.solve(&turn, b, None);

@@ -44,10 +44,11 @@ impl<B: Backend> LinearOperator<B> for Scaled<'_, B> {
 /// relative in the scaled norm; the residual is that of `A q = b`.
 ///
 /// ```
-/// use burn_ndarray::NdArray;
+/// use bilevel_backend::Cpu;
 /// use bilevel_core::{ConjugateGradient, Jacobi, LinearSolver, Vector};
 ///
-/// type B = NdArray<f64>;
+/// Cpu::use_f64().expect("the first tensors");
+/// type B = Cpu;
 /// let d = Vector::<B>::from_data([[1.0, 1e3, 1e6]], &Default::default());
 /// let a = |v: Vector<B>| v * d.clone();
 /// let solver = ConjugateGradient { max_steps: 10, tolerance: 1e-9 };

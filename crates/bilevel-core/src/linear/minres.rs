@@ -22,10 +22,11 @@ use crate::{ReadEvery, Solution, Status, Vector};
 /// a warm start, and one read a step.
 ///
 /// ```
-/// use burn_ndarray::NdArray;
+/// use bilevel_backend::Cpu;
 /// use bilevel_core::{LinearSolver, Minres, Status, Vector};
 ///
-/// type B = NdArray<f64>;
+/// Cpu::use_f64().expect("the first tensors");
+/// type B = Cpu;
 /// let d = Vector::<B>::from_data([[1.0, -2.0]], &Default::default()); // indefinite
 /// let b = Vector::<B>::from_data([[3.0, 4.0]], &Default::default());
 /// let q = Minres { max_steps: 2, tolerance: 1e-12 }.solve(&|v: Vector<B>| v * d.clone(), b, None);

@@ -23,11 +23,11 @@ use crate::{Solution, Status, Vector};
 /// There is no tolerance to reach, so the status is [`Status::MaxSteps`] otherwise.
 ///
 /// ```
-/// use burn_ndarray::NdArray;
+/// use bilevel_backend::Cpu;
 /// use bilevel_core::{LinearSolver, Neumann, Vector};
 ///
-/// let b = Vector::<NdArray<f64>>::from_data([[4.0]], &Default::default());
-/// let half = |v: Vector<NdArray<f64>>| v * 0.5; // terms 4, 2, 1
+/// let b = Vector::<Cpu>::from_data([[4.0]], &Default::default());
+/// let half = |v: Vector<Cpu>| v * 0.5; // terms 4, 2, 1
 /// let q = Neumann { learning_rate: 1.0, terms: 2 }.solve(&half, b, None);
 /// assert_eq!(q.value.into_scalar(), 4.0 + 2.0 + 1.0);
 /// assert_eq!(q.residual, 0.5);

@@ -34,11 +34,11 @@ impl<B: Backend> LinearOperator<B> for Squared<'_, B> {
 /// tolerance of `solver` is relative to `‖Aᵀb‖`; the residual is that of `A q = b`.
 ///
 /// ```
-/// use burn_ndarray::NdArray;
+/// use bilevel_backend::Cpu;
 /// use bilevel_core::{ConjugateGradient, LinearSolver, Normal, Vector};
 ///
-/// let b = Vector::<NdArray<f64>>::from_data([[6.0]], &Default::default());
-/// let minus_two = |v: Vector<NdArray<f64>>| v * -2.0; // conjugate gradients alone break down
+/// let b = Vector::<Cpu>::from_data([[6.0]], &Default::default());
+/// let minus_two = |v: Vector<Cpu>| v * -2.0; // conjugate gradients alone break down
 /// let solver = Normal(ConjugateGradient { max_steps: 1, tolerance: 1e-12 });
 /// assert_eq!(solver.solve(&minus_two, b, None).value.into_scalar(), -3.0);
 /// ```

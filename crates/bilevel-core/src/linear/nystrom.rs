@@ -25,10 +25,11 @@ use crate::{Solution, Status, Vector};
 /// reach: the status is [`Status::MaxSteps`], the residual says how good it is.
 ///
 /// ```
-/// use burn_ndarray::NdArray;
+/// use bilevel_backend::Cpu;
 /// use bilevel_core::{LinearSolver, Nystrom, Vector};
 ///
-/// type B = NdArray<f64>;
+/// Cpu::use_f64().expect("the first tensors");
+/// type B = Cpu;
 /// let d = Vector::<B>::from_data([[1.0, 3.0]], &Default::default());
 /// let b = Vector::<B>::from_data([[2.0, 8.0]], &Default::default());
 /// let solver = Nystrom { rank: 2, damping: 1.0, seed: 0 };

@@ -22,13 +22,13 @@ use crate::{ReadEvery, Solution, Status, Vector};
 /// for a warm start, and one read a step.
 ///
 /// ```
-/// use burn_ndarray::NdArray;
+/// use bilevel_backend::Cpu;
 /// use bilevel_core::{LinearSolver, Richardson, Status, Vector};
 ///
 /// let solve = |learning_rate| {
-///     let b = Vector::<NdArray<f64>>::from_data([[4.0]], &Default::default());
+///     let b = Vector::<Cpu>::from_data([[4.0]], &Default::default());
 ///     let solver = Richardson { learning_rate, max_steps: 99, tolerance: 1e-9 };
-///     solver.solve(&|v: Vector<NdArray<f64>>| v * 2.0, b, None)
+///     solver.solve(&|v: Vector<Cpu>| v * 2.0, b, None)
 /// };
 /// assert!((solve(0.25).value.into_scalar() - 2.0).abs() < 1e-8);
 /// assert_eq!(solve(1.01).status, Status::Diverged); // η > 2/L

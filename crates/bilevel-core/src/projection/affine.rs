@@ -29,13 +29,14 @@ impl Affine {
     /// If there are none, or rows and right sides do not fit together.
     ///
     /// ```
-    /// use burn_ndarray::NdArray;
+    /// use bilevel_backend::Cpu;
     /// use bilevel_core::Vector;
     /// use bilevel_core::projection::{Affine, Projection};
     ///
+    /// Cpu::use_f64().expect("the first tensors");
     /// // y₁ + y₂ = 2
     /// let line = Affine::new(&[vec![1.0, 1.0]], &[2.0])?;
-    /// let z = Vector::<NdArray<f64>>::from_data([[3.0, 1.0]], &Default::default());
+    /// let z = Vector::<Cpu>::from_data([[3.0, 1.0]], &Default::default());
     /// let y = line.project(z).into_data().to_vec::<f64>().unwrap();
     /// assert!((y[0] - 2.0).abs() < 1e-12 && y[1].abs() < 1e-12);
     /// assert!(Affine::new(&[vec![1.0, 1.0], vec![1.0, 1.0]], &[2.0, 3.0]).is_err());

@@ -24,11 +24,12 @@ impl Bounds {
     /// If no number is.
     ///
     /// ```
-    /// use burn_ndarray::NdArray;
+    /// use bilevel_backend::Cpu;
     /// use bilevel_core::Vector;
     /// use bilevel_core::projection::{Bounds, Projection};
     ///
-    /// let z = Vector::<NdArray<f64>>::from_data([[-2.0, 0.5, 7.0]], &Default::default());
+    /// Cpu::use_f64().expect("the first tensors");
+    /// let z = Vector::<Cpu>::from_data([[-2.0, 0.5, 7.0]], &Default::default());
     /// let y = Bounds::all(-1.0, 1.0)?.project(z);
     /// assert_eq!(y.into_data().to_vec::<f64>().unwrap(), [-1.0, 0.5, 1.0]);
     /// assert!(Bounds::all(1.0, -1.0).is_err());

@@ -1,15 +1,13 @@
 //! Every projection against what defines it.
 
 use burn::tensor::TensorData;
-use burn_ndarray::NdArray;
+use double_precision::B;
 use proptest::prelude::*;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::*;
 use crate::vector::{dot, read};
-
-type B = NdArray<f64>;
 
 const DIM: usize = 5;
 

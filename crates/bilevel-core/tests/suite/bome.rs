@@ -9,6 +9,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use burn::tensor::backend::Backend;
+use double_precision::{Number, in_single_precision};
 
 use crate::closed_forms::Coupled;
 use crate::problems::Shift;
@@ -136,26 +137,25 @@ fn the_direction_is_a_projection() {
         x: normal([1, 3], rng),
         y: normal([1, 4], rng),
     };
-    let number = |v: Tensor<B, 2>| v.into_scalar();
     let (mut bound, mut free) = (0, 0);
     for _ in 0..40 {
         let (df, dq, other) = (pair(), pair(), pair());
         for barrier in [Barrier::GradientNorm(0.5), Barrier::Gap(0.5)] {
             let gap = 1.3;
             let phi = match barrier {
-                Barrier::GradientNorm(eta) => eta * number(dq.dot(&dq)),
+                Barrier::GradientNorm(eta) => eta * dq.dot(&dq).number(),
                 Barrier::Gap(eta) => eta * gap,
             };
             let bome = Bome::new(barrier, 1, 1.0, 1.0, 1.0).expect("valid");
             let d = bome.direction(df.clone(), &dq, gap);
-            let (at_d, at_df) = (number(d.dot(&dq)), number(df.dot(&dq)));
+            let (at_d, at_df) = (d.dot(&dq).number(), df.dot(&dq).number());
             assert!(at_d >= phi - 1e-12, "{at_d} < {phi}");
             let from = |v: &Pair<B>| {
                 let e = Pair {
                     x: v.x.clone() - df.x.clone(),
                     y: v.y.clone() - df.y.clone(),
                 };
-                number(e.dot(&e)).sqrt()
+                e.dot(&e).number().sqrt()
             };
             if at_df >= phi {
                 free += 1;
@@ -165,7 +165,7 @@ fn the_direction_is_a_projection() {
                 assert!((at_d - phi).abs() < 1e-10, "further than needed");
             }
             // Another admissible vector: `other`, moved along ∇q until it is.
-            let missing = (phi - number(other.dot(&dq))).max(0.0) / number(dq.dot(&dq));
+            let missing = (phi - other.dot(&dq).number()).max(0.0) / dq.dot(&dq).number();
             let admissible = other
                 .clone()
                 .plus(&dq, &Tensor::from_data([[missing]], &Default::default()));
@@ -263,18 +263,19 @@ fn the_coreset() {
         let f = oracle.upper_gradients(Block::All, &state.at).loss;
         (entries(&state.at).1, f, bome.gap(&oracle, &state.at).loss)
     };
+    let mut coarse = 0.0;
     for (start, expected, upper) in [
         ([0.0, 3.0], [1.8167, 0.3851], 0.70890),
         ([-3.0, 1.0], [1.8201, 0.3866], 0.70880),
         ([3.5, -1.0], [1.8201, 0.3865], 0.70877),
     ] {
         let (y, f, q) = end(0.05, &start, 5000);
+        coarse = q;
         assert!(length(&minus(&y, &expected)) < 6e-3, "{y:?}");
         assert!((f - upper).abs() < 2e-5, "{f}");
         assert!((q - 9.72e-4).abs() < 3e-5, "{q}");
     }
-    let (.., coarse) = end(0.05, &[0.0, 3.0], 5000);
-    let (.., fine) = end(0.025, &[0.0, 3.0], 10_000);
+    let (.., fine) = end(0.025, &[3.5, -1.0], 10_000);
     assert!(fine < 0.5 * coarse, "{coarse} {fine}");
 }
 
@@ -306,25 +307,27 @@ fn it_agrees_with_the_closed_form() {
         assert_eq!(failure, None);
         length(&Coupled::random(4.0, 5).exact(&entries(&state.at).0))
     };
-    let (coarse, fine) = (error(2e-2, 1500), error(4e-3, 7500));
+    let (coarse, fine) = (error(2e-2, 1000), error(4e-3, 5000));
     assert!(fine < 0.6 * coarse && fine < 0.1, "{coarse} {fine}");
 }
 
 /// B7, and bits: gradients only, T + 2 of g and one of f; a run that goes on from a saved state is the same.
 #[test]
 fn it_counts_and_resumes() {
-    let oracle = coreset(&[0.0, 3.0]);
-    let bome = Bome::new(Barrier::Gap(0.1), 7, 0.05, 0.02, 0.03).expect("valid");
-    let run = Run::new(bome.with_momentum(0.9).expect("valid"), &oracle, 0);
-    let (half, _) = run.run(run.start(oracle.first()), 5, &mut |_| ());
-    let calls = oracle.calls();
-    assert_eq!(calls.lower_gradients, 5 * (7 + 2));
-    assert_eq!(calls.upper_gradients, 5);
-    assert_eq!((calls.hessian_products, calls.cross_products), (0, 0));
-    let (end, _) = run.run(saved_and_loaded(half), 10, &mut |_| ());
-    let (whole, _) = run.run(run.start(oracle.first()), 10, &mut |_| ());
-    assert_eq!(entries(&end.at), entries(&whole.at));
-    assert_eq!(end.step, 10);
+    in_single_precision(|| {
+        let oracle = coreset(&[0.0, 3.0]);
+        let bome = Bome::new(Barrier::Gap(0.1), 7, 0.05, 0.02, 0.03).expect("valid");
+        let run = Run::new(bome.with_momentum(0.9).expect("valid"), &oracle, 0);
+        let (half, _) = run.run(run.start(oracle.first()), 5, &mut |_| ());
+        let calls = oracle.calls();
+        assert_eq!(calls.lower_gradients, 5 * (7 + 2));
+        assert_eq!(calls.upper_gradients, 5);
+        assert_eq!((calls.hessian_products, calls.cross_products), (0, 0));
+        let (end, _) = run.run(saved_and_loaded(half), 10, &mut |_| ());
+        let (whole, _) = run.run(run.start(oracle.first()), 10, &mut |_| ());
+        assert_eq!(entries(&end.at), entries(&whole.at));
+        assert_eq!(end.step, 10);
+    });
 }
 
 /// A step that is far too long ends with the last good state, not with NaN.

@@ -146,7 +146,7 @@ impl Coupled {
     pub fn setup<T: Backend>(self, x: &[f64], y: &[f64]) -> On<T, Self> {
         let rows = |rows: &[Vec<f64>]| {
             let data = TensorData::new(rows.concat(), [rows.len(), rows[0].len()]);
-            Tensor::from_data(data.convert::<T::FloatElem>(), &Default::default())
+            Tensor::from_data(data, &Default::default())
         };
         let dim = self.a.dim();
         let unit = |i: usize| {
@@ -175,10 +175,7 @@ impl Coupled {
 }
 
 fn list<T: Backend>(v: &[f64]) -> Tensor<T, 1> {
-    Tensor::from_data(
-        TensorData::from(v).convert::<T::FloatElem>(),
-        &Default::default(),
-    )
+    Tensor::from_data(TensorData::from(v), &Default::default())
 }
 
 /// A problem and a point of it, on the backend `T`.

@@ -7,6 +7,7 @@ use bilevel_core::{
 use burn::module::Param;
 use burn::optim::SgdConfig;
 use burn::tensor::TensorData;
+use double_precision::Number;
 
 use crate::matrices::{Symmetric, numbers};
 use crate::problems::{
@@ -213,10 +214,7 @@ fn a_nan_stops_the_run_where_it_appears() {
             assert_eq!((report.step, report.failure), (step, None), "{level}");
         }
         let ys = |tasks: &[Task<B, Fragile>]| -> Vec<f64> {
-            tasks
-                .iter()
-                .map(|task| task.y.x.val().into_scalar())
-                .collect()
+            tasks.iter().map(|task| task.y.x.val().number()).collect()
         };
         let (x_before, y_before) = (upper(&state), ys(&tasks));
         let (state, tasks, report) = method.step(state, tasks, 0.25);

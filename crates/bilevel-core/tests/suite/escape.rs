@@ -14,6 +14,7 @@ use bilevel_core::{
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use double_precision::Number;
 use rand_chacha::rand_core::Rng;
 
 use crate::{B, generator, normal, row};
@@ -197,7 +198,7 @@ fn the_time_of_an_escape() {
 #[test]
 fn a_minimum_is_not_left() {
     let (end, _) = escape(1.0, 0.5, PERTURBATION, 2000, 1);
-    assert!(norm(end.x.clone()).into_scalar() < 2e-3);
+    assert!(norm(end.x.clone()).number() < 2e-3);
     assert!(end.displacements <= 2000 / 50);
     let judged = Perturbation {
         decrease: Some(1e-6),
@@ -550,7 +551,7 @@ fn warm_starts_follow() {
     let mut bound = 0.0;
     for _ in 0..60 {
         let here = warm.evaluate(&x, 0);
-        let off = |y: Vector<B>, x: &Vector<B>| norm(y - x.clone()).into_scalar();
+        let off = |y: Vector<B>, x: &Vector<B>| norm(y - x.clone()).number();
         assert!(
             off(warm.y(), &x) <= bound + 1e-12,
             "{} > {bound}",
@@ -563,7 +564,7 @@ fn warm_starts_follow() {
             warm_error <= cold_error + 1e-12,
             "{warm_error} > {cold_error}"
         );
-        let moved = eta * norm(here.gradient.clone()).into_scalar();
+        let moved = eta * norm(here.gradient.clone()).number();
         bound = q * (bound + moved);
         x = x - here.gradient * eta;
     }
@@ -703,9 +704,9 @@ fn the_error_of_the_hypergradient_is_bounded() {
             (gradient, objective.y())
         };
         let (exact, best) = at(3000, 20);
-        let size = |t: Vector<B>| norm(t).into_scalar();
+        let size = |t: Vector<B>| norm(t).number();
         // Norms of matrices by Frobenius', which is the larger one.
-        let frobenius = |m: &Tensor<B, 2>| m.clone().square().sum().into_scalar().sqrt();
+        let frobenius = |m: &Tensor<B, 2>| m.clone().square().sum().number().sqrt();
         for lower_steps in [1, 3, 10, 30] {
             // Exact linear solves: only the error of y is left.
             let (found, y) = at(lower_steps, 20);

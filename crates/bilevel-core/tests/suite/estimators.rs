@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use bilevel_backend::Cpu;
 use bilevel_core::hypergradient::{Adam, Descent, HeavyBall, Nesterov};
 use bilevel_core::{
     CentralDifference, ConjugateGradient, Darts, Dense, DoubleBackward, ForwardMode, Gmres,
@@ -13,6 +12,7 @@ use bilevel_core::{
     ZerothOrder,
 };
 use burn::tensor::backend::Backend;
+use double_precision::in_single_precision;
 
 use crate::closed_forms::{Coupled, Logistic, Matrices, On, logistic_setup};
 use crate::matrices::numbers;
@@ -279,7 +279,7 @@ fn all_agree_with_the_closed_form_in_double_precision() {
 
 #[test]
 fn all_agree_with_the_closed_form_in_single_precision() {
-    all_agree_on::<Cpu>(5.0);
+    in_single_precision(|| all_agree_on::<B>(5.0));
 }
 
 /// E3: reverse = forward = truncated to all steps, and all of them the derivative of what the steps

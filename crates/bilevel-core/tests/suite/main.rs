@@ -34,12 +34,9 @@ use bilevel_core::Vector;
 use burn::record::{BinBytesRecorder, DoublePrecisionSettings, Record, Recorder};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Distribution, Tensor, TensorData};
-use burn_ndarray::NdArray;
+use double_precision::B;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-
-/// What everything is computed on.
-type B = NdArray<f64>;
 
 fn generator(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
@@ -87,7 +84,7 @@ fn minus(a: &[f64], b: &[f64]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a - b).collect()
 }
 
-/// What a file would give back.
+/// What a file would give back; of tensors on `Cpu`, which Burn reads as `f32`, in single precision only.
 fn saved_and_loaded<R: Record<B>>(record: R) -> R {
     let recorder = BinBytesRecorder::<DoublePrecisionSettings>::default();
     let bytes = Recorder::<B>::record(&recorder, record, ()).expect("saved");

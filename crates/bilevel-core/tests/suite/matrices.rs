@@ -2,11 +2,11 @@
 
 use bilevel_core::{LinearOperator, Vector};
 use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Distribution, Tensor, TensorData};
 use proptest::prelude::*;
 use rand_chacha::ChaCha8Rng;
 
-use crate::{generator, length, normal};
+use crate::{generator, length};
 
 /// `A = Q diag(λ) Qᵀ`.
 #[derive(Clone)]
@@ -135,7 +135,8 @@ pub fn systems(
 
 /// Standard normal numbers.
 pub fn numbers(count: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
-    bilevel_core::vector::read(normal::<crate::B, 2>([1, count], rng))
+    let data = TensorData::random::<f64, _, _>([count], Distribution::Normal(0.0, 1.0), rng);
+    data.to_vec().expect("made so")
 }
 
 fn inner(a: &[f64], b: &[f64]) -> f64 {

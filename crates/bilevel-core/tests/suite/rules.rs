@@ -10,6 +10,7 @@ use bilevel_core::{
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use double_precision::in_single_precision;
 
 use crate::closed_forms::{Coupled, Matrices};
 use crate::problems::Shift;
@@ -104,7 +105,7 @@ fn exact_methods_end_at_the_optimum() {
         ),
         (
             "VRBO",
-            after(Vrbo::new(3, STEP, SMALL, 5, 60, 0.25).unwrap(), 0.0, 200),
+            after(Vrbo::new(3, STEP, SMALL, 2, 60, 0.25).unwrap(), 0.0, 200),
         ),
     ];
     for (name, end) in ends {
@@ -152,7 +153,7 @@ fn random_estimates_come_near() {
             after(
                 Sustain::new(STEP, falling, STEP, 10, 0.25).unwrap(),
                 0.0,
-                6000,
+                3000,
             ),
         ),
         (
@@ -388,74 +389,76 @@ fn check<R: Rule<B>>(name: &str, rule: &dyn Fn() -> R, expected: [u64; 4]) {
 /// Gradients of g, of f, Hessian products, cross products; random products are drawn with one term.
 #[test]
 fn costs_are_as_stated_and_runs_resume_with_the_same_bits() {
-    let s = SMALL;
-    check("SABA", &|| Saba::new(s, s).unwrap(), [1, 1, 1, 1]);
-    check("MA-SOBA", &|| MaSoba::new(s, s, 0.5).unwrap(), [1, 1, 1, 1]);
-    check("AmIGO", &|| Amigo::new(4, s, s).unwrap(), [4, 5, 4, 1]);
-    check("FSLA", &|| Fsla::new(s, s, STEP).unwrap(), [1, 2, 1, 2]);
-    check("SRBA", &|| Srba::new(s, s, 3).unwrap(), [2, 2, 2, 2]);
-    check("BSA", &|| Bsa::new(4, s, s, 1, 0.1).unwrap(), [4, 1, 0, 1]);
-    check("TTSA", &|| Ttsa::new(s, s, 1, 0.1).unwrap(), [1, 1, 0, 1]);
-    check(
-        "stocBiO",
-        &|| StocBio::new(4, s, s, 6, 0.1).unwrap(),
-        [4, 1, 5, 1],
-    );
-    check(
-        "SUSTAIN",
-        &|| Sustain::new(s, s, STEP, 1, 0.1).unwrap(),
-        [2, 2, 0, 2],
-    );
-    check(
-        "MRBO",
-        &|| Mrbo::new(s, s, STEP, 6, 0.1).unwrap(),
-        [2, 2, 10, 2],
-    );
-    check(
-        "VRBO",
-        &|| Vrbo::new(3, s, s, 4, 6, 0.1).unwrap(),
-        [6, 6, 30, 6],
-    );
-    check(
-        "PZOBO",
-        &|| Pzobo::new(4, s, s, 2, 0.1).unwrap(),
-        [12, 1, 0, 0],
-    );
-    check("BSG-1", &|| Bsg1::new(4, s, s).unwrap(), [5, 1, 0, 0]);
-    check(
-        "F2SA",
-        &|| F2sa::new(4, s, s, 10.0, Some(s)).unwrap(),
-        [10, 5, 0, 0],
-    );
-    check(
-        "F3SA",
-        &|| F3sa::new(s, s, STEP, 10.0, Some(s)).unwrap(),
-        [4, 2, 0, 0],
-    );
-    let value = Penalization::Value {
-        steps: 4,
-        step: 0.1,
-    };
-    check(
-        "V-PBGD",
-        &|| Pbgd::new(value, 2.0, 0.01, 0.01).unwrap(),
-        [6, 1, 0, 0],
-    );
-    let gradient = Penalization::Gradient;
-    check(
-        "G-PBGD",
-        &|| Pbgd::new(gradient, 2.0, 0.01, 0.01).unwrap(),
-        [2, 1, 1, 1],
-    );
-    let settings = BvfsmSettings {
-        lower_steps: [4, 3],
-        lower_step: 0.01,
-        upper_step: s,
-        mu: STEP,
-        sigma: s,
-        theta: s,
-    };
-    check("BVFSM", &|| Bvfsm::new(settings).unwrap(), [10, 5, 0, 0]);
+    in_single_precision(|| {
+        let s = SMALL;
+        check("SABA", &|| Saba::new(s, s).unwrap(), [1, 1, 1, 1]);
+        check("MA-SOBA", &|| MaSoba::new(s, s, 0.5).unwrap(), [1, 1, 1, 1]);
+        check("AmIGO", &|| Amigo::new(4, s, s).unwrap(), [4, 5, 4, 1]);
+        check("FSLA", &|| Fsla::new(s, s, STEP).unwrap(), [1, 2, 1, 2]);
+        check("SRBA", &|| Srba::new(s, s, 3).unwrap(), [2, 2, 2, 2]);
+        check("BSA", &|| Bsa::new(4, s, s, 1, 0.1).unwrap(), [4, 1, 0, 1]);
+        check("TTSA", &|| Ttsa::new(s, s, 1, 0.1).unwrap(), [1, 1, 0, 1]);
+        check(
+            "stocBiO",
+            &|| StocBio::new(4, s, s, 6, 0.1).unwrap(),
+            [4, 1, 5, 1],
+        );
+        check(
+            "SUSTAIN",
+            &|| Sustain::new(s, s, STEP, 1, 0.1).unwrap(),
+            [2, 2, 0, 2],
+        );
+        check(
+            "MRBO",
+            &|| Mrbo::new(s, s, STEP, 6, 0.1).unwrap(),
+            [2, 2, 10, 2],
+        );
+        check(
+            "VRBO",
+            &|| Vrbo::new(3, s, s, 4, 6, 0.1).unwrap(),
+            [6, 6, 30, 6],
+        );
+        check(
+            "PZOBO",
+            &|| Pzobo::new(4, s, s, 2, 0.1).unwrap(),
+            [12, 1, 0, 0],
+        );
+        check("BSG-1", &|| Bsg1::new(4, s, s).unwrap(), [5, 1, 0, 0]);
+        check(
+            "F2SA",
+            &|| F2sa::new(4, s, s, 10.0, Some(s)).unwrap(),
+            [10, 5, 0, 0],
+        );
+        check(
+            "F3SA",
+            &|| F3sa::new(s, s, STEP, 10.0, Some(s)).unwrap(),
+            [4, 2, 0, 0],
+        );
+        let value = Penalization::Value {
+            steps: 4,
+            step: 0.1,
+        };
+        check(
+            "V-PBGD",
+            &|| Pbgd::new(value, 2.0, 0.01, 0.01).unwrap(),
+            [6, 1, 0, 0],
+        );
+        let gradient = Penalization::Gradient;
+        check(
+            "G-PBGD",
+            &|| Pbgd::new(gradient, 2.0, 0.01, 0.01).unwrap(),
+            [2, 1, 1, 1],
+        );
+        let settings = BvfsmSettings {
+            lower_steps: [4, 3],
+            lower_step: 0.01,
+            upper_step: s,
+            mu: STEP,
+            sigma: s,
+            theta: s,
+        };
+        check("BVFSM", &|| Bvfsm::new(settings).unwrap(), [10, 5, 0, 0]);
+    });
 }
 
 /// SABA's table has the size that is stated, and no other entry.

@@ -1,6 +1,7 @@
 //! SOBA against closed forms.
 
 use bilevel_core::{Decay, DoubleBackward, Oracle, Run, Sampled, Soba, Whole};
+use double_precision::in_single_precision;
 
 use crate::closed_forms::Coupled;
 use crate::rules::Halves;
@@ -60,17 +61,19 @@ fn random_blocks_leave_noise_that_falls_with_the_step() {
 /// A run that goes on draws the blocks that it would have drawn.
 #[test]
 fn it_resumes_with_the_same_bits() {
-    let at = Coupled::random(4.0, 5).setup::<B>(&[0.0; 4], &[0.0; 5]);
-    let samples = Halves {
-        batch: at.batch,
-        spread: 0.3,
-    };
-    let oracle = Sampled::new(at.problem, DoubleBackward, samples, at.x, at.y);
-    let soba = Soba::new(Decay::Constant(0.2), Decay::Constant(0.01)).expect("valid");
-    let run = Run::new(soba, &oracle, 3);
-    let (half, _) = run.run(run.start(oracle.first()), 7, &mut |_| ());
-    let (end, _) = run.run(saved_and_loaded(half), 20, &mut |_| ());
-    let (whole, _) = run.run(run.start(oracle.first()), 20, &mut |_| ());
-    assert_eq!(rows(&end.at.x), rows(&whole.at.x));
-    assert_eq!(rows(&end.memory.q), rows(&whole.memory.q));
+    in_single_precision(|| {
+        let at = Coupled::random(4.0, 5).setup::<B>(&[0.0; 4], &[0.0; 5]);
+        let samples = Halves {
+            batch: at.batch,
+            spread: 0.3,
+        };
+        let oracle = Sampled::new(at.problem, DoubleBackward, samples, at.x, at.y);
+        let soba = Soba::new(Decay::Constant(0.2), Decay::Constant(0.01)).expect("valid");
+        let run = Run::new(soba, &oracle, 3);
+        let (half, _) = run.run(run.start(oracle.first()), 7, &mut |_| ());
+        let (end, _) = run.run(saved_and_loaded(half), 20, &mut |_| ());
+        let (whole, _) = run.run(run.start(oracle.first()), 20, &mut |_| ());
+        assert_eq!(rows(&end.at.x), rows(&whole.at.x));
+        assert_eq!(rows(&end.memory.q), rows(&whole.memory.q));
+    });
 }

@@ -10,6 +10,7 @@ use bilevel_core::{
     Unrolled, Vector,
 };
 use burn::tensor::Tensor;
+use double_precision::Number;
 use proptest::prelude::*;
 
 use crate::closed_forms::{Coupled, Logistic, On, logistic_setup};
@@ -130,7 +131,7 @@ fn pull_back_is_the_adjoint_of_push_forward() {
         let all = || -> Vec<_> { (0..M::VECTORS).map(|_| normal()).collect() };
         let product = |a: &[Tensor<B, 2>], b: &[Tensor<B, 2>]| -> f64 {
             let both = a.iter().zip(b);
-            both.map(|(a, b)| (a.clone() * b.clone()).sum().into_scalar())
+            both.map(|(a, b)| (a.clone() * b.clone()).sum().number())
                 .sum()
         };
         let eta = Tensor::<B, 2>::full([1, 1], 0.3, &device);
@@ -147,7 +148,7 @@ fn pull_back_is_the_adjoint_of_push_forward() {
             let eta_more = map.step(k, &state, &g, &(eta.clone() + step));
             let eta_less = map.step(k, &state, &g, &(eta.clone() - step));
             let slope = (product(&bar, &eta_more) - product(&bar, &eta_less)) / (2.0 * step);
-            let of_eta = back.step_size.expect("with g").sum().into_scalar();
+            let of_eta = back.step_size.expect("with g").sum().number();
             assert!((slope - of_eta).abs() < 1e-7, "{name}: {slope}, {of_eta}");
             let query = map.query(&ds);
             let zeros: Vec<_> = ds.iter().map(Tensor::zeros_like).collect();
@@ -189,7 +190,7 @@ fn bregman_steps_begin_afresh() {
     let g = row([0.1, 0.2, 0.3]);
     let next = map.step(2, &state, &g, &eta);
     let expected = state[0].clone() - (g - missing * 0.6) * 0.1;
-    let error: f64 = (next[0].clone() - expected).abs().max().into_scalar();
+    let error: f64 = (next[0].clone() - expected).abs().max().number();
     assert!(error < 1e-15, "{error:.1e}");
 }
 

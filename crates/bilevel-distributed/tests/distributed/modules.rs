@@ -5,7 +5,7 @@ use bilevel_distributed::{LocalProblem, ModuleProblem};
 use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
-use burn_ndarray::NdArray;
+use double_precision::B;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -42,8 +42,6 @@ impl BilevelProblem for BentLosses {
         curved + (y.sin() * x.row.val().matmul(data.c.clone().transpose())).sum()
     }
 }
-
-type B = NdArray<f64>;
 
 fn matrix(rows: &[Vec<f64>]) -> Tensor<B, 2> {
     let data = TensorData::new(rows.concat(), [rows.len(), rows[0].len()]);

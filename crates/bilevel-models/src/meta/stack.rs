@@ -38,7 +38,7 @@ pub trait StackedNetwork: Network {
 ///     Episode, Filter, Learner, Loss, Maml, Normalization, Perceptron, Rates, Sinusoids, StepLosses,
 /// };
 ///
-/// type B = burn_ndarray::NdArray<f64>;
+/// type B = bilevel_backend::Cpu;
 /// let network = Perceptron { widths: vec![1, 8, 1] };
 /// let maml = Maml {
 ///     network: network.clone(),

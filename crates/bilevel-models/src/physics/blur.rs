@@ -21,16 +21,16 @@ use crate::Error;
 /// A kernel that [requires a gradient](Kernel::learned) is learned with the regularizer.
 ///
 /// ```
-/// use burn_ndarray::NdArray;
+/// use bilevel_backend::Cpu;
 /// use bilevel_models::physics::{Blur, Boundary, Kernel, Physics};
 /// use burn::tensor::Tensor;
 ///
-/// type B = NdArray<f64>;
+/// type B = Cpu;
 /// let blur = Blur { boundary: Boundary::Reflect };
 /// let kernel = Kernel::<B>::gaussian(5, 1.0, &Default::default())?;
 /// let flat = Tensor::<B, 4>::full([1, 3, 8, 9], 0.5, &Default::default());
-/// let change: f64 = (blur.apply(&kernel, flat.clone()) - flat).abs().max().into_scalar();
-/// assert!(change < 1e-15);
+/// let change = (blur.apply(&kernel, flat.clone()) - flat).abs().max().into_scalar();
+/// assert!(change < 1e-6);
 /// # Ok::<(), bilevel_models::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

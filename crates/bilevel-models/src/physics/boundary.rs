@@ -36,11 +36,11 @@ impl Boundary {
     /// unchanged for [`Valid`](Self::Valid).
     ///
     /// ```
-    /// use burn_ndarray::NdArray;
+    /// use bilevel_backend::Cpu;
     /// use bilevel_models::physics::Boundary;
     /// use burn::tensor::{Shape, Tensor};
     ///
-    /// let u = Tensor::<NdArray<f64>, 4>::from_data([[[[1.0, 2.0], [3.0, 4.0]]]], &Default::default());
+    /// let u = Tensor::<Cpu, 4>::from_data([[[[1.0, 2.0], [3.0, 4.0]]]], &Default::default());
     /// let padded = Boundary::Reflect.pad(u, 1);
     /// assert_eq!(padded.shape(), Shape::new([1, 1, 4, 4]));
     /// let rows: Vec<f64> = padded.into_data().iter::<f64>().collect();

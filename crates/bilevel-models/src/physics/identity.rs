@@ -11,10 +11,10 @@ use crate::Error;
 /// `A u = u`: data are the image plus noise.
 ///
 /// ```
-/// use burn_ndarray::NdArray;
+/// use bilevel_backend::Cpu;
 /// use bilevel_models::physics::{Identity, NoOperator, Physics};
 ///
-/// assert_eq!(Identity.norm_squared_bound::<NdArray<f64>>(&NoOperator, [8, 8]), 1.0);
+/// assert_eq!(Identity.norm_squared_bound::<Cpu>(&NoOperator, [8, 8]), 1.0);
 /// assert_eq!(Identity.strong_convexity(), 1.0);
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

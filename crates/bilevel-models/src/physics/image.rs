@@ -38,11 +38,11 @@ impl<B: Backend> ImagePairs<B> {
     /// `data = A clean + noise`; `noise` is given the shape of the data and makes numbers of it.
     ///
     /// ```
-    /// use burn_ndarray::NdArray;
+    /// use bilevel_backend::Cpu;
     /// use bilevel_models::physics::{Boundary, ImagePairs, Kernel, SuperResolution};
     /// use burn::tensor::Tensor;
     ///
-    /// type B = NdArray<f64>;
+    /// type B = Cpu;
     /// let device = Default::default();
     /// let physics = SuperResolution { factor: 2, boundary: Boundary::Reflect };
     /// let kernel = Kernel::<B>::gaussian(3, 0.8, &device)?;

@@ -14,14 +14,14 @@ use crate::error::ErrorKind;
 /// What the data hold at lost pixels makes no difference to the reconstruction.
 ///
 /// ```
-/// use burn_ndarray::NdArray;
+/// use bilevel_backend::Cpu;
 /// use bilevel_models::physics::{Inpainting, Mask, Physics};
 /// use burn::tensor::Tensor;
 ///
-/// type B = NdArray<f64>;
+/// type B = Cpu;
 /// let mask = Mask { seen: Tensor::<B, 4>::from_data([[[[1.0, 0.0]]]], &Default::default()) };
 /// let image = Tensor::<B, 4>::from_data([[[[0.3, 0.7]]]], &Default::default());
-/// let data: Vec<f64> = Inpainting.apply(&mask, image).into_data().iter::<f64>().collect();
+/// let data = Inpainting.apply(&mask, image).into_data().to_vec::<f32>().unwrap();
 /// assert_eq!(data, [0.3, 0.0]);
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

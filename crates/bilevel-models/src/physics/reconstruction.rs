@@ -30,13 +30,13 @@ use crate::regularizer::Regularizer;
 ///
 /// ```
 /// use bilevel_backend::Tape;
-/// use burn_ndarray::NdArray;
+/// use bilevel_backend::Cpu;
 /// use bilevel_core::BilevelProblem;
 /// use bilevel_models::physics::{Blur, Boundary, ImagePairs, Kernel, Reconstruction};
 /// use bilevel_models::regularizer::{Regularizer, Tv};
 /// use burn::tensor::Tensor;
 ///
-/// type B = NdArray<f64>;
+/// type B = Cpu;
 /// let device = Default::default();
 /// let problem = Reconstruction::of(Blur { boundary: Boundary::Reflect }, Tv, 2);
 /// let kernel = Kernel::<Tape<B>>::gaussian(5, 1.0, &device)?;

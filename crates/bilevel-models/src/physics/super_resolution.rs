@@ -21,11 +21,11 @@ use crate::error::ErrorKind;
 /// [`Boundary::Valid`]). Only what is kept is computed: `1 / factor²` of the multiplications of a blur.
 ///
 /// ```
-/// use burn_ndarray::NdArray;
+/// use bilevel_backend::Cpu;
 /// use bilevel_models::physics::{Boundary, Kernel, Physics, SuperResolution};
 ///
 /// let physics = SuperResolution { factor: 2, boundary: Boundary::Reflect };
-/// let kernel = Kernel::<NdArray<f64>>::gaussian(5, 1.0, &Default::default())?;
+/// let kernel = Kernel::<Cpu>::gaussian(5, 1.0, &Default::default())?;
 /// assert_eq!(physics.data_size(&kernel, [96, 97])?, [48, 49]);
 /// # Ok::<(), bilevel_models::Error>(())
 /// ```

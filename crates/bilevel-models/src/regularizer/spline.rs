@@ -131,11 +131,9 @@ fn left_value(j: i64, _: i64, l: i64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use burn_ndarray::NdArray;
+    use double_precision::B;
 
     use super::*;
-
-    type B = NdArray<f64>;
 
     /// Two channels, two intervals: the integrals are done by hand.
     #[test]

@@ -9,11 +9,9 @@ use bilevel_models::cleaning::{Cleaning, SampleWeights, SoftmaxOracle, Weighting
 use bilevel_models::quadratic::{Quadratic, QuadraticSettings};
 use burn::module::AutodiffModule;
 use burn::tensor::{Distribution, Tensor, TensorData};
-use burn_ndarray::NdArray;
+use double_precision::B;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-
-type B = NdArray<f64>;
 
 const FEATURES: usize = 4;
 const CLASSES: usize = 3;

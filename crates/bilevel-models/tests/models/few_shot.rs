@@ -1,6 +1,6 @@
 //! What few-shot learners claim: closed forms, differences, and who sees whom.
 
-use bilevel_backend::{Cpu, Tape};
+use bilevel_backend::Tape;
 use bilevel_core::parameters::{pack, unpack};
 use bilevel_core::{ConjugateGradient, GradientDescent, Keep};
 use bilevel_models::meta::{
@@ -12,11 +12,9 @@ use burn::module::{AutodiffModule, Module, Param};
 use burn::optim::{AdamConfig, SgdConfig};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Distribution, Tensor, TensorData};
-use burn_ndarray::NdArray;
+use double_precision::{B, Number};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-
-type B = NdArray<f64>;
 
 /// One weight, one input.
 #[derive(Clone)]
@@ -81,7 +79,7 @@ fn slope_is<L: Learner<B, Network = Slope>>(learner: &L, theta: f64, a: f64, c: 
     let x = learner.begin(at(theta));
     let found = learner.gradient(&x, &parabola(a, c));
     assert_eq!(found.failure, None);
-    let found: f64 = found.gradient.into_scalar();
+    let found: f64 = found.gradient.number();
     assert!(
         (found - wanted).abs() < 1e-9 * (1.0 + wanted.abs()),
         "{found} instead of {wanted}"
@@ -231,7 +229,7 @@ fn is_the_change_of_the_loss<L: Learner<B>>(
             learner.gradient(&there, episode).loss
         };
         let difference = (loss(h) - loss(-h)) / (2.0 * h);
-        let slope: f64 = (found.gradient.clone() * u.clone()).sum().into_scalar();
+        let slope: f64 = (found.gradient.clone() * u.clone()).sum().number();
         let error = (slope - difference).abs() / difference.abs().max(1e-3);
         assert!(error < tolerance, "{what}: {slope} and {difference}");
     }
@@ -338,7 +336,7 @@ fn ridge_head_is_the_ridge_regression() {
     // Zᵀ(Y − Z W) = λ W with scores = Z W and λ = 1: so Z Zᵀ (Y − scores) = scores.
     let y = episode.support.targets;
     let left = z.clone().matmul(z.transpose()).matmul(y - scores.clone());
-    let error: f64 = (left - scores).abs().max().into_scalar();
+    let error: f64 = (left - scores).abs().max().number();
     assert!(error < 1e-10, "{error:e}");
 }
 
@@ -447,7 +445,7 @@ fn a_query_is_answered_alone_as_in_company() {
         alone.query.inputs = alone.query.inputs.narrow(0, i, 1);
         alone.query.targets = alone.query.targets.narrow(0, i, 1);
         let difference = learner.outputs(&x, &alone) - together.clone().narrow(0, i, 1);
-        assert!(difference.abs().max().into_scalar() < 1e-12);
+        assert!(difference.abs().max().number() < 1e-12);
     }
 }
 
@@ -525,13 +523,13 @@ fn steps_over_many_episodes() {
         })
         .sum();
     let (state, report) = meta_step(&learner, start(), episodes, 0.1);
-    let theta: f64 = state.x.weights.theta.val().into_scalar();
+    let theta: f64 = state.x.weights.theta.val().number();
     assert!((theta - (0.5 - 0.1 * mean)).abs() < 1e-12);
     assert!((report.gradient_norm - mean).abs() < 1e-12);
 
     let (state, report) = meta_step(&learner, start(), vec![parabola(f64::NAN, 0.3)], 0.1);
     assert!(report.failure.is_some());
-    let theta: f64 = state.x.weights.theta.val().into_scalar();
+    let theta: f64 = state.x.weights.theta.val().number();
     assert_eq!(theta.to_bits(), 0.5f64.to_bits());
     assert_eq!(state.step, 0);
 }
@@ -551,8 +549,8 @@ fn stacks_as_one_by_one<N: StackedNetwork + 'static>(
     let x = Learner::<B>::begin(maml, weights.clone());
     let each = episodes.iter().map(|e| maml.outputs(&x, e)).collect();
     let near = |a: Tensor<B, 2>, b: Tensor<B, 2>, tolerance: f64, what: &str| {
-        let error: f64 = (a - b.clone()).abs().max().into_scalar();
-        let size: f64 = b.abs().max().into_scalar();
+        let error: f64 = (a - b.clone()).abs().max().number();
+        let size: f64 = b.abs().max().number();
         assert!(
             error < tolerance * (1.0 + size),
             "{what} {error:e} of {size:e} off"
@@ -589,10 +587,7 @@ fn stacks_as_one_by_one<N: StackedNetwork + 'static>(
     );
     // Statistics are averaged in `f32`.
     near(all(&at_once.x), all(&one_by_one.x), 1e-6, "what is kept");
-    let moved: f64 = (learned(&at_once.x) - learned(&x))
-        .abs()
-        .max()
-        .into_scalar();
+    let moved: f64 = (learned(&at_once.x) - learned(&x)).abs().max().number();
     assert!(moved > 1e-3, "it moved by {moved:e}");
     assert!(
         (report.loss - again.loss).abs() < 1e-12,
@@ -719,7 +714,7 @@ fn sinusoids() {
     let device = Default::default();
     let train = |learner: &Maml<Perceptron>| {
         let mut state = MetaState {
-            x: Learner::<Cpu>::begin(learner, network.init(0, &device)),
+            x: Learner::<B>::begin(learner, network.init(0, &device)),
             optimizer: AdamConfig::new().init(),
             step: 0,
         };
@@ -736,15 +731,13 @@ fn sinusoids() {
     let learned = train(&steps(1, RATE));
     // No inner step: all waves at once.
     let joint = train(&steps(0, 0.0));
-    let error = |x: &Upper<Cpu, Perceptron>, rate: f64| -> f64 {
+    let error = |x: &Upper<B, Perceptron>, rate: f64| -> f64 {
         let judged = (0..100).map(|i| {
             let wave = waves.episode(1, i, &device);
             let outputs = steps(10, rate).outputs(x, &wave);
-            Loss::MeanSquare
-                .of(outputs, wave.query.targets)
-                .into_scalar()
+            Loss::MeanSquare.of(outputs, wave.query.targets).number()
         });
-        f64::from(judged.sum::<f32>()) / 100.0
+        judged.sum::<f64>() / 100.0
     };
     let learned = error(&learned, RATE);
     // It was not learned for steps of any size: it may choose.

@@ -9,11 +9,9 @@ use bilevel_models::physics::{ClosedForm, CurvatureBound, Denoising, Image, Imag
 use bilevel_models::regularizer::{Tv, TvParameters};
 use burn::module::AutodiffModule;
 use burn::tensor::{Distribution, Tensor, TensorData};
-use burn_ndarray::NdArray;
+use double_precision::{B, Number};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-
-type B = NdArray<f64>;
 
 const IMAGES: usize = 8;
 const SIDE: usize = 32;
@@ -58,7 +56,7 @@ fn pairs(number: usize, rng: &mut ChaCha8Rng) -> ImagePairs<B> {
 }
 
 fn psnr(image: Tensor<B, 4>, clean: Tensor<B, 4>) -> f64 {
-    let mse = (image - clean).square().mean().into_scalar();
+    let mse = (image - clean).square().mean().number();
     -10.0 * mse.log10()
 }
 

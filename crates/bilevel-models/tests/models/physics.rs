@@ -1,6 +1,6 @@
 //! The claims of the physics and of reconstruction, in `f64`.
 
-use bilevel_backend::{Cpu, Tape};
+use bilevel_backend::Tape;
 use bilevel_core::parameters::{named_values, pack, paths, unpack};
 use bilevel_core::{
     Accelerated, BilevelProblem, CentralDifference, ConjugateGradient, DoubleBackward,
@@ -16,13 +16,11 @@ use bilevel_models::regularizer::{
 };
 use burn::module::{AutodiffModule, Module, Param};
 use burn::tensor::backend::Backend;
-use burn::tensor::{Distribution, Tensor, TensorData};
-use burn_ndarray::NdArray;
+use burn::tensor::{DType, Distribution, Tensor, TensorData};
+use double_precision::{B, Number, in_single_precision};
 use proptest::prelude::*;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-
-type B = NdArray<f64>;
 
 const BOUNDARIES: [Boundary; 4] = [
     Boundary::Reflect,
@@ -55,7 +53,7 @@ fn read<const D: usize>(t: Tensor<B, D>) -> Vec<f64> {
 }
 
 fn dot<const D: usize>(a: &Tensor<B, D>, b: &Tensor<B, D>) -> f64 {
-    (a.clone() * b.clone()).sum().into_scalar()
+    (a.clone() * b.clone()).sum().number()
 }
 
 fn norm<const D: usize>(t: &Tensor<B, D>) -> f64 {
@@ -63,7 +61,7 @@ fn norm<const D: usize>(t: &Tensor<B, D>) -> f64 {
 }
 
 fn largest<const D: usize>(t: Tensor<B, D>) -> f64 {
-    t.abs().max().into_scalar()
+    t.abs().max().number()
 }
 
 fn kernel<C: Backend>(side: usize, rng: &mut ChaCha8Rng) -> Kernel<C> {
@@ -573,69 +571,76 @@ fn closed_forms_are_what_the_tape_computes() {
     });
 }
 
-/// Relative errors on the backend for speed, in `f32`: A and Aᵀ against `f64`; a Hessian product and a cross
-/// term against double backward.
-fn errors_on_cpu(physics: SuperResolution, side: usize, seed: u64) -> [f64; 4] {
-    // The same numbers for every backend.
-    let rng = |n| ChaCha8Rng::seed_from_u64(seed + n);
-    let (shape, size) = ([2, 1, 20, 23], [20, 23]);
-    let (exact, fast) = (
-        kernel::<B>(side, &mut rng(0)),
-        kernel::<Cpu>(side, &mut rng(0)),
-    );
-    let [h, w] = physics.data_size(&exact, size).expect("it fits");
-    let images = |n| random::<Cpu, 4>(shape, (0.5, 0.3), &mut rng(n));
-    let data = random::<Cpu, 4>([2, 1, h, w], (0.5, 0.3), &mut rng(1));
-    fn wide<const D: usize>(t: Tensor<Cpu, D>) -> Tensor<B, D> {
-        Tensor::from_data(t.into_data().convert::<f64>(), &Default::default())
-    }
-    fn error<const D: usize>(a: Tensor<B, D>, b: Tensor<B, D>) -> f64 {
-        norm(&(a - b.clone())) / norm(&b)
-    }
-    let apply = error(
-        wide(physics.apply(&fast, images(2))),
-        physics.apply(&exact, wide(images(2))),
-    );
-    let adjoint = error(
-        wide(physics.adjoint(&fast, data.clone(), size)),
-        physics.adjoint(&exact, wide(data.clone()), size),
-    );
-    let (regularizer, parameters) = experts::<Tape<Cpu>>(&mut rng(3));
-    let problem = reconstruction(physics, regularizer, 0);
-    let x = problem.upper(parameters, kernel::<Tape<Cpu>>(side, &mut rng(0)).learned());
-    let batch = ImagePairs {
-        clean: images(4),
-        data,
-    };
-    let point = Point {
-        problem: &problem,
-        x: &x,
-        y: &Image::new(Tensor::from_inner(images(5))),
-        batch: &batch,
-    };
-    let v = random::<Cpu, 2>([2, 20 * 23], (0.0, 1.0), &mut rng(6));
-    let (hv, cross) = ClosedForm.at(point).both(v.clone());
-    let (expected, expected_cross) = DoubleBackward.at(point).both(v);
-    [
-        apply,
-        adjoint,
-        error(wide(hv), wide(expected)),
-        error(wide(cross), wide(expected_cross)),
-    ]
+const SIZES: [(usize, usize); 4] = [(1, 3), (1, 9), (2, 5), (3, 7)];
+
+fn error<const D: usize>(a: Tensor<B, D>, b: Tensor<B, D>) -> f64 {
+    norm(&(a - b.clone())) / norm(&b)
 }
 
+/// `A` against the formula, and `Aᵀ` as its adjoint.
 #[test]
-fn the_fast_backend_gives_the_same_in_single_precision() {
-    for boundary in BOUNDARIES {
-        for (factor, side) in [(1, 3), (1, 9), (2, 5), (3, 7)] {
-            let physics = SuperResolution { factor, boundary };
-            let errors = errors_on_cpu(physics, side, 10 * factor as u64);
-            assert!(
-                errors.iter().all(|error| *error < 1e-5),
-                "{physics:?} {side}: {errors:?}"
-            );
+fn operators_are_the_same_in_single_precision() {
+    in_single_precision(|| {
+        for boundary in BOUNDARIES {
+            for (factor, side) in SIZES {
+                let physics = SuperResolution { factor, boundary };
+                let rng = &mut ChaCha8Rng::seed_from_u64(10 * factor as u64);
+                let kernel = kernel::<B>(side, rng);
+                let images: Tensor<B, 4> = random([2, 1, 20, 23], (0.5, 0.3), rng);
+                let data = physics.apply(&kernel, images.clone());
+                assert_eq!(data.dtype(), DType::F32);
+                let weights = read(kernel.weights.val());
+                let expected: Vec<f64> = read(images)
+                    .chunks(20 * 23)
+                    .flat_map(|image| written_out(boundary, factor, &weights, image, [20, 23]))
+                    .collect();
+                let size = expected.iter().map(|v| v * v).sum::<f64>().sqrt();
+                let errors = read(data).into_iter().zip(expected);
+                let error = errors.map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+                assert!(error < 1e-5 * size, "{physics:?} {side}: {error:.1e}");
+                let error = adjoint_error(&physics, &kernel, [2, 1, 20, 23], rng);
+                assert!(error < 1e-5, "adjoint of {physics:?} {side}: {error:.1e}");
+            }
         }
-    }
+    });
+}
+
+/// A Hessian product and a cross term in `f32`, against double backward.
+#[test]
+fn derivatives_are_the_same_in_single_precision() {
+    in_single_precision(|| {
+        for boundary in BOUNDARIES {
+            for (factor, side) in SIZES {
+                let physics = SuperResolution { factor, boundary };
+                let rng = &mut ChaCha8Rng::seed_from_u64(10 * factor as u64);
+                let (regularizer, parameters) = experts::<Tape<B>>(rng);
+                let kernel = kernel::<Tape<B>>(side, rng);
+                let [h, w] = physics.data_size(&kernel, [20, 23]).expect("it fits");
+                let problem = reconstruction(physics, regularizer, 0);
+                let x = problem.upper(parameters, kernel.learned());
+                let shape = [2, 1, 20, 23];
+                let batch = ImagePairs {
+                    clean: random(shape, (0.5, 0.3), rng),
+                    data: random([2, 1, h, w], (0.5, 0.3), rng),
+                };
+                let y = Image::new(Tensor::from_inner(random(shape, (0.5, 0.3), rng)));
+                let point = Point {
+                    problem: &problem,
+                    x: &x,
+                    y: &y,
+                    batch: &batch,
+                };
+                let v = random::<B, 2>([2, 20 * 23], (0.0, 1.0), rng);
+                let (product, cross) = ClosedForm.at(point).both(v.clone());
+                let (taped_product, taped_cross) = DoubleBackward.at(point).both(v);
+                let errors = [error(product, taped_product), error(cross, taped_cross)];
+                assert!(
+                    errors.iter().all(|error| *error < 1e-5),
+                    "{physics:?} {side}: {errors:?}"
+                );
+            }
+        }
+    });
 }
 
 /// Both derivatives of the data term against a judge that records once; and several channels.

@@ -11,9 +11,7 @@ use bilevel_models::classification::{Classifier, Cnn, CnnParameters, Set, TwoSet
 use bilevel_models::poisoning::{Perturbation, Poisoning};
 use burn::module::Param;
 use burn::tensor::Tensor;
-use burn_ndarray::NdArray;
-
-type B = NdArray<f64>;
+use double_precision::B;
 
 const CNN: Cnn = Cnn {
     picture: [5, 6],

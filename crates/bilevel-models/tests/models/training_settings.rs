@@ -14,11 +14,9 @@ use bilevel_models::selection::{Per, Selection};
 use bilevel_models::tuning::{TrainingParameters, Tuning};
 use burn::module::AutodiffModule;
 use burn::tensor::{Distribution, TensorData};
-use burn_ndarray::NdArray;
+use double_precision::B;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-
-type B = NdArray<f64>;
 type T = Tape<B>;
 
 const CLASSES: usize = 3;

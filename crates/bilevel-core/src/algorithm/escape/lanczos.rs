@@ -49,12 +49,13 @@ impl<B: Backend> Curved<B> {
 /// Lanczos (1950), J. Res. Nat. Bur. Standards 45(4); Golub, Van Loan (2013), "Matrix Computations", 10.1.
 ///
 /// ```
-/// use burn_ndarray::NdArray;
+/// use bilevel_backend::Cpu;
 /// use bilevel_core::Vector;
 /// use bilevel_core::algorithm::escape::{Probed, lowest_curvature};
 ///
+/// Cpu::use_f64().expect("the first tensors");
 /// // Φ = ½ x₁² − ½ x₂²
-/// type B = NdArray<f64>;
+/// type B = Cpu;
 /// let device = Default::default();
 /// let signs = Vector::<B>::from_data([[1.0, -1.0]], &device);
 /// let mut saddle = |x: &Vector<B>, _: u64| (0.0, x.clone() * signs.clone());

@@ -30,14 +30,14 @@ use crate::{Decay, Error, LossGradients, Vector, positive};
 /// let At { x, y, batch } = scalar(1.0, 0.0);
 /// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
 /// let run = Run::new(Bvfsm::new(BvfsmSettings {
-///     lower_steps: [20, 20],
-///     lower_step: 0.2,
-///     upper_step: Decay::Constant(0.2),
+///     lower_steps: [10, 10],
+///     lower_step: 0.3,
+///     upper_step: Decay::Constant(0.5),
 ///     mu: Decay::Polynomial { initial: 0.01, power: 1.0 },
 ///     sigma: Decay::Polynomial { initial: 0.01, power: 1.0 },
 ///     theta: Decay::Polynomial { initial: 0.01, power: 1.0 },
 /// })?, &oracle, 0);
-/// let (state, failure) = run.run(run.start(oracle.first()), 1500, &mut |_| ());
+/// let (state, failure) = run.run(run.start(oracle.first()), 300, &mut |_| ());
 /// assert!(failure.is_none());
 /// assert!((state.at.x.into_scalar() - 0.4).abs() < 5e-2);
 /// # Ok::<(), Error>(())

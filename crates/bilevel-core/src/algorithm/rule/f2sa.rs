@@ -25,8 +25,8 @@ use crate::{Decay, Error, Vector, positive};
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
 /// let At { x, y, batch } = scalar(1.0, 0.0);
 /// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
-/// let run = Run::new(F2sa::new(10, Decay::Constant(0.3), Decay::Constant(0.5), 10.0, Some(Decay::Constant(1.0)))?, &oracle, 0);
-/// let (state, failure) = run.run(run.start(oracle.first()), 1000, &mut |_| ());
+/// let run = Run::new(F2sa::new(5, Decay::Constant(0.3), Decay::Constant(0.5), 10.0, Some(Decay::Constant(1.0)))?, &oracle, 0);
+/// let (state, failure) = run.run(run.start(oracle.first()), 500, &mut |_| ());
 /// assert!(failure.is_none());
 /// assert!((state.at.x.into_scalar() - 0.4).abs() < 1e-3);
 /// # Ok::<(), Error>(())

@@ -25,8 +25,8 @@ use crate::{Decay, Error};
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
 /// let At { x, y, batch } = scalar(1.0, 0.0);
 /// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
-/// let run = Run::new(Mrbo::new(Decay::Constant(0.3), Decay::Constant(0.3), Decay::Constant(0.5), 20, 0.4)?, &oracle, 0);
-/// let (state, failure) = run.run(run.start(oracle.first()), 500, &mut |_| ());
+/// let run = Run::new(Mrbo::new(Decay::Constant(0.3), Decay::Constant(0.3), Decay::Constant(0.5), 6, 0.4)?, &oracle, 0);
+/// let (state, failure) = run.run(run.start(oracle.first()), 250, &mut |_| ());
 /// assert!(failure.is_none());
 /// assert!((state.at.x.into_scalar() - 0.4).abs() < 1e-6);
 /// # Ok::<(), Error>(())

@@ -27,8 +27,8 @@ use crate::{Error, positive};
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
 /// let At { x, y, batch } = scalar(1.0, 0.0);
 /// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
-/// let run = Run::new(Pbgd::new(Penalization::Value { steps: 20, step: 0.3 }, 100.0, 3e-3, 3e-3)?, &oracle, 0);
-/// let (state, failure) = run.run(run.start(oracle.first()), 8000, &mut |_| ());
+/// let run = Run::new(Pbgd::new(Penalization::Value { steps: 5, step: 0.3 }, 10.0, 3e-2, 3e-2)?, &oracle, 0);
+/// let (state, failure) = run.run(run.start(oracle.first()), 800, &mut |_| ());
 /// assert!(failure.is_none());
 /// assert!((state.at.x.into_scalar() - 0.4).abs() < 2e-2);
 /// # Ok::<(), Error>(())

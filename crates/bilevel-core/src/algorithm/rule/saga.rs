@@ -50,12 +50,10 @@ impl<B: Backend> Table<B> {
 
 #[cfg(test)]
 mod tests {
-    use burn_ndarray::NdArray;
+    use double_precision::B;
 
     use super::*;
     use crate::vector::read;
-
-    type B = NdArray<f64>;
 
     fn number(v: f64) -> Vector<B> {
         Vector::from_data([[v]], &Default::default())
