@@ -57,6 +57,9 @@ impl Cpu {
     /// From now on this process makes its tensors in `f64`: for checking derivatives, where `f32` would leave
     /// three digits of a difference. Call it before the first tensor.
     ///
+    /// The type stays that of `f32`: `into_scalar` rounds to it, and so does Burn when it reads a record. Read numbers
+    /// with `into_data`.
+    ///
     /// # Errors
     /// If a tensor was made before in `f32`, for Burn fixes the float type of a device when it is first used.
     ///
