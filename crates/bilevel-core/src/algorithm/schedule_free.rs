@@ -40,9 +40,9 @@ use crate::{Error, ErrorKind, positive};
 ///     x = optimizer.step(0.1, x, gradients);
 /// }
 /// // z: 0.8, 0.6;  x: 0.8, 0.7;  y: 0.1 · 0.6 + 0.9 · 0.7
-/// assert!((x.value.val().into_scalar() - 0.69).abs() < 1e-12);
+/// assert!((x.value.val().into_data().to_vec::<f64>().unwrap()[0] - 0.69).abs() < 1e-12);
 /// let x = evaluation_point(x, &optimizer);
-/// assert!((x.value.val().into_scalar() - 0.7).abs() < 1e-12);
+/// assert!((x.value.val().into_data().to_vec::<f64>().unwrap()[0] - 0.7).abs() < 1e-12);
 /// # Ok::<(), Error>(())
 /// ```
 ///
@@ -81,7 +81,7 @@ pub struct ScheduleFreeSgd {
 /// let gradients = GradientsParams::from_grads((x.value.val() * 7.0).backward(), &x);
 /// let x = optimizer.step(0.1, x, gradients);
 /// // √v = √(1 − β₂) · 7 and γ_1 = √(1 − β₂) · 0.1: the first step has length 0.1.
-/// assert!((x.value.val().into_scalar() - 0.9).abs() < 1e-9);
+/// assert!((x.value.val().into_data().to_vec::<f64>().unwrap()[0] - 0.9).abs() < 1e-9);
 /// # Ok::<(), Error>(())
 /// ```
 ///

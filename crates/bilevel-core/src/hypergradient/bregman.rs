@@ -33,7 +33,7 @@ use crate::Vector;
 /// // R(y) = |y|, data of 3: the first solution is 2, and with b = 1 the second is 3 again.
 /// type B = Cpu;
 /// let device = Default::default();
-/// let reached = |state: &[Tensor<B, 2>]| -> f64 { state[0].clone().into_scalar().into() };
+/// let reached = |state: &[Tensor<B, 2>]| -> f64 { state[0].to_data().to_vec().unwrap()[0] };
 /// let map = Bregman { momentum: 0.0, every: 60, feedback: 1.0 };
 /// let eta = Tensor::<B, 2>::full([1, 1], 0.5, &device);
 /// let mut state: Vec<Tensor<B, 2>> = map.start(Tensor::from_data([[3.0]], &device));

@@ -25,12 +25,13 @@ use crate::{ReadEvery, Solution, Status, Vector};
 /// use bilevel_backend::Cpu;
 /// use bilevel_core::{LinearSolver, Richardson, Status, Vector};
 ///
+/// Cpu::use_f64().expect("the first tensors");
 /// let solve = |learning_rate| {
 ///     let b = Vector::<Cpu>::from_data([[4.0]], &Default::default());
 ///     let solver = Richardson { learning_rate, max_steps: 99, tolerance: 1e-9 };
 ///     solver.solve(&|v: Vector<Cpu>| v * 2.0, b, None)
 /// };
-/// assert!((solve(0.25).value.into_scalar() - 2.0).abs() < 1e-8);
+/// assert!((solve(0.25).value.into_data().to_vec::<f64>().unwrap()[0] - 2.0).abs() < 1e-8);
 /// assert_eq!(solve(1.01).status, Status::Diverged); // η > 2/L
 /// ```
 ///

@@ -326,7 +326,7 @@ fn a_kink_by_one_side_or_by_both() {
     let one = Vector::<B>::ones([1, 1], &Default::default());
     near(&setup.hypergradient(&set, &one, 0.5), &[0.1], 1e-12);
     for (jacobian, count) in [
-        (ProjectionJacobian::Gaussian(0.02), 10_000),
+        (ProjectionJacobian::Gaussian(0.02), 20_000),
         (ProjectionJacobian::Sphere(0.02), 4_000),
     ] {
         let method = ConstrainedNeumann {

@@ -50,6 +50,7 @@ use super::{
 /// use burn::tensor::{Tensor, backend::Backend};
 ///
 /// type B = bilevel_backend::Cpu;
+/// B::use_f64().expect("the first tensors");
 ///
 /// #[derive(Clone)]
 /// struct Slope;
@@ -82,8 +83,8 @@ use super::{
 ///     targets: Tensor::from_floats([[3.0]], &Default::default()),
 /// };
 /// let episode = Episode { support: samples.clone(), query: samples };
-/// let found = maml.gradient(&x, &episode).gradient.into_scalar();
-/// assert!((found - (1.0 - 0.1 * 2.0) * (1.0 - 0.1 * 2.0) * 2.0 * (0.5 - 3.0)).abs() < 1e-6);
+/// let found = maml.gradient(&x, &episode).gradient.into_data().to_vec::<f64>().unwrap();
+/// assert!((found[0] - (1.0 - 0.1 * 2.0) * (1.0 - 0.1 * 2.0) * 2.0 * (0.5 - 3.0)).abs() < 1e-12);
 /// ```
 ///
 /// # References

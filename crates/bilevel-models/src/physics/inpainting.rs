@@ -19,9 +19,10 @@ use crate::error::ErrorKind;
 /// use burn::tensor::Tensor;
 ///
 /// type B = Cpu;
+/// Cpu::use_f64().expect("the first tensors");
 /// let mask = Mask { seen: Tensor::<B, 4>::from_data([[[[1.0, 0.0]]]], &Default::default()) };
 /// let image = Tensor::<B, 4>::from_data([[[[0.3, 0.7]]]], &Default::default());
-/// let data = Inpainting.apply(&mask, image).into_data().to_vec::<f32>().unwrap();
+/// let data = Inpainting.apply(&mask, image).into_data().to_vec::<f64>().unwrap();
 /// assert_eq!(data, [0.3, 0.0]);
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -64,9 +64,10 @@ impl<B: Backend> Kernel<B> {
     /// use bilevel_backend::Cpu;
     /// use bilevel_models::physics::Kernel;
     ///
+    /// Cpu::use_f64().expect("the first tensors");
     /// let kernel = Kernel::<Cpu>::gaussian(5, 1.0, &Default::default())?;
-    /// let total = kernel.weights.val().sum().into_scalar();
-    /// assert!((total - 1.0).abs() < 1e-6);
+    /// let total = kernel.weights.val().sum().into_data().to_vec::<f64>().unwrap();
+    /// assert!((total[0] - 1.0).abs() < 1e-12);
     /// # Ok::<(), bilevel_models::Error>(())
     /// ```
     ///

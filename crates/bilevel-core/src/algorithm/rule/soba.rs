@@ -29,7 +29,7 @@ use crate::{Decay, Error, Vector};
 /// let run = Run::new(Soba::new(Decay::Constant(0.3), Decay::Constant(0.3))?, &oracle, 0);
 /// let (state, failure) = run.run(run.start(oracle.first()), 400, &mut |_| ());
 /// assert!(failure.is_none());
-/// assert!((state.at.x.into_scalar() - 0.4).abs() < 1e-9);
+/// assert!((state.at.x.into_data().to_vec::<f64>().unwrap()[0] - 0.4).abs() < 1e-9);
 /// # Ok::<(), Error>(())
 /// ```
 ///
