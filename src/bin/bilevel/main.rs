@@ -25,6 +25,7 @@ mod method;
 mod metrics;
 mod model_file;
 mod output;
+mod paper;
 mod progress;
 mod quadratic_preset;
 mod recipe;
@@ -153,6 +154,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         ) => on_backend!(backend, device, command::compare_algorithms(&arguments)),
         (Command::InSingle(command), backend) => on_backend!(backend, device, run_on(command)),
         (Command::Devices, _) => command::devices(),
+        (Command::Methods { json }, _) => command::methods(json),
         (Command::Completions { shell }, _) => command::completions(shell),
         (Command::Man { folder }, _) => command::man(&folder),
     }

@@ -13,6 +13,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::ball::Ball;
+use crate::paper::Powers;
 use crate::state_file::{record, restore};
 
 /// An update rule.
@@ -108,9 +109,31 @@ impl MethodName {
         )
     }
 
-    /// Whether each step sees all samples.
-    pub fn sees_all(self) -> bool {
-        matches!(self, Self::Bome | Self::VPbgd | Self::GPbgd | Self::Bvfsm)
+    /// Whether y makes several steps for one of x.
+    pub fn has_inner_loop(self) -> bool {
+        use MethodName as M;
+        matches!(
+            self,
+            M::Bome
+                | M::VPbgd
+                | M::Bvfsm
+                | M::F2sa
+                | M::Bsg1
+                | M::Pzobo
+                | M::Amigo
+                | M::Stocbio
+                | M::Bsa
+                | M::Vrbo
+        )
+    }
+
+    /// Whether directions are averages or are followed from step to step, with a share for the newest.
+    pub fn has_momentum(self) -> bool {
+        use MethodName as M;
+        matches!(
+            self,
+            M::F3sa | M::MaSoba | M::Fsla | M::Sustain | M::Mrbo | M::Dmlcbo
+        )
     }
 }
 
@@ -121,13 +144,13 @@ pub(crate) struct Tuning {
     pub lower_step: f64,
     /// Step of x.
     pub upper_step: f64,
-    /// Power with which both fall, for methods that need it.
-    pub power: f64,
+    /// How they and what else depends on the step's number.
+    pub powers: Powers,
     /// Inner steps, where there is an inner loop.
     pub inner_steps: usize,
     /// Terms of a Neumann series.
     pub terms: usize,
-    /// Multiplier of a penalty; η of BOME's barrier.
+    /// Multiplier of a penalty; η of BOME's barrier; radius of PZOBO.
     pub weight: f64,
     /// Steps from one look at all samples to the next.
     pub period: usize,
@@ -242,20 +265,17 @@ pub(crate) fn runner<'a, B: Backend>(
         period,
         ..
     } = *tuning;
-    let (alpha, xi) = (tuning.lower_step, tuning.upper_step);
-    let falling = |initial| match tuning.power {
-        power if power > 0.0 => Decay::Polynomial { initial, power },
-        _ => Decay::Constant(initial),
+    let (alpha, xi, powers) = (tuning.lower_step, tuning.upper_step, tuning.powers);
+    let falling = |initial, power| match power {
+        0.0 => Decay::Constant(initial),
+        _ => Decay::Polynomial { initial, power },
     };
-    let (rho, gamma) = (falling(alpha), falling(xi));
-    // Twice the power of the steps, as in the papers of the methods that follow their directions.
-    let eta = match tuning.power {
-        power if power > 0.0 => Decay::Polynomial {
-            initial: tuning.eta,
-            power: 2.0 * power,
-        },
-        _ => Decay::Constant(tuning.eta),
-    };
+    let (rho, gamma) = (falling(alpha, powers.lower), falling(xi, powers.upper));
+    let eta = falling(tuning.eta, powers.eta);
+    let barrier = falling(weight, powers.weight);
+    // What the multiplier `weight (t + 1)^power` grows by in a step.
+    let growth =
+        (powers.weight > 0.0).then(|| falling(powers.weight * weight, 1.0 - powers.weight));
     let value = Penalization::Value {
         steps: n,
         step: alpha,
@@ -277,19 +297,19 @@ pub(crate) fn runner<'a, B: Backend>(
             lower_steps: [n, n],
             lower_step: alpha,
             upper_step: Decay::Constant(xi),
-            mu: falling(weight),
-            sigma: falling(weight),
-            theta: falling(weight),
+            mu: barrier,
+            sigma: barrier,
+            theta: barrier,
         })),
-        MethodName::F2sa => run!(F2sa::new(n, rho, gamma, weight, None)),
-        MethodName::F3sa => run!(F3sa::new(rho, gamma, eta, weight, None)),
+        MethodName::F2sa => run!(F2sa::new(n, rho, gamma, weight, growth)),
+        MethodName::F3sa => run!(F3sa::new(rho, gamma, eta, weight, growth)),
         MethodName::Bsg1 => run!(Bsg1::new(n, rho, gamma)),
         MethodName::Pzobo => run!(Pzobo::new(n, rho, gamma, 1, weight)),
         MethodName::Soba => run!(Soba::new(rho, gamma)),
-        MethodName::MaSoba => run!(MaSoba::new(rho, gamma, tuning.eta)),
+        MethodName::MaSoba => run!(MaSoba::new(rho, gamma, eta)),
         MethodName::Saba => run!(Saba::new(rho, gamma)),
         MethodName::Srba => run!(Srba::new(rho, gamma, period)),
-        MethodName::Fsla => run!(Fsla::new(rho, gamma, Decay::Constant(tuning.eta))),
+        MethodName::Fsla => run!(Fsla::new(rho, gamma, eta)),
         MethodName::Amigo => run!(Amigo::new(n, rho, gamma)),
         MethodName::Stocbio => run!(StocBio::new(n, rho, gamma, terms, alpha)),
         MethodName::Bsa => run!(Bsa::new(n, rho, gamma, terms, alpha)),

@@ -4,7 +4,8 @@ use std::f64::consts::E;
 
 use crate::{Error, ErrorKind, positive};
 
-/// A sequence of positive numbers, for step sizes and accuracies; `t` counts steps (or batches) from 0.
+/// A sequence of positive numbers that does not rise, for step sizes, weights and accuracies; `t` counts steps (or
+/// batches) from 0.
 ///
 /// ```text
 /// Constant      a
@@ -59,20 +60,31 @@ impl Decay {
         }
     }
 
-    /// The sequence, if it is one of positive numbers; `name` is what it is used for.
+    /// The sequence, if it is one of positive numbers that does not rise; `name` is what it is used for.
     pub(super) fn checked(self, name: &'static str) -> Result<Self, Error> {
         match self {
             Decay::Constant(initial) | Decay::Logarithmic { initial } => positive(name, initial)?,
             Decay::Polynomial { initial, power } => {
-                positive("power + 1", power + 1.0)?;
+                if !(power >= 0.0 && power.is_finite()) {
+                    let (name, value, range) = ("power", power, "finite and >= 0");
+                    return Err(ErrorKind::OutOfRange { name, value, range }.into());
+                }
                 positive(name, initial)?
             }
             Decay::Geometric { initial, factor } => {
-                positive("factor", factor)?;
+                fraction("factor", factor)?;
                 positive(name, initial)?
             }
         };
         Ok(self)
+    }
+
+    /// The sequence, if it is one of shares: in (0, 1].
+    pub(super) fn checked_fraction(self, name: &'static str) -> Result<Self, Error> {
+        let decay = self.checked(name)?;
+        // The first is the largest.
+        fraction(name, decay.at(0))?;
+        Ok(decay)
     }
 }
 

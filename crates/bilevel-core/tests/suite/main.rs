@@ -23,6 +23,7 @@ mod meta_learning;
 mod parameters;
 mod problems;
 mod read_every;
+mod reference;
 mod rules;
 mod schedule_free;
 mod soba;

@@ -83,7 +83,7 @@ fn exact_methods_end_at_the_optimum() {
         ("SABA", after(Saba::new(SMALL, SMALL).unwrap(), 0.0, 1200)),
         (
             "MA-SOBA",
-            after(MaSoba::new(STEP, SMALL, 0.3).unwrap(), 0.0, 600),
+            after(MaSoba::new(STEP, SMALL, STEP).unwrap(), 0.0, 600),
         ),
         (
             "AmIGO",
@@ -392,8 +392,12 @@ fn costs_are_as_stated_and_runs_resume_with_the_same_bits() {
     in_single_precision(|| {
         let s = SMALL;
         check("SABA", &|| Saba::new(s, s).unwrap(), [1, 1, 1, 1]);
-        check("MA-SOBA", &|| MaSoba::new(s, s, 0.5).unwrap(), [1, 1, 1, 1]);
-        check("AmIGO", &|| Amigo::new(4, s, s).unwrap(), [4, 5, 4, 1]);
+        check(
+            "MA-SOBA",
+            &|| MaSoba::new(s, s, STEP).unwrap(),
+            [1, 1, 1, 1],
+        );
+        check("AmIGO", &|| Amigo::new(4, s, s).unwrap(), [4, 1, 4, 1]);
         check("FSLA", &|| Fsla::new(s, s, STEP).unwrap(), [1, 2, 1, 2]);
         check("SRBA", &|| Srba::new(s, s, 3).unwrap(), [2, 2, 2, 2]);
         check("BSA", &|| Bsa::new(4, s, s, 1, 0.1).unwrap(), [4, 1, 0, 1]);
@@ -543,7 +547,9 @@ fn bad_settings_are_errors() {
     let zero = Decay::Constant(0.0);
     let messages = [
         Saba::new(zero, STEP).unwrap_err().to_string(),
-        MaSoba::new(STEP, STEP, 1.5).unwrap_err().to_string(),
+        MaSoba::new(STEP, STEP, Decay::Constant(1.5))
+            .unwrap_err()
+            .to_string(),
         Fsla::new(STEP, STEP, Decay::Constant(2.0))
             .unwrap_err()
             .to_string(),

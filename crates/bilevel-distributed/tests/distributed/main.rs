@@ -11,6 +11,7 @@ mod fednest;
 mod modules;
 mod planes;
 mod problems;
+mod reference;
 mod replay;
 mod synchrony;
 mod toy;

@@ -70,8 +70,8 @@ pub(crate) struct CleanArguments {
     /// Go on with the run in the output folder, with the settings it was started with.
     #[arg(long, conflicts_with_all = [
         "overwrite", "data", "trusted", "training", "method", "classifier", "ball", "corruption",
-        "seed", "regularization", "steps", "batch", "lower_step", "upper_step", "power", "weight",
-        "inner_steps", "terms", "first_weight", "snapshots"
+        "seed", "regularization", "steps", "batch", "lower_step", "upper_step", "lower_power",
+        "upper_power", "weight", "inner_steps", "terms", "first_weight", "snapshots"
     ])]
     pub resume: bool,
     /// Train without weights too, on all samples, on those that are right and on those trusted, to compare with.

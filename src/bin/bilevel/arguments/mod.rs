@@ -101,6 +101,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         task: CompareTask,
     },
+    /// List the update rules, their papers, and with which numbers `bench stochastic` and `clean` run them.
+    Methods {
+        /// Print one JSON array and nothing else.
+        #[arg(long)]
+        json: bool,
+    },
     /// List the graphics adapters that `--backend wgpu --device N` can compute on.
     #[cfg_attr(not(feature = "wgpu"), command(hide = true))]
     Devices,

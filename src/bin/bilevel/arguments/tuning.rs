@@ -4,6 +4,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use crate::method::Tuning;
+use crate::paper::Powers;
 
 /// Numbers in place of the method's own.
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
@@ -14,9 +15,12 @@ pub(crate) struct TuningArguments {
     /// Step of x (`clean`: of the weights, in units of the number of samples), in place of the method's own.
     #[arg(long, allow_negative_numbers = true)]
     pub upper_step: Option<f64>,
-    /// Power with which steps fall, in place of the method's own.
-    #[arg(long, allow_negative_numbers = true)]
-    pub power: Option<f64>,
+    /// Power with which steps of y fall, `a (t + 1)^(-POWER)`, in place of the method's own; 0 for constant ones.
+    #[arg(long, value_name = "POWER", allow_negative_numbers = true)]
+    pub lower_power: Option<f64>,
+    /// Power with which steps of x fall, in place of the method's own.
+    #[arg(long, value_name = "POWER", allow_negative_numbers = true)]
+    pub upper_power: Option<f64>,
     /// Multiplier of a penalty, eta of BOME or radius of PZOBO, in place of the method's own.
     #[arg(long, allow_negative_numbers = true)]
     pub weight: Option<f64>,
@@ -34,7 +38,11 @@ impl TuningArguments {
         Tuning {
             lower_step: self.lower_step.unwrap_or(own.lower_step),
             upper_step: self.upper_step.unwrap_or(own.upper_step),
-            power: self.power.unwrap_or(own.power),
+            powers: Powers {
+                lower: self.lower_power.unwrap_or(own.powers.lower),
+                upper: self.upper_power.unwrap_or(own.powers.upper),
+                ..own.powers
+            },
             weight: self.weight.unwrap_or(own.weight),
             inner_steps: self.inner_steps.unwrap_or(own.inner_steps),
             terms: self.terms.unwrap_or(own.terms),

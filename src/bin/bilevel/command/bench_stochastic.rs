@@ -20,7 +20,7 @@ use crate::draw::{
 use crate::method::{Begin, MethodName, runner};
 use crate::output::say;
 use crate::progress::Progress;
-use crate::quadratic_preset::tuning;
+use crate::quadratic_preset::preset;
 
 /// A method at a moment.
 #[derive(Debug, Clone, Serialize)]
@@ -95,7 +95,7 @@ fn course(
 ) -> Result<Vec<Row>> {
     // A problem for each: its counter begins at zero.
     let problem = Quadratic::<Cpu>::new(settings, &Default::default());
-    let tuning = tuning(method, arguments);
+    let tuning = arguments.tuning.over(preset(method));
     let mut run = runner(
         method,
         &tuning,

@@ -11,7 +11,7 @@ use tracing::info;
 
 use crate::arguments::{CleanArguments, CleanSettings};
 use crate::cleaning::{Judgement, References, Sets, Workshop, kept, workshop};
-use crate::cleaning_preset::preset;
+use crate::cleaning_preset::Preset;
 use crate::cleaning_run::{CleaningRun, End, Leaves, Saved, Spent};
 use crate::comparison::jsonl;
 use crate::draw::{CleaningPoint, SheetCell, SheetRow, cleaning_curves, comparison_sheet, save};
@@ -98,8 +98,8 @@ pub(crate) fn clean<B: Backend>(
         test = sets.test.as_ref().map_or(0, Labelled::len),
         "samples loaded"
     );
-    let preset = preset(&settings, sets.training.len(), sets.trusted.len());
-    let block = (!settings.method.sees_all()).then_some(preset.batch);
+    let preset = Preset::of(&settings, sets.training.len(), sets.trusted.len());
+    let block = preset.batch;
     let workshop = workshop::<B>(
         settings.classifier,
         &sets,

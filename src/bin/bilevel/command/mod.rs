@@ -21,6 +21,7 @@ mod few_shot_adapt;
 mod few_shot_evaluate;
 mod few_shot_train;
 mod man;
+mod methods;
 mod reconstruct;
 mod train;
 #[cfg(not(feature = "wgpu"))]
@@ -47,6 +48,7 @@ pub(crate) use few_shot_adapt::few_shot_adapt;
 pub(crate) use few_shot_evaluate::few_shot_evaluate;
 pub(crate) use few_shot_train::few_shot_train;
 pub(crate) use man::man;
+pub(crate) use methods::methods;
 pub(crate) use reconstruct::reconstruct;
 pub(crate) use train::train;
 #[cfg(not(feature = "wgpu"))]

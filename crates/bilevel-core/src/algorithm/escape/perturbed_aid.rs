@@ -17,7 +17,8 @@ use crate::{
 /// h = ∇x f − ∇²xy g q,   x moved along −h by a Perturbation
 /// ```
 ///
-/// Costs D gradients and N + 1 Hessian products a step.
+/// Costs D + 1 gradients, the last at the y that it ends with, and N + 1 Hessian products a step; where x is displaced,
+/// twice that.
 ///
 /// # References
 /// Huang, Chen, Ji, Ma, Lai (2025), "Efficiently escaping saddle points in bilevel optimization", JMLR 26(1), arXiv:2202.03684.

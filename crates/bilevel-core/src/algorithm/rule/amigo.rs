@@ -13,8 +13,8 @@ use crate::{Decay, Error, positive};
 /// x ← Π(x − γ_t (∇x f_J(x, y) − ∇²xy g_I(x, y) q))
 /// ```
 ///
-/// Every I and J is drawn anew. Costs `n` gradients of `g`, `n + 1` of `f`, `n` Hessian products and one
-/// cross product on a block; memory: one adjoint.
+/// Every I is drawn anew, J once a step. Costs `n` gradients of `g`, one of `f`, `n` Hessian products and one
+/// cross product on a block, `2n + 2` calls; memory: one adjoint.
 ///
 /// # Example
 ///
@@ -33,7 +33,7 @@ use crate::{Decay, Error, positive};
 ///
 /// # References
 /// Arbel, Mairal (2022), "Amortized Implicit Differentiation for Stochastic Bilevel Optimization", ICLR,
-/// arXiv:2111.14580.
+/// arXiv:2111.14580, algorithm 1.
 ///
 /// # Differences from the paper
 /// The adjoint has the opposite sign; y and q share steps and their number.
@@ -83,12 +83,11 @@ impl<B: Backend> Rule<B> for Amigo {
         );
         let Pair { x, y } = descend(oracle, draws, at, n, rho);
         let at = Pair { x, y };
+        let f = oracle.upper_gradients(draws.upper(), &at);
         for _ in 0..n {
             let hq = oracle.hessian(draws.lower(), &at, &q);
-            let p = oracle.upper_gradients(draws.upper(), &at).y;
-            q = q - (hq - p) * rho;
+            q = q - (hq - f.y.clone()) * rho;
         }
-        let f = oracle.upper_gradients(draws.upper(), &at);
         let dx = f.x - oracle.cross(draws.lower(), &at, &q);
         let at = Pair {
             x: at.x - dx * gamma,

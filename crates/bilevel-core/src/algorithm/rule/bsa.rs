@@ -36,7 +36,8 @@ use crate::{Decay, Error, positive};
 /// Ghadimi, Wang (2018), "Approximation Methods for Bilevel Programming", arXiv:1802.02246.
 ///
 /// # Differences from the paper
-/// The number of inner steps is fixed.
+/// The number of inner steps is fixed, they begin where the last ones ended, and ρ depends on the outer step; in
+/// the paper they begin at the same y each time, grow in number, and ρ falls within the loop.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bsa {
     inner_steps: usize,

@@ -37,7 +37,8 @@ use crate::{Decay, Error, Vector, positive};
 /// arXiv:2301.10945, algorithm 1.
 ///
 /// # Differences from the paper
-/// The step of y is on `g + f/λ`, so that one step size fits y and z however large λ becomes.
+/// The step of y is on `g + f/λ`, so that one step size fits y and z however large λ becomes. y and z see the same
+/// block of g, and so do its gradients in x; the paper draws each anew.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct F2sa {
     inner_steps: usize,

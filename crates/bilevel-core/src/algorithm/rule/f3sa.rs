@@ -4,7 +4,6 @@ use burn::record::Record;
 use burn::tensor::backend::Backend;
 
 use super::{Draws, Estimated, Oracle, Pair, Rule};
-use crate::algorithm::decay::fraction;
 use crate::{Decay, Error, Vector, positive};
 
 /// F3SA: [`F2sa`](super::F2sa) in a single loop, each of its gradients followed by STORM.
@@ -73,7 +72,7 @@ impl F3sa {
     /// `weight` and grows by `growth` δ.
     ///
     /// # Errors
-    /// If a number is not above zero, or `η` begins above 1.
+    /// If a number is not above zero, or `η` is not in (0, 1].
     pub fn new(
         lower_step: Decay,
         upper_step: Decay,
@@ -81,11 +80,10 @@ impl F3sa {
         weight: f64,
         growth: Option<Decay>,
     ) -> Result<Self, Error> {
-        fraction("eta", eta.at(0))?;
         Ok(Self {
             lower_step: lower_step.checked("lower_step")?,
             upper_step: upper_step.checked("upper_step")?,
-            eta: eta.checked("eta")?,
+            eta: eta.checked_fraction("eta")?,
             weight: positive("weight", weight)?,
             growth: growth.map(|decay| decay.checked("growth")).transpose()?,
         })

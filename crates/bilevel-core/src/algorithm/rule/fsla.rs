@@ -4,7 +4,6 @@ use burn::record::Record;
 use burn::tensor::backend::Backend;
 
 use super::{Draws, Joint, Oracle, Pair, Rule};
-use crate::algorithm::decay::fraction;
 use crate::{Decay, Error, Vector};
 
 /// FSLA: one step on y, one on the adjoint, one on x along a variance-reduced direction.
@@ -14,7 +13,9 @@ use crate::{Decay, Error, Vector};
 /// y ← y − ρ_t D_y,   q ← q − ρ_t D_q,   x ← Π(x − γ_t h)
 /// ```
 ///
-/// The directions are [`Directions`](super::Directions). Costs twice SOBA's; memory: the point before, two adjoints, h.
+/// The directions are [`Directions`](super::Directions). Costs one gradient of `g`, two of `f`, one Hessian
+/// product and two cross products on a block, six calls where SOBA makes four; memory: the point before, two
+/// adjoints, h.
 ///
 /// # Example
 ///
@@ -36,7 +37,7 @@ use crate::{Decay, Error, Vector};
 /// AAAI, arXiv:2112.04660.
 ///
 /// # Differences from the paper
-/// All three variables move from the old point at once; the adjoint has the opposite sign.
+/// All three variables move from the old point at once, and both new directions share their blocks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fsla {
     lower_step: Decay,
@@ -59,13 +60,12 @@ impl Fsla {
     /// With steps `ρ` of y and q, `γ` of x, and the share `η` of the newest direction.
     ///
     /// # Errors
-    /// If a schedule does not consist of positive numbers, or `η` begins above 1.
+    /// If a schedule does not consist of positive numbers, or `η` is not in (0, 1].
     pub fn new(lower_step: Decay, upper_step: Decay, eta: Decay) -> Result<Self, Error> {
-        fraction("eta", eta.at(0))?;
         Ok(Self {
             lower_step: lower_step.checked("lower_step")?,
             upper_step: upper_step.checked("upper_step")?,
-            eta: eta.checked("eta")?,
+            eta: eta.checked_fraction("eta")?,
         })
     }
 }

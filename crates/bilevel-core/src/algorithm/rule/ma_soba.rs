@@ -4,17 +4,16 @@ use burn::record::Record;
 use burn::tensor::backend::Backend;
 
 use super::{Draws, Joint, Oracle, Pair, Rule};
-use crate::algorithm::decay::fraction;
 use crate::{Decay, Error, Vector};
 
 /// MA-SOBA: [`Soba`](super::Soba) whose upper direction is a moving average.
 ///
 /// ```text
 /// D_y, D_q, D_x as SOBA's, on blocks I and J
-/// y ← y − ρ_t D_y,   q ← q − ρ_t D_q,   x ← Π(x − γ_t h),   h ← (1 − θ) h + θ D_x
+/// y ← y − ρ_t D_y,   q ← q − ρ_t D_q,   x ← Π(x − γ_t h),   h ← (1 − θ_t) h + θ_t D_x
 /// ```
 ///
-/// The average takes the place of third derivatives in the analysis: the optimal rate of stochastic gradient
+/// The paper's θ falls in proportion to γ: `θ_t = c γ_t`. The average takes the place of third derivatives in the analysis: the optimal rate of stochastic gradient
 /// descent with second-order smoothness of `g` alone. Costs as SOBA; memory: one adjoint, one vector of x.
 ///
 /// # Example
@@ -25,7 +24,7 @@ use crate::{Decay, Error, Vector};
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
 /// let At { x, y, batch } = scalar(1.0, 0.0);
 /// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
-/// let run = Run::new(MaSoba::new(Decay::Constant(0.3), Decay::Constant(0.2), 0.3)?, &oracle, 0);
+/// let run = Run::new(MaSoba::new(Decay::Constant(0.3), Decay::Constant(0.2), Decay::Constant(0.3))?, &oracle, 0);
 /// let (state, failure) = run.run(run.start(oracle.first()), 600, &mut |_| ());
 /// assert!(failure.is_none());
 /// assert!((state.at.x.into_scalar() - 0.4).abs() < 1e-6);
@@ -34,15 +33,15 @@ use crate::{Decay, Error, Vector};
 ///
 /// # References
 /// Chen, Xiao, Balasubramanian (2023), "Optimal Algorithms for Stochastic Bilevel Optimization under Relaxed
-/// Smoothness Conditions", arXiv:2306.12067.
+/// Smoothness Conditions", arXiv:2306.12067, algorithm 1.
 ///
 /// # Differences from the paper
-/// The adjoint has the opposite sign; y and q share a step size.
+/// y and q share a step size.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MaSoba {
     lower_step: Decay,
     upper_step: Decay,
-    theta: f64,
+    theta: Decay,
 }
 
 /// An adjoint and an average of upper directions.
@@ -59,11 +58,11 @@ impl MaSoba {
     ///
     /// # Errors
     /// If a schedule does not consist of positive numbers, or `θ` is not in (0, 1].
-    pub fn new(lower_step: Decay, upper_step: Decay, theta: f64) -> Result<Self, Error> {
+    pub fn new(lower_step: Decay, upper_step: Decay, theta: Decay) -> Result<Self, Error> {
         Ok(Self {
             lower_step: lower_step.checked("lower_step")?,
             upper_step: upper_step.checked("upper_step")?,
-            theta: fraction("theta", theta)?,
+            theta: theta.checked_fraction("theta")?,
         })
     }
 }
@@ -88,7 +87,8 @@ impl<B: Backend> Rule<B> for MaSoba {
     ) -> (Pair<B>, Averaged<B>) {
         let here = Joint { at, q };
         let mut d = here.directions(oracle, draws.lower(), draws.upper());
-        let next = h.clone() * (1.0 - self.theta) + d.x * self.theta;
+        let theta = self.theta.at(t);
+        let next = h.clone() * (1.0 - theta) + d.x * theta;
         d.x = h;
         let Joint { at, q } = here.step(oracle, d, self.lower_step.at(t), self.upper_step.at(t));
         (at, Averaged { q, h: next })

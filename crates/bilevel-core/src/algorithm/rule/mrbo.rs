@@ -46,7 +46,7 @@ impl Mrbo {
     /// `series_step`.
     ///
     /// # Errors
-    /// If a number is not above zero, or `η` begins above 1.
+    /// If a number is not above zero, or `η` is not in (0, 1].
     pub fn new(
         lower_step: Decay,
         upper_step: Decay,

@@ -4,7 +4,6 @@ use burn::record::Record;
 use burn::tensor::backend::Backend;
 
 use super::{Draws, Estimated, Oracle, Pair, Rule, Series};
-use crate::algorithm::decay::fraction;
 use crate::{Decay, Error};
 
 /// Steps on both levels along directions that STORM follows.
@@ -26,17 +25,16 @@ pub(super) struct RecursiveMomentum {
 pub struct Followed<B: Backend> {
     /// d.
     pub direction: Pair<B>,
-    /// The point before.
+    /// The point that d belongs to.
     pub before: Pair<B>,
 }
 
 impl RecursiveMomentum {
     pub fn checked(self) -> Result<Self, Error> {
-        fraction("eta", self.eta.at(0))?;
         Ok(Self {
             lower_step: self.lower_step.checked("lower_step")?,
             upper_step: self.upper_step.checked("upper_step")?,
-            eta: self.eta.checked("eta")?,
+            eta: self.eta.checked_fraction("eta")?,
             ..self
         })
     }

@@ -38,7 +38,7 @@ use crate::{Decay, Error, positive};
 ///
 /// # Differences from the paper
 /// The series is the paper's, not the one of the authors' program, which leaves out its first term and the step
-/// size of the others.
+/// size of the others. The factors' blocks are of one size; the paper's shrink geometrically along the series.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StocBio {
     inner_steps: usize,

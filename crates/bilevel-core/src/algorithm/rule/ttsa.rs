@@ -14,7 +14,8 @@ use crate::{Decay, Error};
 /// x ← Π(x − γ_t D)                      γ_t = γ (t + 1)^(−3/5),   D by the random product of Series
 /// ```
 ///
-/// The powers are the paper's for strongly convex `g`; any schedule can be given. Costs one gradient of each loss,
+/// The powers are the paper's for a weakly convex F, where it takes `c K^(−2/5)` and `c K^(−3/5)` for a run of K
+/// steps; for a strongly convex F it takes the powers 2/3 and 1 in t. Any schedule can be given. Costs one gradient of each loss,
 /// a cross product and at most `terms − 1` Hessian products; memory: none.
 ///
 /// # Example
@@ -37,7 +38,7 @@ use crate::{Decay, Error};
 /// SIOPT 33(1), arXiv:2007.05170.
 ///
 /// # Differences from the paper
-/// None.
+/// The number of terms is fixed; the paper's grows like log t.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ttsa {
     lower_step: Decay,

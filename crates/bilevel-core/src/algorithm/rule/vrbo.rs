@@ -4,7 +4,7 @@ use burn::record::Record;
 use burn::tensor::backend::Backend;
 
 use super::series::Drawn;
-use super::{Block, Draws, Estimated, Oracle, Pair, Rule, Series};
+use super::{Block, Draws, Estimated, Followed, Oracle, Pair, Rule, Series};
 use crate::hypergradient::NeumannForm;
 use crate::{Decay, Error, positive};
 
@@ -16,7 +16,8 @@ use crate::{Decay, Error, positive};
 /// n times:  d ← D_ξ(x, y) + d − D_ξ(x⁻, y⁻),   y ← y − ρ_t d_y
 /// ```
 ///
-/// `D` is the pair of a Neumann series' hypergradient and `∇y g`; `(x⁻, y⁻)` is the point that `d` belonged to.
+/// `D` is the pair of a Neumann series' hypergradient and `∇y g`; `(x⁻, y⁻)` is the point that `d` belongs to. The
+/// differences telescope: with all samples in every block, `d = D(x⁻, y⁻)` however long the period.
 /// Costs `2n` gradients of each loss, `2n` cross products and `2n (terms − 1)` Hessian products on blocks, and
 /// `terms + 2` passes over all samples once a period; memory: a direction and a point.
 ///
@@ -40,7 +41,10 @@ use crate::{Decay, Error, positive};
 /// algorithm 2.
 ///
 /// # Differences from the paper
-/// The large batch is all samples.
+/// The large batch is all samples. The paper makes one more difference after the last step of y, so that `d`
+/// belongs to where the next step begins. Here the next step's first difference makes up for it: x moves along a
+/// `d_x` that is one step of y old, and a step costs a pair of directions less. The authors' program leaves that
+/// difference out: its `d` drifts away from `D` until the next look at all samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Vrbo {
     inner_steps: usize,
@@ -53,8 +57,8 @@ pub struct Vrbo {
 /// What [`Vrbo`] keeps.
 #[derive(Record, Clone, Debug)]
 pub struct VrboMemory<B: Backend> {
-    /// d; none at the start.
-    pub direction: Option<Pair<B>>,
+    /// What is followed; nothing at the start.
+    pub estimate: Option<Followed<B>>,
 }
 
 impl Vrbo {
@@ -100,7 +104,7 @@ impl<B: Backend> Rule<B> for Vrbo {
     type Memory = VrboMemory<B>;
 
     fn start(&self, _: &dyn Oracle<B>, _: &Pair<B>) -> VrboMemory<B> {
-        VrboMemory { direction: None }
+        VrboMemory { estimate: None }
     }
 
     fn step(
@@ -112,11 +116,16 @@ impl<B: Backend> Rule<B> for Vrbo {
         memory: VrboMemory<B>,
     ) -> (Pair<B>, VrboMemory<B>) {
         let (rho, gamma) = (self.lower_step.at(t), self.upper_step.at(t));
-        let mut d = match memory.direction {
-            Some(d) if !t.is_multiple_of(self.period) => d,
-            _ => self.directions(oracle, Block::All, &self.series.all(), &at),
+        let (mut d, mut before) = match memory.estimate {
+            Some(Followed { direction, before }) if !t.is_multiple_of(self.period) => {
+                (direction, before)
+            }
+            _ => {
+                let on = self.series.all();
+                let d = self.directions(oracle, Block::All, &on, &at);
+                (d, at.clone())
+            }
         };
-        let mut before = at.clone();
         let mut at = oracle.project(Pair {
             x: at.x - d.x.clone() * gamma,
             y: at.y,
@@ -128,6 +137,8 @@ impl<B: Backend> Rule<B> for Vrbo {
             before = at.clone();
             at.y = at.y - d.y.clone() * rho;
         }
-        (at, VrboMemory { direction: Some(d) })
+        let direction = d;
+        let estimate = Some(Followed { direction, before });
+        (at, VrboMemory { estimate })
     }
 }
