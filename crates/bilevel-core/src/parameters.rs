@@ -7,8 +7,13 @@
 //! in which the module visits them. A frozen parameter (`no_grad`) keeps its value and has no entry in
 //! any vector. Modules therefore live on a tape between steps, as in Burn's own training loops: on a
 //! plain backend Burn forgets which parameters are frozen.
+//!
+//! **A shared parameter** is one `Param` in several places of a module: clones have one identity, its [`ParamId`]. It
+//! has one place in a vector, that of its first visit; its gradient is the sum over all places, and what gives values to a
+//! module gives all places the same leaf.
 
-use std::collections::{BTreeMap, HashMap};
+use std::any::Any;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
@@ -28,7 +33,10 @@ pub fn pack<B: AutodiffBackend, M: Module<B>>(
     systems: usize,
 ) -> Vector<B::InnerBackend> {
     let mut rows = Rows::new(systems);
-    module.visit(&mut Values { rows: &mut rows });
+    module.visit(&mut Values {
+        rows: &mut rows,
+        seen: Seen::default(),
+    });
     rows.into_vector()
 }
 
@@ -44,6 +52,7 @@ pub fn pack_gradients<B: AutodiffBackend, M: Module<B>>(
     module.visit(&mut Gradients {
         gradients,
         rows: &mut rows,
+        seen: Seen::default(),
     });
     rows.into_vector()
 }
@@ -55,6 +64,7 @@ pub fn pack_gradients<B: AutodiffBackend, M: Module<B>>(
 pub fn unpack<B: AutodiffBackend, M: Module<B>>(module: M, vector: Vector<B::InnerBackend>) -> M {
     let mut mapper = Unpack::<B> {
         pieces: Pieces::new(vector),
+        shared: Shared::default(),
     };
     let module = module.map(&mut mapper);
     mapper.pieces.finish();
@@ -62,15 +72,67 @@ pub fn unpack<B: AutodiffBackend, M: Module<B>>(module: M, vector: Vector<B::Inn
 }
 
 /// The module with its parameters as leaves that nothing was recorded on yet; no value is copied.
+///
+/// Ties what an optimizer of Burn left apart: it moves a shared parameter in its first place alone.
 pub fn fresh_leaves<B: AutodiffBackend, M: Module<B>>(module: M) -> M {
-    module.map(&mut Fresh)
+    module.map(&mut Fresh(Shared::default()))
+}
+
+/// The module with other identities for its parameters, what was shared staying so: a copy that is no longer the same
+/// variable.
+///
+/// ```
+/// use bilevel_backend::{Cpu, Tape};
+/// use bilevel_core::parameters::{renewed, shared};
+/// use burn::module::Param;
+/// use burn::tensor::Tensor;
+///
+/// let x: Param<Tensor<Tape<Cpu>, 1>> = Param::from_data([1.0], &Default::default());
+/// assert!(shared::<Tape<Cpu>, _, _>(&x, &x.clone()).is_some());
+/// assert!(shared::<Tape<Cpu>, _, _>(&x, &renewed::<Tape<Cpu>, _>(x.clone())).is_none());
+/// ```
+pub fn renewed<B: AutodiffBackend, M: Module<B>>(module: M) -> M {
+    module.map(&mut Renew {
+        shared: Shared::default(),
+        names: HashMap::new(),
+    })
+}
+
+/// The paths of the first parameter that two modules have in common, in each of them.
+pub fn shared<B: AutodiffBackend, M: Module<B>, N: Module<B>>(
+    a: &M,
+    b: &N,
+) -> Option<(String, String)> {
+    let mut ids = Seen::default();
+    a.visit(&mut ids);
+    let mut common = Common {
+        ids: &ids,
+        found: None,
+    };
+    b.visit(&mut common);
+    let id = common.found?;
+    let path = |learned: Vec<(ParamId, String)>| {
+        let place = learned.into_iter().find(|(other, _)| *other == id);
+        place.expect("visited").1
+    };
+    Some((path(learned(a)), path(learned(b))))
+}
+
+/// Identity and path of every parameter.
+fn learned<B: AutodiffBackend, M: Module<B>>(module: &M) -> Vec<(ParamId, String)> {
+    let mut learned = Learned(Path::default(), Vec::new());
+    module.visit(&mut learned);
+    learned.1
 }
 
 /// The module with `times` copies of every float parameter, frozen ones too, behind each other along its first axis, as fresh leaves.
 ///
 /// [`pack`]ed as so many systems it is so many rows, each of which is what the module itself packs to.
 pub fn repeated<B: AutodiffBackend, M: Module<B>>(module: M, times: usize) -> M {
-    module.map(&mut Repeat { times })
+    module.map(&mut Repeat {
+        times,
+        shared: Shared::default(),
+    })
 }
 
 /// The module with the values of its parameters replaced by those of `values`, as fresh leaves.
@@ -80,10 +142,11 @@ pub fn repeated<B: AutodiffBackend, M: Module<B>>(module: M, times: usize) -> M 
 /// # Panics
 /// If a parameter has another shape, with both shapes.
 pub fn assign<B: AutodiffBackend, M: AutodiffModule<B>>(module: M, values: &M::InnerModule) -> M {
-    let mut flat = Flat { values: Vec::new() };
+    let mut flat = Flat::default();
     values.visit(&mut flat);
     module.map(&mut Assign::<B> {
         values: flat.values.into_iter(),
+        shared: Shared::default(),
     })
 }
 
@@ -98,6 +161,7 @@ pub fn unpack_gradients<B: AutodiffBackend, M: Module<B>>(
     let mut visitor = Register::<B> {
         pieces: Pieces::new(vector),
         gradients: GradientsParams::new(),
+        seen: Seen::default(),
     };
     module.visit(&mut visitor);
     visitor.pieces.finish();
@@ -120,6 +184,7 @@ pub fn non_finite_parameter<B: AutodiffBackend, M: Module<B>>(
         column,
         before: 0,
         found: None,
+        seen: Seen::default(),
     };
     module.visit(&mut locate);
     locate.found
@@ -134,6 +199,7 @@ pub fn unreached<B: AutodiffBackend, M: Module<B>>(
         path: Path::default(),
         gradients,
         found: Vec::new(),
+        seen: Seen::default(),
     };
     module.visit(&mut visitor);
     visitor.found
@@ -147,9 +213,13 @@ pub fn paths<B: AutodiffBackend, M: Module<B>>(module: &M) -> Vec<String> {
 
 /// Paths of a module's parameters with the number of their entries, in the order of [`pack`].
 pub fn sizes<B: AutodiffBackend, M: Module<B>>(module: &M) -> Vec<(String, usize)> {
-    let mut sizes = Sizes(Path::default(), Vec::new());
+    let mut sizes = Sizes {
+        path: Path::default(),
+        sizes: Vec::new(),
+        seen: Seen::default(),
+    };
     module.visit(&mut sizes);
-    sizes.1
+    sizes.sizes
 }
 
 /// The path of every float parameter of a module by its identity, frozen ones too.
@@ -166,7 +236,7 @@ pub fn paths_by_id<B: Backend, M: Module<B>>(module: &M) -> HashMap<ParamId, Str
 /// If the shapes of a parameter differ.
 pub fn squared_distance<B: Backend, M: Module<B>>(a: &M, b: &M) -> Tensor<B, 1> {
     let flat = |module: &M| {
-        let mut flat = Flat { values: Vec::new() };
+        let mut flat = Flat::default();
         module.visit(&mut flat);
         flat.values
     };
@@ -206,6 +276,7 @@ pub fn load_values<B: Backend, M: Module<B>>(
         path: Path::default(),
         values,
         error: None,
+        shared: Shared::default(),
     };
     let module = module.map(&mut mapper);
     match mapper.error {
@@ -234,6 +305,56 @@ impl Path {
         } else {
             self.0.join(".")
         }
+    }
+}
+
+/// Which parameters were visited already.
+#[derive(Default)]
+struct Seen(HashSet<ParamId>);
+
+impl Seen {
+    /// Whether this is the first visit.
+    fn first(&mut self, id: ParamId) -> bool {
+        self.0.insert(id)
+    }
+}
+
+impl<B: Backend> ModuleVisitor<B> for Seen {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        if param.is_require_grad() {
+            self.first(param.id);
+        }
+    }
+}
+
+/// The first parameter that is one of `ids`.
+struct Common<'a> {
+    ids: &'a Seen,
+    found: Option<ParamId>,
+}
+
+impl<B: Backend> ModuleVisitor<B> for Common<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        if self.found.is_none() && param.is_require_grad() && self.ids.0.contains(&param.id) {
+            self.found = Some(param.id);
+        }
+    }
+}
+
+/// The new value of each parameter that was mapped already: all its places get the same leaf.
+#[derive(Default)]
+struct Shared(HashMap<ParamId, Box<dyn Any>>);
+
+impl Shared {
+    /// The value that `id` has, `new` on its first visit.
+    fn value<B: Backend, const D: usize>(
+        &mut self,
+        id: ParamId,
+        new: impl FnOnce() -> Tensor<B, D>,
+    ) -> Tensor<B, D> {
+        let value = self.0.entry(id).or_insert_with(|| Box::new(new()));
+        let value = value.downcast_ref::<Tensor<B, D>>();
+        value.expect("one parameter has one rank").clone()
     }
 }
 
@@ -313,11 +434,12 @@ impl<B: Backend> Pieces<B> {
 
 struct Values<'a, B: AutodiffBackend> {
     rows: &'a mut Rows<B::InnerBackend>,
+    seen: Seen,
 }
 
 impl<B: AutodiffBackend> ModuleVisitor<B> for Values<'_, B> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        if param.is_require_grad() {
+        if param.is_require_grad() && self.seen.first(param.id) {
             self.rows.push(param.val().inner());
         }
     }
@@ -326,11 +448,12 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for Values<'_, B> {
 struct Gradients<'a, B: AutodiffBackend> {
     gradients: &'a B::Gradients,
     rows: &'a mut Rows<B::InnerBackend>,
+    seen: Seen,
 }
 
 impl<B: AutodiffBackend> ModuleVisitor<B> for Gradients<'_, B> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        if param.is_require_grad() {
+        if param.is_require_grad() && self.seen.first(param.id) {
             let value = param.val();
             let gradient = value.grad(self.gradients);
             self.rows
@@ -341,13 +464,16 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for Gradients<'_, B> {
 
 struct Unpack<B: AutodiffBackend> {
     pieces: Pieces<B::InnerBackend>,
+    shared: Shared,
 }
 
 impl<B: AutodiffBackend> ModuleMapper<B> for Unpack<B> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
         let (id, value, mapper) = param.consume();
         let value = if value.is_require_grad() {
-            Tensor::from_inner(self.pieces.take(value.dims())).require_grad()
+            let pieces = &mut self.pieces;
+            let new = || Tensor::from_inner(pieces.take(value.dims())).require_grad();
+            self.shared.value(id, new)
         } else {
             value
         };
@@ -355,13 +481,14 @@ impl<B: AutodiffBackend> ModuleMapper<B> for Unpack<B> {
     }
 }
 
-struct Fresh;
+struct Fresh(Shared);
 
 impl<B: AutodiffBackend> ModuleMapper<B> for Fresh {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
         let (id, value, mapper) = param.consume();
         let value = if value.is_require_grad() {
-            Tensor::from_inner(value.inner()).require_grad()
+            let new = || Tensor::from_inner(value.inner()).require_grad();
+            self.0.value(id, new)
         } else {
             value
         };
@@ -369,26 +496,79 @@ impl<B: AutodiffBackend> ModuleMapper<B> for Fresh {
     }
 }
 
+struct Renew {
+    shared: Shared,
+    names: HashMap<ParamId, ParamId>,
+}
+
+impl<B: AutodiffBackend> ModuleMapper<B> for Renew {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let (id, value, mapper) = param.consume();
+        let learned = value.is_require_grad();
+        let new = || Tensor::from_inner(value.inner()).set_require_grad(learned);
+        let value = self.shared.value(id, new);
+        let id = *self.names.entry(id).or_insert_with(ParamId::new);
+        Param::from_mapped_value(id, value, mapper)
+    }
+}
+
+struct Learned(Path, Vec<(ParamId, String)>);
+
+impl<B: Backend> ModuleVisitor<B> for Learned {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.0.enter(name);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.0.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        if param.is_require_grad() {
+            self.1.push((param.id, self.0.text()));
+        }
+    }
+}
+
 struct Repeat {
     times: usize,
+    shared: Shared,
 }
 
 impl<B: AutodiffBackend> ModuleMapper<B> for Repeat {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
         let (id, value, mapper) = param.consume();
         let learned = value.is_require_grad();
-        let copies = Tensor::from_inner(value.inner().repeat_dim(0, self.times));
-        Param::from_mapped_value(id, copies.set_require_grad(learned), mapper)
+        let new = || {
+            let copies = value.inner().repeat_dim(0, self.times);
+            Tensor::from_inner(copies).set_require_grad(learned)
+        };
+        let copies = self.shared.value(id, new);
+        Param::from_mapped_value(id, copies, mapper)
     }
 }
 
 /// The values of all float parameters, with their shapes.
 struct Flat<B: Backend> {
     values: Vec<(Vec<usize>, Tensor<B, 1>)>,
+    seen: Seen,
+}
+
+// By hand: a derived one would ask for `B: Default`.
+impl<B: Backend> Default for Flat<B> {
+    fn default() -> Self {
+        Self {
+            values: Vec::new(),
+            seen: Seen::default(),
+        }
+    }
 }
 
 impl<B: Backend> ModuleVisitor<B> for Flat<B> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        if !self.seen.first(param.id) {
+            return;
+        }
         let value = param.val();
         let entries = value.shape().num_elements();
         self.values
@@ -398,22 +578,27 @@ impl<B: Backend> ModuleVisitor<B> for Flat<B> {
 
 struct Assign<B: AutodiffBackend> {
     values: std::vec::IntoIter<(Vec<usize>, Tensor<B::InnerBackend, 1>)>,
+    shared: Shared,
 }
 
 impl<B: AutodiffBackend> ModuleMapper<B> for Assign<B> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
         let (id, value, mapper) = param.consume();
-        let (shape, new) = self.values.next().expect("the same module twice");
-        let expected = value.dims();
-        assert_eq!(
-            shape, expected,
-            "a parameter of shape {expected:?} was given shape {shape:?}"
-        );
-        let value = if value.is_require_grad() {
-            Tensor::from_inner(new.reshape(expected)).require_grad()
-        } else {
-            value
+        let values = &mut self.values;
+        let new = || {
+            let (shape, new) = values.next().expect("the same module twice");
+            let expected = value.dims();
+            assert_eq!(
+                shape, expected,
+                "a parameter of shape {expected:?} was given shape {shape:?}"
+            );
+            if value.is_require_grad() {
+                Tensor::from_inner(new.reshape(expected)).require_grad()
+            } else {
+                value
+            }
         };
+        let value = self.shared.value(id, new);
         Param::from_mapped_value(id, value, mapper)
     }
 }
@@ -421,11 +606,12 @@ impl<B: AutodiffBackend> ModuleMapper<B> for Assign<B> {
 struct Register<B: AutodiffBackend> {
     pieces: Pieces<B::InnerBackend>,
     gradients: GradientsParams,
+    seen: Seen,
 }
 
 impl<B: AutodiffBackend> ModuleVisitor<B> for Register<B> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        if param.is_require_grad() {
+        if param.is_require_grad() && self.seen.first(param.id) {
             let piece = self.pieces.take(param.dims());
             self.gradients
                 .register::<B::InnerBackend, D>(param.id, piece);
@@ -439,6 +625,7 @@ struct Locate {
     column: usize,
     before: usize,
     found: Option<String>,
+    seen: Seen,
 }
 
 impl<B: Backend> ModuleVisitor<B> for Locate {
@@ -451,7 +638,7 @@ impl<B: Backend> ModuleVisitor<B> for Locate {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        if param.is_require_grad() {
+        if param.is_require_grad() && self.seen.first(param.id) {
             self.before += param.shape().num_elements() / self.systems;
             if self.found.is_none() && self.column < self.before {
                 self.found = Some(self.path.text());
@@ -464,6 +651,7 @@ struct Unreached<'a, B: AutodiffBackend> {
     path: Path,
     gradients: &'a B::Gradients,
     found: Vec<String>,
+    seen: Seen,
 }
 
 impl<B: AutodiffBackend> ModuleVisitor<B> for Unreached<'_, B> {
@@ -476,26 +664,32 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for Unreached<'_, B> {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        if param.is_require_grad() && param.val().grad(self.gradients).is_none() {
+        let first = param.is_require_grad() && self.seen.first(param.id);
+        if first && param.val().grad(self.gradients).is_none() {
             self.found.push(self.path.text());
         }
     }
 }
 
-struct Sizes(Path, Vec<(String, usize)>);
+struct Sizes {
+    path: Path,
+    sizes: Vec<(String, usize)>,
+    seen: Seen,
+}
 
 impl<B: Backend> ModuleVisitor<B> for Sizes {
     fn enter_module(&mut self, name: &str, _: &str) {
-        self.0.enter(name);
+        self.path.enter(name);
     }
 
     fn exit_module(&mut self, _: &str, _: &str) {
-        self.0.exit();
+        self.path.exit();
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        if param.is_require_grad() {
-            self.1.push((self.0.text(), param.dims().iter().product()));
+        if param.is_require_grad() && self.seen.first(param.id) {
+            let size = param.dims().iter().product();
+            self.sizes.push((self.path.text(), size));
         }
     }
 }
@@ -512,7 +706,7 @@ impl<B: Backend> ModuleVisitor<B> for PathsById {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        self.1.insert(param.id, self.0.text());
+        self.1.entry(param.id).or_insert_with(|| self.0.text());
     }
 }
 
@@ -540,6 +734,7 @@ struct Load<'a> {
     path: Path,
     values: &'a BTreeMap<String, TensorData>,
     error: Option<ErrorKind>,
+    shared: Shared,
 }
 
 impl<B: Backend> ModuleMapper<B> for Load<'_> {
@@ -568,6 +763,7 @@ impl<B: Backend> ModuleMapper<B> for Load<'_> {
             self.error.get_or_insert(kind);
             value
         });
+        let value = self.shared.value(id, || value);
         Param::from_mapped_value(id, value, mapper)
     }
 }

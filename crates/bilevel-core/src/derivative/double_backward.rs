@@ -88,7 +88,8 @@ fn recorded<B: Backend, P: TwiceDifferentiable<B>>(
     let batch = P::Batch::<Outer<B>>::from_inner(point.lifted_batch());
     // The outer tape needs gradients in y only.
     let x = P::Upper::<Outer<B>>::from_inner(x.clone()).no_grad();
-    let y = P::Lower::<Outer<B>>::from_inner(y.clone());
+    // Lifting tears apart what is shared.
+    let y = fresh_leaves::<Outer<B>, _>(P::Lower::<Outer<B>>::from_inner(y.clone()));
     let gradients = point.problem.lower_loss(&x, &y, &batch).backward();
     pack_gradients::<Outer<B>, _>(&y, &gradients, point.systems())
 }
@@ -130,6 +131,7 @@ impl<B: Backend, P: TwiceDifferentiable<B>> LowerHessian<B> for At<'_, B, P> {
         let batch = P::Batch::<Outer<B>>::from_inner(self.point.lifted_batch());
         // The outer tape needs gradients in x only.
         let upper = P::Upper::<Outer<B>>::from_inner(leaves.x.clone());
+        let upper = fresh_leaves::<Outer<B>, _>(upper);
         let lower = P::Lower::<Outer<B>>::from_inner(leaves.y.clone()).no_grad();
         let gradients = problem.lower_loss(&upper, &lower, &batch).backward();
         let gx = pack_gradients::<Outer<B>, _>(&upper, &gradients, 1);

@@ -26,6 +26,7 @@ mod read_every;
 mod reference;
 mod rules;
 mod schedule_free;
+mod shared_parameters;
 mod soba;
 mod threads;
 mod unrolled;

@@ -3,7 +3,9 @@
 use std::num::NonZero;
 use std::thread;
 
-use bilevel_core::parameters::{load_values, named_values, paths_by_id, unpack_gradients};
+use bilevel_core::parameters::{
+    fresh_leaves, load_values, named_values, paths_by_id, unpack_gradients,
+};
 use bilevel_core::vector::{norm, read};
 use bilevel_core::{Failure, Tape, parallel};
 use burn::module::AutodiffModule;
@@ -103,7 +105,8 @@ where
         x, mut optimizer, ..
     } = state;
     let gradients = unpack_gradients::<Tape<B>, _>(&x, gradient);
-    let x = optimizer.step(learning_rate, x, gradients);
+    // Ties what is shared again: the optimizer moves its first place alone.
+    let x = fresh_leaves::<Tape<B>, _>(optimizer.step(learning_rate, x, gradients));
     let state = MetaState {
         x: keep(x, seen),
         optimizer,
