@@ -6,7 +6,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 use crate::parameters::{pack, unpack};
 use crate::random::unit;
-use crate::vector::{largest, norm, read};
+use crate::vector::{epsilon, largest, norm, norms, read};
 use crate::{
     CentralDifference, Certificate, DoubleBackward, Estimate, Failure, Hypergradient, LowerSolver,
     Outcome, Point, SecondOrder, Status, Tape, TwiceDifferentiable, Unreached, Vector,
@@ -47,7 +47,8 @@ pub struct Audit {
     pub lower: Outcome,
     /// The estimate against differences, direction by direction.
     pub slopes: Vec<Slope>,
-    /// `‖estimated − measured‖ / ‖measured‖` over the directions.
+    /// `‖estimated − measured‖` over the directions, relative to `‖measured‖` or, where that is smaller, to how much the
+    /// slopes change over a difference.
     pub error: f64,
     /// Largest relative error of the losses' first derivatives against differences of values.
     pub first_order_error: f64,
@@ -85,6 +86,12 @@ pub enum Finding {
     /// Neither loss sees these parameters of x.
     #[error("structurally zero: no loss depends on {}", quoted(.0))]
     StructurallyZero(Vec<String>),
+    /// The lower solver returned the y that it was given at every x: what it stops at is larger than the lower
+    /// gradients there, and the differences are those of `f` at a fixed y.
+    #[error(
+        "no lower solve moved y: its tolerance is above every ‖∇y g‖ it met, {0:.1e} at first; lower it"
+    )]
+    Unmoved(f64),
     /// The lower loss does not see any of x: `y*` does not depend on it, and the hypergradient is the
     /// direct gradient of `f`.
     #[error("x does not enter the lower loss: no bilevel problem")]
@@ -188,8 +195,9 @@ where
     let gradient = estimates.iter().fold(zero, mean);
 
     let x = pack::<Tape<B>, _>(point.x, 1);
-    let size = settings.step * (1.0 + read(norm(x.clone()))[0]);
+    let size = settings.step * (1.0 + norms(x.clone())[0]);
     let mut unsolved = None;
+    let mut moved_y = solution.steps > 0;
     let mut value = |moved: Vector<B>| {
         let x = unpack::<Tape<B>, _>(point.x.clone(), moved);
         let there = Point { x: &x, ..at };
@@ -197,6 +205,7 @@ where
         if solution.status != Status::Converged {
             unsolved = Some(solution.outcome());
         }
+        moved_y |= solution.steps > 0;
         Point {
             y: &solution.value,
             ..there
@@ -204,14 +213,21 @@ where
         .upper_gradients()
         .loss
     };
+    let mut scales = Vec::new();
     let slopes: Vec<Slope> = (0..settings.directions)
         .map(|_| {
             let u = unit(&x, rng);
+            // D(h), and F(x + h u) + F(x − h u).
             let mut difference = |h: f64| {
                 let hu = u.clone() * h;
-                (value(x.clone() + hu.clone()) - value(x.clone() - hu)) / (2.0 * h)
+                let (plus, minus) = (value(x.clone() + hu.clone()), value(x.clone() - hu));
+                ((plus - minus) / (2.0 * h), plus + minus)
             };
-            let [d, d_2, d_4] = [1.0, 0.5, 0.25].map(|part| difference(part * size));
+            let [(d, far), (d_2, near), (d_4, _)] =
+                [1.0, 0.5, 0.25].map(|part| difference(part * size));
+            // ¾ h F″, which is not zero where the slope is, and what rounding leaves of a difference.
+            let rounding = 2.0 * epsilon(&x) * near.abs();
+            scales.push(((far - near).abs() + rounding) / size);
             let (coarse, fine) = (extrapolated(d, d_2), extrapolated(d_2, d_4));
             Slope {
                 estimated: read((u * gradient.clone()).sum_dim(1))[0],
@@ -222,8 +238,9 @@ where
         .collect();
     let length =
         |what: fn(&Slope) -> f64| slopes.iter().map(what).map(|v| v * v).sum::<f64>().sqrt();
-    let measured = length(|s| s.measured);
-    let relative = |error: f64| ratio(error, measured);
+    let least = scales.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let scale = largest(&[length(|s| s.measured), least]);
+    let relative = |error: f64| ratio(error, scale);
     let error = relative(length(|s| s.estimated - s.measured));
     let uncertainty = relative(length(|s| s.uncertainty));
 
@@ -246,6 +263,9 @@ where
     }
     if unreached.lower_loss_in_x == crate::parameters::paths::<Tape<B>, _>(point.x) {
         findings.push(Finding::NoCoupling);
+    }
+    if !moved_y && solution.residual > 0.0 {
+        findings.push(Finding::Unmoved(solution.residual));
     }
     if !unreached.lower_loss_in_y.is_empty() {
         findings.push(Finding::Undetermined(unreached.lower_loss_in_y.clone()));
@@ -372,7 +392,7 @@ fn second_order_error<B: Backend, P: TwiceDifferentiable<B>>(
     let differences = CentralDifference::for_precision_of::<B>(&v.device());
     let exact = DoubleBackward.at(point).both(v.clone());
     let (product, cross) = differences.at(point).both(v);
-    let size = |v: Vector<B>| read(norm(v)).iter().sum::<f64>();
+    let size = |v: Vector<B>| norms(v).iter().sum::<f64>();
     let error = |a: Vector<B>, b: Vector<B>| {
         let difference = size(a.clone() - b.clone());
         let scale = size(a).max(size(b));

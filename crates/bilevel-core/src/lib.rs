@@ -14,7 +14,7 @@
 //!
 //! | part | choices |
 //! |---|---|
-//! | [`LowerSolver`] | [`GradientDescent`], [`Accelerated`]; [`ProjectedGradient`] onto any [`Projection`] |
+//! | [`LowerSolver`] | [`GradientDescent`], [`Accelerated`]; [`ProjectedGradient`] onto any [`Projection`]; [`Relative`] tolerances |
 //! | [`LinearSolver`] | [`ConjugateGradient`], [`Minres`], [`Gmres`], [`Neumann`], [`Richardson`], [`Nystrom`], [`Dense`]; around them [`Normal`], [`Damping`], [`Jacobi`], [`Absolute`], [`ReadEvery`] |
 //! | [`SecondOrder`] | [`DoubleBackward`] (exact), [`CentralDifference`] (one tape) |
 //! | [`Hypergradient`] | [`ImplicitDifferentiation`], [`ConstrainedImplicit`], [`ConstrainedNeumann`], [`JacobianFree`], [`Unrolled`], [`ForwardMode`], [`OneStep`], [`Darts`], [`PartialGradient`], [`StochasticNeumann`], [`ZerothOrder`], [`Penalty`]: [which when](hypergradient#which-estimator-when) |
@@ -71,7 +71,7 @@ pub use linear::{
 };
 pub use lower::{
     Accelerated, Backtracking, GradientDescent, Known, LowerSolver, PowerIteration,
-    ProjectedGradient, Smoothness,
+    ProjectedGradient, Relative, Smoothness,
 };
 pub use observe::{Accuracy, Cause, Failure, Level, Observer, Report};
 pub use problem::{BilevelProblem, Differentiable, TwiceDifferentiable};

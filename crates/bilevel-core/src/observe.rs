@@ -114,6 +114,8 @@ pub enum Level {
     Lower,
     /// The upper loss at the lower solution.
     UpperLoss,
+    /// The upper loss's gradient there, in y or in x.
+    UpperGradient,
     /// The solve for the adjoint.
     Adjoint,
     /// The hypergradient.
@@ -125,6 +127,7 @@ impl std::fmt::Display for Level {
         f.write_str(match self {
             Level::Lower => "the lower solve",
             Level::UpperLoss => "the upper loss",
+            Level::UpperGradient => "the upper loss's gradient",
             Level::Adjoint => "the adjoint",
             Level::Hypergradient => "the hypergradient",
         })

@@ -20,8 +20,34 @@ pub fn dot<B: Backend>(a: Vector<B>, b: Vector<B>) -> Vector<B> {
 }
 
 /// Euclidean norms of the rows: `[systems, 1]`.
+///
+/// Squares vanish below the root of the smallest number and overflow above that of the largest, in `f32` at about
+/// 1e-19 and 1e19: [`norms`] does not mind.
 pub fn norm<B: Backend>(a: Vector<B>) -> Vector<B> {
     a.square().sum_dim(1).sqrt()
+}
+
+/// Euclidean norms of the rows, read from the device, whatever the size of the entries.
+///
+/// One read; three where squares may have vanished or overflowed, and then by `m ‖a / m‖`, m the row's largest entry.
+///
+/// ```
+/// use bilevel_backend::Cpu;
+/// use bilevel_core::vector::{Vector, norm, norms, read};
+///
+/// let small = Vector::<Cpu>::from_data([[3e-30, 4e-30]], &Default::default());
+/// assert!((norms(small.clone())[0] * 1e30 - 5.0).abs() < 1e-6);
+/// assert_eq!(read(norm(small)), [0.0]); // in f32
+/// ```
+pub fn norms<B: Backend>(a: Vector<B>) -> Vec<f64> {
+    let plain = read(norm(a.clone()));
+    if plain.iter().all(|norm| (1e-15..1e15).contains(norm)) {
+        return plain;
+    }
+    let largest = a.clone().abs().max_dim(1);
+    let scale = largest.clone().mask_fill(largest.equal_elem(0.0), 1.0);
+    let (scaled, scale) = (read(norm(a / scale.clone())), read(scale));
+    scaled.iter().zip(scale).map(|(norm, m)| norm * m).collect()
 }
 
 /// `a / b` entry by entry, zero where `b` is.

@@ -12,7 +12,7 @@
 //! arXiv:2201.13409, with other random matrices.
 
 use bilevel_core::algorithm::rule::{Block, Blocks, Calls, Counter, Second};
-use bilevel_core::vector::{norm, read};
+use bilevel_core::vector::{norms, read};
 use bilevel_core::{
     ConjugateGradient, LinearOperator, LinearSolver, LossGradients, Oracle, Pair, Vector,
 };
@@ -185,7 +185,7 @@ impl<B: Backend> Quadratic<B> {
 
     /// `‖∇F(x)‖`. Not counted.
     pub fn hypergradient_norm(&self, x: &Vector<B>) -> f64 {
-        read(norm(self.hypergradient(x)))[0]
+        norms(self.hypergradient(x))[0]
     }
 
     fn lower_on(&self, on: Block) -> &Lower<B> {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use bilevel_backend::{Cpu, Tape};
-use bilevel_core::vector::{dot, norm, read};
+use bilevel_core::vector::{dot, norms, read};
 use bilevel_core::{ConjugateGradient, Hypergradient, ImplicitDifferentiation, Status, Vector};
 use bilevel_models::physics::{ClosedForm, Image};
 use serde::Serialize;
@@ -112,7 +112,7 @@ impl Reference {
             solved: solution.value,
             lower_steps: solution.steps,
             residual: adjoint.residual / upper.fold(0.0, f64::max),
-            norm: read(norm(estimate.gradient.clone()))[0],
+            norm: norms(estimate.gradient.clone())[0],
             gradient: estimate.gradient,
         })
     }
@@ -131,7 +131,7 @@ impl Reference {
 
         let certificate = estimate.certificate;
         let gradient = estimate.gradient;
-        let size = |v: Vector<Cpu>| read(norm(v))[0];
+        let size = |v: Vector<Cpu>| norms(v)[0];
         let inner = read(dot(gradient.clone(), self.gradient.clone()))[0];
         Row {
             estimator: name.name(),

@@ -150,6 +150,8 @@ pub(crate) struct Tuning {
     pub inner_steps: usize,
     /// Terms of a Neumann series.
     pub terms: usize,
+    /// Step of a Neumann series, at most one over the largest curvature.
+    pub series_step: f64,
     /// Multiplier of a penalty; η of BOME's barrier; radius of PZOBO.
     pub weight: f64,
     /// Steps from one look at all samples to the next.
@@ -261,6 +263,7 @@ pub(crate) fn runner<'a, B: Backend>(
     let Tuning {
         inner_steps: n,
         terms,
+        series_step: series,
         weight,
         period,
         ..
@@ -311,19 +314,19 @@ pub(crate) fn runner<'a, B: Backend>(
         MethodName::Srba => run!(Srba::new(rho, gamma, period)),
         MethodName::Fsla => run!(Fsla::new(rho, gamma, eta)),
         MethodName::Amigo => run!(Amigo::new(n, rho, gamma)),
-        MethodName::Stocbio => run!(StocBio::new(n, rho, gamma, terms, alpha)),
-        MethodName::Bsa => run!(Bsa::new(n, rho, gamma, terms, alpha)),
-        MethodName::Ttsa => run!(Ttsa::new(rho, gamma, terms, alpha)),
-        MethodName::Sustain => run!(Sustain::new(rho, gamma, eta, terms, alpha)),
-        MethodName::Mrbo => run!(Mrbo::new(rho, gamma, eta, terms, alpha)),
-        MethodName::Vrbo => run!(Vrbo::new(n, rho, gamma, period, terms, alpha)),
+        MethodName::Stocbio => run!(StocBio::new(n, rho, gamma, terms, series)),
+        MethodName::Bsa => run!(Bsa::new(n, rho, gamma, terms, series)),
+        MethodName::Ttsa => run!(Ttsa::new(rho, gamma, terms, series)),
+        MethodName::Sustain => run!(Sustain::new(rho, gamma, eta, terms, series)),
+        MethodName::Mrbo => run!(Mrbo::new(rho, gamma, eta, terms, series)),
+        MethodName::Vrbo => run!(Vrbo::new(n, rho, gamma, period, terms, series)),
         MethodName::Dmlcbo => {
             let set: Box<dyn Projection<B>> = match tuning.ball {
                 Some(ball) => ball.projection()?,
                 None => Box::new(Everywhere),
             };
             let settings = DmlcboSettings {
-                learning_rate: alpha,
+                learning_rate: series,
                 terms,
                 upper_step: xi,
                 lower_step: alpha,

@@ -126,7 +126,7 @@ impl MethodName {
                 CONSTANT,
             ),
             M::Soba => paper(
-                "Dagreou, Ablin, Vaiter, Moreau (2022)",
+                "Dagréou, Ablin, Vaiter, Moreau (2022)",
                 Some("2201.13409"),
                 half,
                 "all like t^(-1/2)",
@@ -138,13 +138,13 @@ impl MethodName {
                 "c K^(-1/2) for a run of K steps, the share in proportion; as c (t + 1)^(-1/2) here",
             ),
             M::Saba => paper(
-                "Dagreou, Ablin, Vaiter, Moreau (2022)",
+                "Dagréou, Ablin, Vaiter, Moreau (2022)",
                 Some("2201.13409"),
                 Powers::CONSTANT,
                 CONSTANT,
             ),
             M::Srba => paper(
-                "Dagreou, Moreau, Vaiter, Ablin (2024)",
+                "Dagréou, Moreau, Vaiter, Ablin (2024)",
                 Some("2302.08766"),
                 Powers::CONSTANT,
                 CONSTANT,

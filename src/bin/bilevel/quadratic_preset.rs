@@ -5,7 +5,7 @@ use crate::method::{MethodName, Tuning};
 /// The method's own numbers.
 ///
 /// What depends on the step's number does so as in the method's [`Paper`](crate::paper::Paper). The sizes are ours: the best of a few at
-/// seed 0. Neumann series have as many terms as their bias asks for: the Hessian's eigenvalues begin at 0.1.
+/// seed 0. Neumann series have as many terms as their bias asks for: the Hessian's eigenvalues lie between 0.1 and 1.
 pub(crate) fn preset(method: MethodName) -> Tuning {
     let base = Tuning {
         lower_step: 0.5,
@@ -13,6 +13,7 @@ pub(crate) fn preset(method: MethodName) -> Tuning {
         powers: method.paper().powers,
         inner_steps: 10,
         terms: 60,
+        series_step: 1.0,
         weight: 0.5,
         period: 16,
         eta: 0.5,
@@ -31,10 +32,12 @@ pub(crate) fn preset(method: MethodName) -> Tuning {
             period: 10,
             ..base
         },
-        MethodName::Soba | MethodName::MaSoba | MethodName::Fsla | MethodName::Amigo => {
-            steps(0.3, 0.3)
-        }
-        MethodName::Stocbio | MethodName::Bsa | MethodName::Ttsa => steps(1.0, 1.0),
+        MethodName::Soba | MethodName::MaSoba => steps(0.3, 0.1),
+        MethodName::Fsla => steps(0.3, 0.3),
+        MethodName::Amigo => steps(0.3, 0.003),
+        MethodName::Stocbio => steps(0.5, 0.003),
+        MethodName::Bsa => steps(0.5, 0.1),
+        MethodName::Ttsa => steps(0.5, 0.5),
         MethodName::Sustain | MethodName::Mrbo => steps(0.3, 0.3),
         MethodName::Bome => steps(0.3, 0.3),
         MethodName::VPbgd => Tuning {
@@ -56,13 +59,13 @@ pub(crate) fn preset(method: MethodName) -> Tuning {
         },
         MethodName::F3sa => Tuning {
             weight: 30.0,
-            ..steps(0.3, 0.02)
+            ..steps(0.3, 0.2)
         },
         MethodName::Pzobo => Tuning {
             weight: 0.1,
-            ..steps(0.5, 0.05)
+            ..steps(0.5, 0.003)
         },
-        MethodName::Bsg1 => steps(0.3, 0.3),
+        MethodName::Bsg1 => steps(0.3, 0.1),
         MethodName::Dmlcbo => Tuning {
             terms: 20,
             ..steps(0.5, 0.03)

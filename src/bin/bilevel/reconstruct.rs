@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use anyhow::{Result, ensure};
 use bilevel_core::hypergradient::LowerMap;
-use bilevel_core::vector::{norm, read};
+use bilevel_core::vector::norms;
 use bilevel_core::{Accelerated, LowerObjective, LowerSolver, Outcome, Point, Status, parallel};
 use bilevel_data::{GrayImage, from_tensor, to_tensor};
 use bilevel_models::physics::{CurvatureBound, ImagePairs, Learned, Measurement, Reconstruction};
@@ -193,7 +193,7 @@ fn descend<B: Backend>(
         state = map.step(k, &state, &gradient, &eta);
     }
     let y = state.remove(0);
-    let residual = read(norm(objective.gradient(y.clone())))[0];
+    let residual = norms(objective.gradient(y.clone()))[0];
     let status = if residual.is_finite() {
         Status::Converged
     } else {

@@ -6,7 +6,7 @@ use burn::tensor::backend::Backend;
 use super::{Spent, Task};
 use crate::observe::{Cause, Failure, Level};
 use crate::parameters::{non_finite_parameter, unpack};
-use crate::vector::{norm, read};
+use crate::vector::norms;
 use crate::{
     Accuracy, Bound, Certificate, Differentiable, Estimate, Hypergradient, LowerSolver, Outcome,
     Point, Report, Status, Vector, parallel,
@@ -149,7 +149,7 @@ impl<B: Backend, P: Differentiable<B>> Evaluation<B, P> {
             tasks.push(task);
         }
         let gradient = gradient.expect("there is a task");
-        let gradient_norm = read(norm(gradient.clone()))[0];
+        let gradient_norm = norms(gradient.clone())[0];
         let mut evaluation = Self {
             tasks,
             loss,

@@ -10,7 +10,7 @@ use super::state::project;
 use super::stop::run;
 use super::{Decay, End, Spent, Stop, Task};
 use crate::parameters::{pack, unpack};
-use crate::vector::{norm, read};
+use crate::vector::norms;
 use crate::{
     Accuracy, Differentiable, Error, Hypergradient, Inexact, LowerSolver, Observer, Report,
 };
@@ -180,7 +180,7 @@ impl<P: Sync, L: Sync, H: Sync> Hoag<P, L, H> {
         let l = state.smoothness.unwrap_or(here.gradient_norm / dim.sqrt());
         let moved = unpack::<Tape<B>, _>(state.x.clone(), x.clone() - z / l);
         let moved = project(&self.problem, moved);
-        let r = read(norm(pack::<Tape<B>, _>(&moved, 1) - x))[0];
+        let r = norms(pack::<Tape<B>, _>(&moved, 1) - x)[0];
 
         let (takes, factor) =
             if f <= f_last + C * epsilon + (C + 1.0) * epsilon_last * r - l * r * r {

@@ -6,7 +6,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 use crate::parameters::{pack, unpack};
 use crate::random::unit;
-use crate::vector::{epsilon, largest, norm, read};
+use crate::vector::{epsilon, largest, norm, norms, read};
 use crate::{Differentiable, Point, SecondOrder, Tape, Vector};
 
 /// What is known of the smoothness of a problem's losses, of each system for itself. `None`: not known.
@@ -150,14 +150,14 @@ impl Probe {
             value.is_finite().then_some(value)
         };
         let cross_norm = cross_squared.sqrt();
-        let p = largest(&read(norm(f.y)));
+        let p = largest(&norms(f.y));
         Constants {
             strong_convexity: Some(smoothness - gap).filter(|mu| *mu > 0.0),
             upper_smoothness: clean(l_f, p),
             cross_norm: Some(cross_norm).filter(|j| j.is_finite()),
             cross_lipschitz: clean(l_j, cross_norm),
             hessian_lipschitz: clean(l_h, smoothness),
-            direct_lipschitz: clean(l_d, read(norm(f.x))[0]),
+            direct_lipschitz: clean(l_d, norms(f.x)[0]),
         }
     }
 

@@ -6,7 +6,7 @@ use super::draft::{Draft, fixed};
 use super::tally::{Tally, count};
 use super::unrolled::End;
 use super::{Estimate, Hypergradient};
-use crate::vector::{norm, quotient};
+use crate::vector::{largest, norm, norms, quotient};
 use crate::{Differentiable, LowerObjective, Outcome, Point, Status, Vector};
 
 /// One lower step, differentiated by central differences of first derivatives (second-order DARTS).
@@ -62,7 +62,7 @@ impl<B: Backend, P: Differentiable<B>> Hypergradient<B, P> for Darts {
         let cross = (plus - minus) * (size / (2.0 * self.radius));
 
         let lower_gradient = objective.gradient(end.y.clone());
-        let residual = crate::vector::largest(&crate::vector::read(norm(lower_gradient.clone())));
+        let residual = largest(&norms(lower_gradient.clone()));
         Draft {
             gradient: end.f.x.clone() - cross * self.learning_rate,
             lower_gradient,

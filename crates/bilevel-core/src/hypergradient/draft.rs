@@ -7,7 +7,7 @@ use super::tally::{Counted, Tally};
 use super::{Bound, Certificate, Curvature, Estimate, Evidence, Memory};
 use crate::observe::{Cause, Failure, Level};
 use crate::parameters::{non_finite_parameter, pack, paths};
-use crate::vector::{norm, read};
+use crate::vector::{norm, norms, read};
 use crate::{Differentiable, LossGradients, Outcome, Point, SecondOrder, Status, Tape, Vector};
 
 /// An estimate before its numbers are read from the device.
@@ -44,22 +44,7 @@ impl<B: Backend> Draft<B> {
         point: Point<'_, B, P>,
         tally: &Tally<B>,
     ) -> Estimate<B> {
-        let upper = norm(self.f.y.clone());
-        let lower = norm(self.lower_gradient.clone());
-        let residual = self.adjoint.as_ref().and_then(|a| a.residual.clone());
-        let has_residual = residual.is_some();
-        let residual = residual.map_or_else(|| upper.zeros_like(), norm);
-        let size = norm(self.gradient.clone()).expand(upper.shape());
-        let rows = read(Vector::cat(vec![lower, upper, residual, size], 1));
-        let evidence: Vec<Evidence> = rows
-            .chunks(4)
-            .map(|row| Evidence {
-                lower_gradient: row[0],
-                adjoint_residual: has_residual.then_some(row[2]),
-                upper_gradient: row[1],
-            })
-            .collect();
-        let size = rows[3];
+        let (evidence, size) = self.evidence();
         let curvature = tally
             .seen()
             .and_then(|seen| Curvature::from_rows(&read(seen)));
@@ -85,16 +70,50 @@ impl<B: Backend> Draft<B> {
             });
         }
         let failure = self.failure(point, &certificate, size);
+        // A structural zero is the right number; of another failure no number may be taken for one.
+        let gradient = match &failure {
+            Some(failure) if failure.cause != Cause::Structural => {
+                self.gradient.full_like(f64::NAN)
+            }
+            _ => self.gradient,
+        };
         let constants = point.problem.constants(&point.x.valid(), point.batch);
         certificate.bound = certificate.bound_for(&constants);
         Estimate {
             loss: self.f.loss,
-            gradient: self.gradient,
+            gradient,
             y: self.y,
             adjoint: self.adjoint.map(|a| a.q),
             certificate,
             failure,
         }
+    }
+
+    /// The norms of each row, and that of the gradient.
+    fn evidence(&self) -> (Vec<Evidence>, f64) {
+        let residual = self.adjoint.as_ref().and_then(|a| a.residual.as_ref());
+        let upper = norm(self.f.y.clone());
+        let lower = norm(self.lower_gradient.clone());
+        let residuals = residual.map_or_else(|| upper.zeros_like(), |r| norm(r.clone()));
+        let size = norm(self.gradient.clone()).expand(upper.shape());
+        let mut rows = read(Vector::cat(vec![lower, upper, residuals, size], 1));
+        // Squares may have vanished or overflowed.
+        if rows.iter().any(|norm| !(1e-15..1e15).contains(norm)) {
+            let columns = [Some(&self.lower_gradient), Some(&self.f.y), residual];
+            for (column, vector) in columns.into_iter().enumerate() {
+                let Some(vector) = vector else { continue };
+                for (row, norm) in norms(vector.clone()).into_iter().enumerate() {
+                    rows[4 * row + column] = norm;
+                }
+            }
+            rows[3] = norms(self.gradient.clone())[0];
+        }
+        let evidence = rows.chunks(4).map(|row| Evidence {
+            lower_gradient: row[0],
+            adjoint_residual: residual.is_some().then_some(row[2]),
+            upper_gradient: row[1],
+        });
+        (evidence.collect(), rows[3])
     }
 
     /// The first thing that is wrong, in the order of the computation.
@@ -128,6 +147,14 @@ impl<B: Backend> Draft<B> {
         if !self.f.loss.is_finite() {
             let parameter = of_x(&self.f.x).or_else(|| of_y(&self.f.y));
             return failure(Level::UpperLoss, Cause::NonFinite, None, parameter);
+        }
+        if certificate
+            .evidence
+            .iter()
+            .any(|e| !e.upper_gradient.is_finite())
+        {
+            let parameter = of_y(&self.f.y);
+            return failure(Level::UpperGradient, Cause::NonFinite, None, parameter);
         }
         if let Some(adjoint) = adjoint
             && adjoint.status.is_failure()

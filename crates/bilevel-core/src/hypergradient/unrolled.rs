@@ -6,7 +6,7 @@ use super::draft::{Draft, bytes};
 use super::tally::{Counted, Tally, count};
 use super::{Estimate, Hypergradient, LowerMap, Memory, Schedule, StepSize};
 use crate::error::ErrorKind;
-use crate::vector::{is_finite, largest, norm, read};
+use crate::vector::{is_finite, largest, norms};
 use crate::{
     Differentiable, Error, LossGradients, LowerObjective, Outcome, Point, SecondOrder, Status,
     Tape, Vector,
@@ -348,7 +348,7 @@ impl<'a, B: Backend, P: Differentiable<B>, M: LowerMap<B>> Steps<'a, B, P, M> {
         lower_gradient: &Vector<B>,
         steps: usize,
     ) -> Outcome {
-        let residual = largest(&read(norm(lower_gradient.clone())));
+        let residual = largest(&norms(lower_gradient.clone()));
         if residual.is_finite() {
             return Outcome {
                 status: Status::MaxSteps,

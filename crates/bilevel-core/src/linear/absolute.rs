@@ -3,7 +3,7 @@
 use burn::tensor::backend::Backend;
 
 use super::{LinearOperator, LinearSolver};
-use crate::vector::{largest, norm, read};
+use crate::vector::{largest, norms};
 use crate::{Inexact, Solution, Status, Vector};
 
 /// Lets `solver`, whose tolerance is relative to the right side, stop at an absolute residual.
@@ -45,7 +45,7 @@ impl<B: Backend, S: LinearSolver<B> + Inexact> LinearSolver<B> for Absolute<S> {
         b: Vector<B>,
         start: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
-        let largest = largest(&read(norm(b.clone())));
+        let largest = largest(&norms(b.clone()));
         // For b = 0 any tolerance will do.
         let relative = self.tolerance / largest.max(f64::MIN_POSITIVE);
         let relative = relative.min(f64::MAX);

@@ -3,9 +3,10 @@
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Tensor, TensorData};
 
+use super::units::in_units;
 use super::{LinearOperator, LinearSolver, begin};
 use crate::read_every::Reads;
-use crate::vector::{dot, largest, norm, read};
+use crate::vector::{dot, largest, norm, norms, read};
 use crate::{ReadEvery, Solution, Status, Vector};
 
 /// Conjugate gradients for symmetric positive definite `A`, one step size per row.
@@ -101,7 +102,7 @@ impl ConjugateGradient {
             r = b.clone() - a.finish(q.clone());
             finished = true;
             if sweep.non_finite {
-                let residual = largest(&read(norm(r)));
+                let residual = largest(&norms(r));
                 return Solution {
                     value: q,
                     status: Status::NonFinite,
@@ -120,11 +121,17 @@ impl<B: Backend> LinearSolver<B> for ConjugateGradient {
         b: Vector<B>,
         start: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
-        self.solve_reading(Reads::ALWAYS, a, b, start)
+        in_units(a, b, start, |a, b, start| {
+            self.solve_reading(Reads::ALWAYS, a, b, start)
+        })
     }
 
     fn vectors(&self, _: usize) -> usize {
         6 // q, the best q, r, p, A p, b
+    }
+
+    fn tolerance(&self) -> Option<f64> {
+        Some(self.tolerance)
     }
 }
 
@@ -135,11 +142,17 @@ impl<B: Backend> LinearSolver<B> for ReadEvery<ConjugateGradient> {
         b: Vector<B>,
         start: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
-        self.solver.solve_reading(self.reads(), a, b, start)
+        in_units(a, b, start, |a, b, start| {
+            self.solver.solve_reading(self.reads(), a, b, start)
+        })
     }
 
     fn vectors(&self, dim: usize) -> usize {
         LinearSolver::<B>::vectors(&self.solver, dim)
+    }
+
+    fn tolerance(&self) -> Option<f64> {
+        Some(self.solver.tolerance)
     }
 }
 

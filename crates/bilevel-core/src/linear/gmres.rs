@@ -3,6 +3,7 @@
 use burn::tensor::TensorData;
 use burn::tensor::backend::Backend;
 
+use super::units::in_units;
 use super::{LinearOperator, LinearSolver, begin, reached, residuals};
 use crate::vector::{dot, epsilon, largest, norm, quotient, read};
 use crate::{Solution, Status, Vector};
@@ -46,8 +47,8 @@ pub struct Gmres {
     pub tolerance: f64,
 }
 
-impl<B: Backend> LinearSolver<B> for Gmres {
-    fn solve(
+impl Gmres {
+    fn solve_moderate<B: Backend>(
         &self,
         a: &dyn LinearOperator<B>,
         b: Vector<B>,
@@ -115,9 +116,24 @@ impl<B: Backend> LinearSolver<B> for Gmres {
             residual: largest(&residuals),
         }
     }
+}
+
+impl<B: Backend> LinearSolver<B> for Gmres {
+    fn solve(
+        &self,
+        a: &dyn LinearOperator<B>,
+        b: Vector<B>,
+        start: Option<Vector<B>>,
+    ) -> Solution<Vector<B>> {
+        in_units(a, b, start, |a, b, start| self.solve_moderate(a, b, start))
+    }
 
     fn vectors(&self, dim: usize) -> usize {
         self.max_steps.min(dim) + 5
+    }
+
+    fn tolerance(&self) -> Option<f64> {
+        Some(self.tolerance)
     }
 }
 

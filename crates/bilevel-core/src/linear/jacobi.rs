@@ -121,15 +121,19 @@ impl<B: Backend, S: LinearSolver<B>> LinearSolver<B> for Jacobi<S> {
         let right = b.clone() / root.clone();
         let start = start.map(|q| q * root.clone());
         let solution = self.solver.solve(&scaled, right, start);
+        let solution = a.judged(b, self.solver.tolerance(), solution);
         Solution {
             value: solution.value / root,
-            residual: a.residual(b),
             ..solution
         }
     }
 
     fn vectors(&self, dim: usize) -> usize {
         self.solver.vectors(dim) + 3
+    }
+
+    fn tolerance(&self) -> Option<f64> {
+        self.solver.tolerance()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use burn::tensor::backend::Backend;
 
+use super::units::in_units;
 use super::{LinearOperator, LinearSolver, begin, reached, residuals};
 use crate::read_every::Reads;
 use crate::vector::{dot, epsilon, largest, norm, quotient, read};
@@ -169,11 +170,17 @@ impl<B: Backend> LinearSolver<B> for Minres {
         b: Vector<B>,
         start: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
-        self.solve_reading(Reads::ALWAYS, a, b, start)
+        in_units(a, b, start, |a, b, start| {
+            self.solve_reading(Reads::ALWAYS, a, b, start)
+        })
     }
 
     fn vectors(&self, _: usize) -> usize {
         9 // q, the last q, v, v₋, A v, w, w₋, the next w, b
+    }
+
+    fn tolerance(&self) -> Option<f64> {
+        Some(self.tolerance)
     }
 }
 
@@ -184,10 +191,16 @@ impl<B: Backend> LinearSolver<B> for ReadEvery<Minres> {
         b: Vector<B>,
         start: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
-        self.solver.solve_reading(self.reads(), a, b, start)
+        in_units(a, b, start, |a, b, start| {
+            self.solver.solve_reading(self.reads(), a, b, start)
+        })
     }
 
     fn vectors(&self, dim: usize) -> usize {
         LinearSolver::<B>::vectors(&self.solver, dim) + 1 // q at the last read
+    }
+
+    fn tolerance(&self) -> Option<f64> {
+        Some(self.solver.tolerance)
     }
 }

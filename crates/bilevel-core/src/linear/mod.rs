@@ -27,6 +27,7 @@ mod normal;
 mod nystrom;
 mod remember;
 mod richardson;
+mod units;
 
 pub use absolute::Absolute;
 pub use conjugate_gradient::ConjugateGradient;
@@ -42,7 +43,7 @@ pub use richardson::Richardson;
 
 use burn::tensor::backend::Backend;
 
-use crate::vector::{norm, read};
+use crate::vector::{norm, norms};
 use crate::{Solution, Vector};
 
 /// A square linear map on each row: `[systems, dim] → [systems, dim]`.
@@ -91,6 +92,11 @@ pub trait LinearSolver<B: Backend> {
 
     /// How many vectors of the size of `b` a solve of `dim` unknowns holds at once, at most.
     fn vectors(&self, dim: usize) -> usize;
+
+    /// The residual, relative to `‖b‖`, that the solver is content with: none if it has no goal.
+    fn tolerance(&self) -> Option<f64> {
+        None
+    }
 }
 
 /// A boxed solver solves.
@@ -106,6 +112,10 @@ impl<B: Backend, S: LinearSolver<B> + ?Sized> LinearSolver<B> for Box<S> {
 
     fn vectors(&self, dim: usize) -> usize {
         (**self).vectors(dim)
+    }
+
+    fn tolerance(&self) -> Option<f64> {
+        (**self).tolerance()
     }
 }
 
@@ -128,7 +138,7 @@ fn begin<B: Backend>(
 
 /// `‖b − A q‖` of each row, at the end of a solve.
 fn residuals<B: Backend>(a: &dyn LinearOperator<B>, b: &Vector<B>, q: &Vector<B>) -> Vec<f64> {
-    read(norm(b.clone() - a.finish(q.clone())))
+    norms(b.clone() - a.finish(q.clone()))
 }
 
 /// Whether the recomputed residuals are at their goals, up to a tenth by which rounding lets a recursion

@@ -3,6 +3,7 @@
 use burn::tensor::backend::Backend;
 
 use super::richardson::has_grown;
+use super::units::in_units;
 use super::{LinearOperator, LinearSolver, begin};
 use crate::vector::{epsilon, largest, norm, read};
 use crate::{Solution, Status, Vector};
@@ -50,8 +51,8 @@ pub struct Neumann {
     pub terms: usize,
 }
 
-impl<B: Backend> LinearSolver<B> for Neumann {
-    fn solve(
+impl Neumann {
+    fn solve_moderate<B: Backend>(
         &self,
         a: &dyn LinearOperator<B>,
         b: Vector<B>,
@@ -98,6 +99,17 @@ impl<B: Backend> LinearSolver<B> for Neumann {
             },
             steps: self.terms,
         }
+    }
+}
+
+impl<B: Backend> LinearSolver<B> for Neumann {
+    fn solve(
+        &self,
+        a: &dyn LinearOperator<B>,
+        b: Vector<B>,
+        start: Option<Vector<B>>,
+    ) -> Solution<Vector<B>> {
+        in_units(a, b, start, |a, b, start| self.solve_moderate(a, b, start))
     }
 
     fn vectors(&self, _: usize) -> usize {

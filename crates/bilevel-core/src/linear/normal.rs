@@ -31,7 +31,8 @@ impl<B: Backend> LinearOperator<B> for Squared<'_, B> {
 /// Makes any invertible `A` positive definite, so that conjugate gradients apply, and squares its
 /// condition number: for symmetric `A` prefer [`Minres`](super::Minres), for others
 /// [`Gmres`](super::Gmres) while its memory lasts. Costs two products where `solver` makes one. The
-/// tolerance of `solver` is relative to `‖Aᵀb‖`; the residual is that of `A q = b`.
+/// tolerance of `solver` is relative to `‖Aᵀb‖`; residual and status are those of `A q = b`: where that has no solution
+/// q is of least squares, and the status [`Status::Breakdown`](crate::Status::Breakdown).
 ///
 /// ```
 /// use bilevel_backend::Cpu;
@@ -61,13 +62,14 @@ impl<B: Backend, S: LinearSolver<B>> LinearSolver<B> for Normal<S> {
         let a = Remember::new(a);
         let right = a.apply_transposed(b.clone());
         let solution = self.0.solve(&Squared(&a), right, start);
-        Solution {
-            residual: a.residual(b),
-            ..solution
-        }
+        a.judged(b, self.0.tolerance(), solution)
     }
 
     fn vectors(&self, dim: usize) -> usize {
         self.0.vectors(dim) + 2
+    }
+
+    fn tolerance(&self) -> Option<f64> {
+        self.0.tolerance()
     }
 }

@@ -4,14 +4,17 @@ use std::cell::RefCell;
 
 use burn::tensor::backend::Backend;
 
-use super::LinearOperator;
-use crate::Vector;
-use crate::vector::{largest, norm, read};
+use super::{LinearOperator, reached};
+use crate::vector::{largest, norms};
+use crate::{Solution, Status, Vector};
 
 /// `A`, with `A q` of the last [`finish`](LinearOperator::finish) kept.
 ///
 /// A solver that hands another operator to an inner solver gets the residual of its own system from
 /// it without a further product.
+/// A solve that converged and left this share of b solved another system: this one has no solution.
+const NO_SOLUTION: f64 = 0.1;
+
 pub(super) struct Remember<'a, B: Backend> {
     a: &'a dyn LinearOperator<B>,
     product: RefCell<Option<Vector<B>>>,
@@ -27,9 +30,42 @@ impl<'a, B: Backend> Remember<'a, B> {
 
     /// The largest `‖b − A q‖` over the rows, for the q that was finished.
     pub fn residual(self, b: Vector<B>) -> f64 {
+        largest(&self.residuals(b))
+    }
+
+    /// What a solve of another system by a solver with that `tolerance` is for this one: `solution` with the residual
+    /// of this one, and converged only if that is within the tolerance of `‖b‖` in every row.
+    pub fn judged<T>(
+        self,
+        b: Vector<B>,
+        tolerance: Option<f64>,
+        solution: Solution<T>,
+    ) -> Solution<T> {
+        let sizes = norms(b.clone());
+        let residuals = self.residuals(b);
+        let goal = tolerance.unwrap_or(f64::INFINITY);
+        let goals: Vec<f64> = sizes.iter().map(|size| size * goal).collect();
+        let status = match solution.status {
+            Status::Converged if !reached(&residuals, &goals) => {
+                let far = |(residual, size): (&f64, &f64)| *residual > NO_SOLUTION * size;
+                match residuals.iter().zip(&sizes).any(far) {
+                    true => Status::Breakdown,
+                    false => Status::MaxSteps,
+                }
+            }
+            status => status,
+        };
+        Solution {
+            status,
+            residual: largest(&residuals),
+            ..solution
+        }
+    }
+
+    fn residuals(self, b: Vector<B>) -> Vec<f64> {
         let product = self.product.into_inner();
         let product = product.expect("every solver finishes the value it returns");
-        largest(&read(norm(b - product)))
+        norms(b - product)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use burn::tensor::backend::Backend;
 
+use super::units::in_units;
 use super::{LinearOperator, LinearSolver, begin, residuals};
 use crate::read_every::Reads;
 use crate::vector::{largest, norm, quotient, read};
@@ -111,11 +112,17 @@ impl<B: Backend> LinearSolver<B> for Richardson {
         b: Vector<B>,
         start: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
-        self.solve_reading(Reads::ALWAYS, a, b, start)
+        in_units(a, b, start, |a, b, start| {
+            self.solve_reading(Reads::ALWAYS, a, b, start)
+        })
     }
 
     fn vectors(&self, _: usize) -> usize {
         5 // first, q, r, A r, b
+    }
+
+    fn tolerance(&self) -> Option<f64> {
+        Some(self.tolerance)
     }
 }
 
@@ -126,11 +133,17 @@ impl<B: Backend> LinearSolver<B> for ReadEvery<Richardson> {
         b: Vector<B>,
         start: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
-        self.solver.solve_reading(self.reads(), a, b, start)
+        in_units(a, b, start, |a, b, start| {
+            self.solver.solve_reading(self.reads(), a, b, start)
+        })
     }
 
     fn vectors(&self, dim: usize) -> usize {
         LinearSolver::<B>::vectors(&self.solver, dim)
+    }
+
+    fn tolerance(&self) -> Option<f64> {
+        Some(self.solver.tolerance)
     }
 }
 

@@ -3,17 +3,19 @@
 mod accelerated;
 mod gradient_descent;
 mod projected_gradient;
+mod relative;
 mod smoothness;
 
 pub use accelerated::Accelerated;
 pub use gradient_descent::GradientDescent;
 pub use projected_gradient::ProjectedGradient;
+pub use relative::Relative;
 pub use smoothness::{Backtracking, Known, PowerIteration, Smoothness};
 
 use bilevel_backend::Tape;
 use burn::tensor::backend::Backend;
 
-use crate::vector::{largest, norm, read};
+use crate::vector::{largest, norms};
 use crate::{Differentiable, LowerObjective, Point, Solution, Status, Vector};
 
 /// Solves the lower problem, all systems at once.
@@ -57,5 +59,5 @@ fn solution<B: Backend, P: Differentiable<B>>(
 
 /// The largest `‖∇y g‖₂` over the systems. One read from the device.
 fn residual<B: Backend>(gradient: Vector<B>) -> f64 {
-    largest(&read(norm(gradient)))
+    largest(&norms(gradient))
 }

@@ -242,3 +242,48 @@ fn every_fault_is_found_and_named() {
     has(Fault::DetachedSlope, "second derivatives differ");
     has(Fault::Random, "first derivatives differ");
 }
+
+/// `g = ½ (y − x)²`, `f = ½ y²`: at `x = 0` the hypergradient is zero, and so is everything that it is made of.
+#[derive(Debug)]
+struct Parabola;
+
+impl BilevelProblem for Parabola {
+    type Upper<B: Backend> = Shift<B>;
+    type Lower<B: Backend> = Shift<B>;
+    type Batch<B: Backend> = Nothing<B>;
+
+    fn upper_loss<B: Backend>(&self, _: &Shift<B>, y: &Shift<B>, _: &Nothing<B>) -> Tensor<B, 1> {
+        y.x.val().square() * 0.5
+    }
+
+    fn lower_loss<B: Backend>(&self, x: &Shift<B>, y: &Shift<B>, _: &Nothing<B>) -> Tensor<B, 1> {
+        (y.x.val() - x.x.val()).square() * 0.5
+    }
+}
+
+#[test]
+fn a_stationary_point_is_judged_too() {
+    let at = |x: f64, estimator: &dyn Hypergradient<B, Parabola>| {
+        let number = |v: f64| Shift {
+            x: Param::from_data([v], &Default::default()),
+        };
+        let (x, y, batch) = (number(x), number(0.3), Nothing::new());
+        let point = Point {
+            problem: &Parabola,
+            x: &x,
+            y: &y,
+            batch: &batch,
+        };
+        audit(point, &LOWER, estimator, &AuditSettings::default())
+    };
+    for x in [0.0, 1e-9, 1.0] {
+        let audit = at(x, &implicit());
+        assert!(audit.is_sound(), "{x}: {:?}", audit.findings);
+    }
+    // Half of dF/dx = x is wrong wherever it is not zero.
+    let half = JacobianFree {
+        second_order: DoubleBackward,
+        learning_rate: 0.5,
+    };
+    assert!(!at(1.0, &half).is_sound());
+}

@@ -310,7 +310,6 @@ fn the_step_of_an_explosion_is_told() {
 #[test]
 fn divergence_is_told() {
     let setup = Coupled::random(10.0, 0).setup::<B>(&[0.1; 4], &[0.3; 5]);
-    let direct = setup.point().upper_gradients().x;
     let series = ImplicitDifferentiation {
         second_order: DoubleBackward,
         solver: Neumann {
@@ -329,7 +328,8 @@ fn divergence_is_told() {
             .to_string()
             .starts_with("the adjoint diverged: lower its step size")
     );
-    assert_eq!(rows(&estimate.gradient), rows(&direct));
+    let gradient = rows(&estimate.gradient).concat();
+    assert!(gradient.iter().all(|g| g.is_nan()), "{gradient:?}");
 }
 
 /// Random series too: no draw of a stable one is as large.

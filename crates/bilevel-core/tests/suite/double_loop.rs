@@ -177,6 +177,12 @@ fn a_nan_stops_the_run_where_it_appears() {
             "the upper loss is not finite (parameter `b`)",
         ),
         (
+            Level::UpperGradient,
+            0.5,
+            3,
+            "the upper loss's gradient is not finite (parameter `x`)",
+        ),
+        (
             Level::Adjoint,
             0.5,
             3,

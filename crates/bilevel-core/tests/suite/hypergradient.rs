@@ -1,12 +1,12 @@
 use bilevel_core::{
     CentralDifference, ConjugateGradient, DoubleBackward, Estimate, Hypergradient,
-    ImplicitDifferentiation, SecondOrder, Status, Vector,
+    ImplicitDifferentiation, Level, Point, SecondOrder, Status, Vector,
 };
 use burn::module::Param;
 use burn::tensor::Tensor;
 
 use crate::matrices::{Symmetric, numbers};
-use crate::problems::{Quadratic, Setup, minimisers, shift};
+use crate::problems::{Fragile, Nothing, Pair, Quadratic, Setup, minimisers, shift};
 use crate::{B, generator, length, minus, row, rows, vector};
 
 /// A quadratic problem at its lower solution, with its exact hypergradient.
@@ -124,4 +124,37 @@ fn the_adjoint_is_a_warm_start() {
     };
     let (cold, warm) = (steps(None), steps(first.adjoint));
     assert!(warm < cold, "{warm} {cold}");
+}
+
+/// No number of an estimate that failed can be taken for a hypergradient.
+#[test]
+fn a_failed_estimate_is_not_a_number() {
+    for breaks in [Level::UpperGradient, Level::Adjoint] {
+        let number = |v: f64| Param::from_data([v], &Default::default());
+        let x = Pair {
+            a: number(3.0),
+            b: number(0.0),
+        };
+        let (y, batch) = (shift(&[3.0]), Nothing::new());
+        let point = Point {
+            problem: &Fragile { breaks },
+            x: &x,
+            y: &y,
+            batch: &batch,
+        };
+        let method = ImplicitDifferentiation {
+            second_order: DoubleBackward,
+            solver: ConjugateGradient {
+                max_steps: 5,
+                tolerance: 1e-10,
+            },
+        };
+        let estimate = method.estimate(point, None, 0);
+        assert_eq!(estimate.failure.expect("a failure").level, breaks);
+        let gradient = rows(&estimate.gradient).concat();
+        assert!(
+            gradient.iter().all(|g| g.is_nan()),
+            "{breaks}: {gradient:?}"
+        );
+    }
 }

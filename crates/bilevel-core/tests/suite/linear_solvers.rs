@@ -646,3 +646,22 @@ fn a_start_of_another_shape_panics() {
     }
     .solve(&|v: Vector<B>| v, row(&[1.0, 2.0]), start);
 }
+
+/// A system that has no solution is not called solved: `diag(1, 0) q = (1, 1)`.
+#[test]
+fn a_system_without_solution_is_told() {
+    let diagonal = row::<B>(&[1.0, 0.0]);
+    let a = |v: Vector<B>| v * diagonal.clone();
+    let cg = ConjugateGradient {
+        max_steps: 10,
+        tolerance: 1e-10,
+    };
+    let q = Normal(cg).solve(&a, row(&[1.0, 1.0]), None);
+    // Least squares, all the same.
+    assert!((q.residual - 1.0).abs() < 1e-12, "{}", q.residual);
+    assert!(relative_error(&q.value, &row(&[1.0, 0.0])) < 1e-12);
+    assert_eq!(q.status, Status::Breakdown);
+    // One that has, is.
+    let q = Normal(cg).solve(&a, row(&[1.0, 0.0]), None);
+    assert_eq!(q.status, Status::Converged);
+}

@@ -25,6 +25,7 @@ mod problems;
 mod read_every;
 mod reference;
 mod rules;
+mod scales;
 mod schedule_free;
 mod shared_parameters;
 mod soba;

@@ -260,6 +260,8 @@ impl BilevelProblem for Fragile {
         let f = (y.x.val() - 1.0).square() * 0.5 + x.b.val();
         match self.breaks {
             Level::UpperLoss | Level::Hypergradient => f + x.b.val().sqrt() * 0.0,
+            // Its value is there at zero, its slope is not.
+            Level::UpperGradient => f + (x.b.val() * y.x.val()).sqrt() * 0.0,
             Level::Lower | Level::Adjoint => f,
         }
     }
@@ -271,7 +273,7 @@ impl BilevelProblem for Fragile {
             Level::Lower => g + (x.b.val() * y).sqrt() * 0.0,
             // Its slope √(b y) is there at zero, the slope's slope is not.
             Level::Adjoint => g + (x.b.val() * y).powf_scalar(1.5) * 0.0,
-            Level::UpperLoss | Level::Hypergradient => g,
+            Level::UpperLoss | Level::UpperGradient | Level::Hypergradient => g,
         }
     }
 }

@@ -74,10 +74,10 @@ fn reads_are_few() {
         tolerance: 0.0,
     };
     let every = |steps| solve(&ReadEvery { steps, solver }).1;
-    // Before the first step two, at the end of it all one, and one at every fifth of fifteen steps.
-    assert_eq!(every(5), 3 + 3);
-    assert_eq!(every(1), 15 + 3);
-    assert_eq!(every(0), 1 + 3);
+    // Before the first step three, at the end of it all one, and one at every fifth of fifteen steps.
+    assert_eq!(every(5), 3 + 4);
+    assert_eq!(every(1), 15 + 4);
+    assert_eq!(every(0), 1 + 4);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::thread;
 use bilevel_core::parameters::{
     fresh_leaves, load_values, named_values, paths_by_id, unpack_gradients,
 };
-use bilevel_core::vector::{norm, read};
+use bilevel_core::vector::norms;
 use bilevel_core::{Failure, Tape, parallel};
 use burn::module::AutodiffModule;
 use burn::optim::Optimizer;
@@ -95,7 +95,7 @@ where
         step: state.step + 1,
         loss,
         accuracy: right,
-        gradient_norm: read(norm(gradient.clone()))[0],
+        gradient_norm: norms(gradient.clone())[0],
         failure,
     };
     if report.failure.is_some() {

@@ -71,7 +71,7 @@ pub(crate) struct CleanArguments {
     #[arg(long, conflicts_with_all = [
         "overwrite", "data", "trusted", "training", "method", "classifier", "ball", "corruption",
         "seed", "regularization", "steps", "batch", "lower_step", "upper_step", "lower_power",
-        "upper_power", "weight", "inner_steps", "terms", "first_weight", "snapshots"
+        "upper_power", "weight", "inner_steps", "terms", "series_step", "first_weight", "snapshots"
     ])]
     pub resume: bool,
     /// Train without weights too, on all samples, on those that are right and on those trusted, to compare with.

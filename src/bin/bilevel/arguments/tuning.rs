@@ -30,6 +30,10 @@ pub(crate) struct TuningArguments {
     /// Terms of a Neumann series, where there is one, in place of the method's own.
     #[arg(long)]
     pub terms: Option<usize>,
+    /// Step of a Neumann series, in place of the method's own: at most one over the largest curvature of the lower
+    /// loss.
+    #[arg(long, value_name = "STEP", allow_negative_numbers = true)]
+    pub series_step: Option<f64>,
 }
 
 impl TuningArguments {
@@ -46,6 +50,7 @@ impl TuningArguments {
             weight: self.weight.unwrap_or(own.weight),
             inner_steps: self.inner_steps.unwrap_or(own.inner_steps),
             terms: self.terms.unwrap_or(own.terms),
+            series_step: self.series_step.unwrap_or(own.series_step),
             ..own
         }
     }

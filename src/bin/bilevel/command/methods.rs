@@ -84,7 +84,7 @@ fn numbers(method: MethodName, tuning: &Tuning) -> String {
         words.push(format!("{} inner steps", tuning.inner_steps));
     }
     if method.has_series() {
-        words.push(format!("{} terms", tuning.terms));
+        words.push(format!("{} terms of {}", tuning.terms, tuning.series_step));
     }
     match method {
         M::F2sa | M::F3sa => words.push(format!(

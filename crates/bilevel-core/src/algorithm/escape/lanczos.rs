@@ -8,7 +8,7 @@ use rand_chacha::rand_core::SeedableRng;
 use super::Reduced;
 use crate::Vector;
 use crate::random::unit;
-use crate::vector::{dot, norm, read};
+use crate::vector::{dot, norms, read};
 
 /// How [`lowest_curvature`] looks.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -87,7 +87,7 @@ pub fn lowest_curvature<B: Backend>(
                 w = w.clone() - q.clone() * dot(w, q.clone());
             }
         }
-        let beta = read(norm(w.clone()))[0];
+        let beta = norms(w.clone())[0];
         scale = scale.max(diagonal[k].abs()).max(beta);
         // An invariant space: nothing new is left.
         if k + 1 == steps || beta <= 1e-10 * scale || !beta.is_finite() {

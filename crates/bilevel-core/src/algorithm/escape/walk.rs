@@ -6,7 +6,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 use super::{Evaluated, Reduced};
 use crate::observe::{Cause, Failure, Level};
-use crate::vector::{norm, read};
+use crate::vector::norms;
 use crate::{Vector, random};
 
 /// A point on the way.
@@ -147,7 +147,7 @@ impl<B: Backend> Evaluated<B> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
-        let size = read(norm(self.gradient.clone()))[0];
+        let size = norms(self.gradient.clone())[0];
         let level = match (self.loss.is_finite(), size.is_finite()) {
             (true, true) => return Ok(size),
             (false, _) => Level::UpperLoss,

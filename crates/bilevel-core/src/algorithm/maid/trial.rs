@@ -8,7 +8,7 @@ use crate::algorithm::evaluation::{capped, each};
 use crate::algorithm::state::project;
 use crate::algorithm::{Spent, Task};
 use crate::parameters::{pack, unpack};
-use crate::vector::{norm, read};
+use crate::vector::{norm, norms, read};
 use crate::{
     Constants, Differentiable, Error, Inexact, LowerObjective, LowerSolver, Point, Vector,
 };
@@ -38,7 +38,7 @@ impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
         let moved = project(&self.problem, moved);
         // Where the projection does nothing this is z to the last digit.
         let off = target - pack::<Tape<B>, _>(&moved, 1);
-        let size = read(norm(z.clone() + off / alpha))[0];
+        let size = norms(z.clone() + off / alpha)[0];
         (moved, size)
     }
 
