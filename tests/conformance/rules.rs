@@ -69,7 +69,12 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
         Pzobo::new(n, s, Decay::Constant(0.02), 2, 0.1),
     );
     add(rows, "SOBA", oracle, Soba::new(s, s));
-    add(rows, "MA-SOBA", oracle, MaSoba::new(s, s, 0.5));
+    add(
+        rows,
+        "MA-SOBA",
+        oracle,
+        MaSoba::new(s, s, Decay::Constant(0.5)),
+    );
     add(rows, "SABA", oracle, Saba::new(s, s));
     add(rows, "SRBA", oracle, Srba::new(s, s, 4));
     add(rows, "FSLA", oracle, Fsla::new(s, s, s));

@@ -473,3 +473,35 @@ fn write_pictures(folder: &Path) -> PathBuf {
     }
     path
 }
+
+/// A file that is sorted by class is divided within each class.
+#[test]
+fn a_table_sorted_by_class_is_cleaned() {
+    let folder = folder();
+    let table = write_table(folder.path());
+    let text = String::from_utf8(read(&table)).expect("utf-8");
+    let (head, rows) = text.split_once('\n').expect("a head");
+    let mut rows: Vec<&str> = rows.lines().collect();
+    rows.sort_by_key(|row| row.rsplit(',').next().map(str::to_string));
+    std::fs::write(&table, format!("{head}\n{}\n", rows.join("\n"))).expect("written");
+    let run = |arguments: &[&str]| {
+        let mut command = bilevel();
+        command.args(["clean", "--json", "--overwrite", "--data"]);
+        command.arg(&table).args(arguments).arg("--output");
+        command.arg(folder.path().join("sorted"));
+        command
+    };
+    let output = run(&[]).output().expect("it runs");
+    let json: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    assert_eq!(json["samples"], serde_json::json!([120, 120, 0]));
+    // No label is wrong.
+    assert!(json["kept"].as_u64().expect("a number") > 110, "{json}");
+    // In the order of the file the last class would have none to be compared with.
+    refuses(
+        &mut run(&["--training", "160"]),
+        &["no trusted sample of `class0`, `class1`"],
+    );
+    let one: Vec<&str> = rows[..80].to_vec();
+    std::fs::write(&table, format!("{head}\n{}\n", one.join("\n"))).expect("written");
+    refuses(&mut run(&[]), &["all samples are of one class"]);
+}

@@ -77,6 +77,11 @@ pub struct Slope {
 /// A reason not to trust a hypergradient.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Finding {
+    /// A loss draws random numbers, as dropout does: it has no derivative to compare with, and nothing else was judged.
+    #[error(
+        "the loss is random: two evaluations at one point differ by {0:.1e}; give it a fixed mask"
+    )]
+    Random(f64),
     /// The lower problem is not solved: all that follows is about another y.
     #[error("the lower solve ended with {}, ‖∇y g‖ = {:.1e}: {}", .0.status, .0.residual, .0.status.advice())]
     NotConverged(Outcome),
@@ -181,6 +186,7 @@ where
     H: Hypergradient<B, P> + ?Sized,
 {
     let rng = &mut ChaCha8Rng::seed_from_u64(settings.seed);
+    let randomness = randomness(point);
     let solution = lower.solve(point);
     let at = Point {
         y: &solution.value,
@@ -287,6 +293,9 @@ where
             tolerance: settings.tolerance,
         });
     }
+    if randomness > 0.0 {
+        findings = vec![Finding::Random(randomness)];
+    }
     Audit {
         lower: solution.outcome(),
         slopes,
@@ -297,6 +306,18 @@ where
         certificate,
         findings,
     }
+}
+
+/// How much two evaluations of the losses at one point differ. Sums in another order would differ by rounding.
+fn randomness<B: Backend, P: TwiceDifferentiable<B>>(point: Point<'_, B, P>) -> f64 {
+    let losses = || [point.upper_gradients().loss, point.lower_gradients().loss];
+    let rounding = 64.0 * epsilon(&pack::<Tape<B>, _>(point.x, 1));
+    let difference = |(a, b): (f64, f64)| match (a - b).abs() {
+        off if off > rounding * a.abs() => off,
+        _ => 0.0,
+    };
+    let (first, second) = (losses(), losses());
+    largest(&[0, 1].map(|k| difference((first[k], second[k]))))
 }
 
 /// The limit of differences whose error is `O(h²)`, from those of h and h/2.

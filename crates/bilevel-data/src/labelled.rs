@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use rand::seq::SliceRandom;
+
+use crate::random::{Purpose, generator};
 use crate::{Error, ErrorKind};
 
 /// Samples of equal width, each with the number of its class.
@@ -123,6 +126,38 @@ impl Labelled {
         self.check_count("labels", labels.len())?;
         check_labels(&labels, self.class_count())?;
         Ok(Self { labels, ..self })
+    }
+
+    /// Two halves of the samples in their order, each class divided by lot: of an odd number of samples of a class the second
+    /// half has one more.
+    ///
+    /// ```
+    /// use bilevel_data::Labelled;
+    ///
+    /// // Sorted by class: the first half of the file has no sample of the second class.
+    /// let classes = vec!["a".to_string(), "b".to_string()];
+    /// let set = Labelled::new(vec![0.0; 9], 1, vec![0, 0, 0, 0, 0, 0, 1, 1, 1], classes)?;
+    /// let (first, second) = set.halves(7)?;
+    /// assert_eq!((first.class_sizes(), second.class_sizes()), (vec![3, 1], vec![3, 2]));
+    /// # Ok::<(), bilevel_data::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If no class has two samples.
+    pub fn halves(&self, seed: u64) -> Result<(Self, Self), Error> {
+        let mut first = vec![false; self.len()];
+        for class in 0..self.class_count() {
+            let mut samples: Vec<usize> = (0..self.len())
+                .filter(|&sample| self.labels[sample] == class)
+                .collect();
+            samples.shuffle(&mut generator(Purpose::Halves, seed, class as u64));
+            for &sample in &samples[..samples.len() / 2] {
+                first[sample] = true;
+            }
+        }
+        let of = |half| self.subset((0..self.len()).filter(|&sample| first[sample] == half));
+        Ok((of(true)?, of(false)?))
     }
 
     /// The samples of the given numbers, in the given order, with the names and all the classes

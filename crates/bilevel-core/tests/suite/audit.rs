@@ -6,7 +6,7 @@ use bilevel_core::hypergradient::Descent;
 use bilevel_core::{
     Audit, AuditSettings, BilevelProblem, ConjugateGradient, DoubleBackward, Finding,
     GradientDescent, Hypergradient, ImplicitDifferentiation, JacobianFree, Keep, Neumann,
-    NeumannForm, Penalty, Point, Status, StochasticNeumann, Unrolled, ZerothOrder, audit,
+    NeumannForm, Penalty, Point, Status, StochasticNeumann, Tape, Unrolled, ZerothOrder, audit,
 };
 use burn::module::Param;
 use burn::tensor::backend::Backend;
@@ -286,4 +286,49 @@ fn a_stationary_point_is_judged_too() {
         learning_rate: 0.5,
     };
     assert!(!at(1.0, &half).is_sound());
+}
+
+/// [`Parabola`] with a factor on the lower loss that differs from call to call, as dropout's does.
+#[derive(Debug, Default)]
+struct Noisy {
+    calls: Cell<u32>,
+}
+
+impl BilevelProblem for Noisy {
+    type Upper<B: Backend> = Shift<B>;
+    type Lower<B: Backend> = Shift<B>;
+    type Batch<B: Backend> = Nothing<B>;
+
+    fn upper_loss<B: Backend>(&self, x: &Shift<B>, y: &Shift<B>, d: &Nothing<B>) -> Tensor<B, 1> {
+        Parabola.upper_loss(x, y, d)
+    }
+
+    fn lower_loss<B: Backend>(&self, x: &Shift<B>, y: &Shift<B>, d: &Nothing<B>) -> Tensor<B, 1> {
+        self.calls.set(self.calls.get() + 1);
+        let factor = 1.0 + 0.1 * f64::from(self.calls.get()).sin();
+        Parabola.lower_loss(x, y, d) * factor
+    }
+}
+
+#[test]
+fn a_random_loss_is_told_and_nothing_else() {
+    let number = |v: f64| -> Shift<Tape<B>> {
+        Shift {
+            x: Param::from_data([v], &Default::default()),
+        }
+    };
+    let problem = Noisy::default();
+    let (x, y, batch) = (number(1.0), number(0.3), Nothing::new());
+    let point = Point {
+        problem: &problem,
+        x: &x,
+        y: &y,
+        batch: &batch,
+    };
+    let audit = audit(point, &LOWER, &implicit(), &AuditSettings::default());
+    assert!(
+        matches!(audit.findings[..], [Finding::Random(off)] if off > 1e-3),
+        "{:?}",
+        audit.findings
+    );
 }

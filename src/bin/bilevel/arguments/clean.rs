@@ -17,10 +17,11 @@ pub(crate) struct CleanSettings {
     /// CSV file with the class in its last column (all may be gzipped), or an IDX file of pictures.
     #[arg(long, value_name = "PATH", default_value = "assets/mnist")]
     pub data: PathBuf,
-    /// Samples that are known to be right; without it those of --data behind the first --training.
+    /// Samples that are known to be right; without it half of --data, of each class by lot.
     #[arg(long, value_name = "PATH", conflicts_with = "training")]
     pub trusted: Option<PathBuf>,
-    /// How many samples of --data are to be cleaned, the others being trusted [default: half].
+    /// How many samples of --data are to be cleaned, the first in their order, those behind them being trusted [default: half
+    /// of each class, by lot].
     #[arg(long, value_name = "SAMPLES")]
     pub training: Option<usize>,
     /// The method.

@@ -237,17 +237,20 @@ fn sets(settings: &CleanSettings) -> Result<Sets> {
             );
             (data.train, trusted)
         }
-        None => {
-            let n = data.train.len();
-            let first = settings.training.unwrap_or(n / 2);
-            ensure!(
-                (1..n).contains(&first),
-                "--training must leave samples to trust: 1 to {}, got {first}",
-                n.saturating_sub(1)
-            );
-            (data.train.subset(0..first)?, data.train.subset(first..n)?)
-        }
+        None => match settings.training {
+            Some(first) => {
+                let n = data.train.len();
+                ensure!(
+                    (1..n).contains(&first),
+                    "--training must leave samples to trust: 1 to {}, got {first}",
+                    n.saturating_sub(1)
+                );
+                (data.train.subset(0..first)?, data.train.subset(first..n)?)
+            }
+            None => data.train.halves(settings.seed)?,
+        },
     };
+    check_classes(&training, &trusted)?;
     let labels = corrupt_labels(
         training.labels(),
         training.class_count(),
@@ -280,6 +283,30 @@ fn sets(settings: &CleanSettings) -> Result<Sets> {
         test: sets.test.map(|test| scale.apply(&test)).transpose()?,
         ..sets
     })
+}
+
+/// That there is something to tell apart, and that each class to be cleaned is known.
+///
+/// # Errors
+/// If all samples are of one class, or those of one have none to be compared with.
+fn check_classes(training: &Labelled, trusted: &Labelled) -> Result<()> {
+    let (sizes, known) = (training.class_sizes(), trusted.class_sizes());
+    let classes = training.classes();
+    let present = sizes.iter().zip(&known).filter(|(a, b)| *a + *b > 0);
+    ensure!(
+        present.count() > 1,
+        "all samples are of one class: there is no label to be wrong"
+    );
+    let unknown: Vec<String> = (0..classes.len())
+        .filter(|&class| sizes[class] > 0 && known[class] == 0)
+        .map(|class| format!("`{}`", classes[class]))
+        .collect();
+    ensure!(
+        unknown.is_empty(),
+        "no trusted sample of {}: every class needs some; without --training each class is divided in halves",
+        unknown.join(", ")
+    );
+    Ok(())
 }
 
 /// The iterates that were looked at, judged.
