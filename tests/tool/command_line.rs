@@ -11,12 +11,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// A folder with images to learn from, to choose by and to report on.
-struct Bench {
+pub struct Bench {
     folder: TempDir,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for (part, shift) in [("train", 0), ("val", 1), ("test", 2)] {
             let part = folder.path().join(part);
@@ -30,12 +30,12 @@ impl Bench {
         Self { folder }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// `train denoise` on the bench, in small.
-    fn train(&self, run: &str) -> Command {
+    pub fn train(&self, run: &str) -> Command {
         self.train_for("denoise", run)
     }
 
@@ -50,7 +50,7 @@ impl Bench {
         command
     }
 
-    fn smoke(&self, run: &str) -> Command {
+    pub fn smoke(&self, run: &str) -> Command {
         let mut command = self.train(run);
         command.args(["--preset", "smoke"]);
         command

@@ -11,3 +11,4 @@ mod graphics;
 mod help;
 mod progress;
 mod signals;
+mod states;

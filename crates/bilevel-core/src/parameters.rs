@@ -10,7 +10,8 @@
 //!
 //! **A shared parameter** is one `Param` in several places of a module: clones have one identity, its [`ParamId`]. It
 //! has one place in a vector, that of its first visit; its gradient is the sum over all places, and what gives values to a
-//! module gives all places the same leaf.
+//! module gives all places the same leaf. x and y are two vectors whatever their parameters are called: a y that begins as a
+//! copy of x is a variable of its own.
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -76,53 +77,6 @@ pub fn unpack<B: AutodiffBackend, M: Module<B>>(module: M, vector: Vector<B::Inn
 /// Ties what an optimizer of Burn left apart: it moves a shared parameter in its first place alone.
 pub fn fresh_leaves<B: AutodiffBackend, M: Module<B>>(module: M) -> M {
     module.map(&mut Fresh(Shared::default()))
-}
-
-/// The module with other identities for its parameters, what was shared staying so: a copy that is no longer the same
-/// variable.
-///
-/// ```
-/// use bilevel_backend::{Cpu, Tape};
-/// use bilevel_core::parameters::{renewed, shared};
-/// use burn::module::Param;
-/// use burn::tensor::Tensor;
-///
-/// let x: Param<Tensor<Tape<Cpu>, 1>> = Param::from_data([1.0], &Default::default());
-/// assert!(shared::<Tape<Cpu>, _, _>(&x, &x.clone()).is_some());
-/// assert!(shared::<Tape<Cpu>, _, _>(&x, &renewed::<Tape<Cpu>, _>(x.clone())).is_none());
-/// ```
-pub fn renewed<B: AutodiffBackend, M: Module<B>>(module: M) -> M {
-    module.map(&mut Renew {
-        shared: Shared::default(),
-        names: HashMap::new(),
-    })
-}
-
-/// The paths of the first parameter that two modules have in common, in each of them.
-pub fn shared<B: AutodiffBackend, M: Module<B>, N: Module<B>>(
-    a: &M,
-    b: &N,
-) -> Option<(String, String)> {
-    let mut ids = Seen::default();
-    a.visit(&mut ids);
-    let mut common = Common {
-        ids: &ids,
-        found: None,
-    };
-    b.visit(&mut common);
-    let id = common.found?;
-    let path = |learned: Vec<(ParamId, String)>| {
-        let place = learned.into_iter().find(|(other, _)| *other == id);
-        place.expect("visited").1
-    };
-    Some((path(learned(a)), path(learned(b))))
-}
-
-/// Identity and path of every parameter.
-fn learned<B: AutodiffBackend, M: Module<B>>(module: &M) -> Vec<(ParamId, String)> {
-    let mut learned = Learned(Path::default(), Vec::new());
-    module.visit(&mut learned);
-    learned.1
 }
 
 /// The module with `times` copies of every float parameter, frozen ones too, behind each other along its first axis, as fresh leaves.
@@ -319,28 +273,6 @@ impl Seen {
     }
 }
 
-impl<B: Backend> ModuleVisitor<B> for Seen {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        if param.is_require_grad() {
-            self.first(param.id);
-        }
-    }
-}
-
-/// The first parameter that is one of `ids`.
-struct Common<'a> {
-    ids: &'a Seen,
-    found: Option<ParamId>,
-}
-
-impl<B: Backend> ModuleVisitor<B> for Common<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        if self.found.is_none() && param.is_require_grad() && self.ids.0.contains(&param.id) {
-            self.found = Some(param.id);
-        }
-    }
-}
-
 /// The new value of each parameter that was mapped already: all its places get the same leaf.
 #[derive(Default)]
 struct Shared(HashMap<ParamId, Box<dyn Any>>);
@@ -493,40 +425,6 @@ impl<B: AutodiffBackend> ModuleMapper<B> for Fresh {
             value
         };
         Param::from_mapped_value(id, value, mapper)
-    }
-}
-
-struct Renew {
-    shared: Shared,
-    names: HashMap<ParamId, ParamId>,
-}
-
-impl<B: AutodiffBackend> ModuleMapper<B> for Renew {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
-        let (id, value, mapper) = param.consume();
-        let learned = value.is_require_grad();
-        let new = || Tensor::from_inner(value.inner()).set_require_grad(learned);
-        let value = self.shared.value(id, new);
-        let id = *self.names.entry(id).or_insert_with(ParamId::new);
-        Param::from_mapped_value(id, value, mapper)
-    }
-}
-
-struct Learned(Path, Vec<(ParamId, String)>);
-
-impl<B: Backend> ModuleVisitor<B> for Learned {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.0.enter(name);
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.0.exit();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        if param.is_require_grad() {
-            self.1.push((param.id, self.0.text()));
-        }
     }
 }
 

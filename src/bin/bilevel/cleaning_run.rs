@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tracing::{debug, info};
 
 use crate::arguments::CleanSettings;
+use crate::checksum::Checksum;
 use crate::cleaning::{Sets, Workshop, kept};
 use crate::cleaning_preset::Preset;
 use crate::draw::save;
@@ -48,6 +49,8 @@ pub(crate) struct Progress {
     pub settings: CleanSettings,
     /// Samples to be cleaned, trusted.
     samples: [usize; 2],
+    /// Of their features and labels.
+    checksum: u32,
     spent: Spent,
     /// When the iterate was looked at.
     looks: Vec<Spent>,
@@ -124,6 +127,10 @@ impl<'a, B: Backend> CleaningRun<'a, B> {
         device: &B::Device,
     ) -> Result<Self> {
         let samples = [sets.training.len(), sets.trusted.len()];
+        let mut checksum = Checksum::default();
+        checksum.add_samples(&sets.training);
+        checksum.add_samples(&sets.trusted);
+        let checksum = checksum.value();
         let shapes = |pair: &Pair<B>| (pair.x.shape(), pair.y.shape());
         let expected = shapes(&start);
         let (begin, progress, seen) = match saved {
@@ -136,6 +143,7 @@ impl<'a, B: Backend> CleaningRun<'a, B> {
                 let progress = Progress {
                     settings: settings.clone(),
                     samples,
+                    checksum,
                     spent: Spent::default(),
                     looks: Vec::new(),
                 };
@@ -145,7 +153,9 @@ impl<'a, B: Backend> CleaningRun<'a, B> {
         let Preset { tuning, .. } = preset;
         let rule = runner(settings.method, tuning, oracle, begin, settings.seed)?;
         ensure!(
-            progress.samples == samples && shapes(rule.at()) == expected,
+            progress.samples == samples
+                && progress.checksum == checksum
+                && shapes(rule.at()) == expected,
             "the samples are not those the run was started with ({} to be cleaned and {} trusted): start again with \
              --overwrite",
             progress.samples[0],

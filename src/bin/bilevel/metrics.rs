@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use bilevel_core::{Outcome, Report};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::checksum::Checksum;
 use crate::draw::{CurvePoint, save};
 
 /// What is known about a step, as a line. It holds no times, so that the same seed gives the same file.
@@ -94,14 +95,16 @@ pub(crate) struct Metrics<L> {
     path: PathBuf,
     file: File,
     lines: Vec<L>,
+    checksum: Checksum,
 }
 
 impl<L: MetricsLine> Metrics<L> {
-    /// The file at `path` with its lines up to `step`; later ones belong to steps that were lost.
+    /// The file at `path` with its lines up to `step`, whose [`checksum`](Self::checksum) is known; later ones belong to steps
+    /// that were lost.
     ///
     /// # Errors
-    /// If the file cannot be written, or a line that is needed is damaged.
-    pub fn open(path: &Path, step: usize) -> Result<Self> {
+    /// If the file cannot be written, or its lines are not those that the run wrote.
+    pub fn open(path: &Path, step: usize, expected: u32) -> Result<Self> {
         let old = if step == 0 {
             String::new()
         } else {
@@ -113,11 +116,18 @@ impl<L: MetricsLine> Metrics<L> {
             .map(serde_json::from_str)
             .collect::<Result<Vec<L>, _>>()
             .with_context(|| format!("{} is damaged: start with --overwrite", path.display()))?;
-        let kept: String = old
-            .lines()
-            .take(step)
-            .flat_map(|line| [line, "\n"])
-            .collect();
+        let mut checksum = Checksum::default();
+        let mut kept = String::new();
+        for line in old.lines().take(step) {
+            checksum.add(line.as_bytes());
+            kept += line;
+            kept += "\n";
+        }
+        ensure!(
+            step == 0 || checksum.value() == expected,
+            "{} is not what the run left: start with --overwrite",
+            path.display()
+        );
         save(path, kept.as_bytes())?;
         let file = File::options().append(true).open(path);
         let file = file.with_context(|| format!("cannot write {}", path.display()))?;
@@ -125,6 +135,7 @@ impl<L: MetricsLine> Metrics<L> {
             path: path.to_owned(),
             file,
             lines,
+            checksum,
         })
     }
 
@@ -134,6 +145,7 @@ impl<L: MetricsLine> Metrics<L> {
     /// If it cannot be written.
     pub fn push(&mut self, line: L) -> Result<()> {
         let mut text = serde_json::to_string(&line)?;
+        self.checksum.add(text.as_bytes());
         text.push('\n');
         let written = self.file.write_all(text.as_bytes());
         written.with_context(|| format!("cannot write {}", self.path.display()))?;
@@ -144,6 +156,11 @@ impl<L: MetricsLine> Metrics<L> {
     /// All lines.
     pub fn lines(&self) -> &[L] {
         &self.lines
+    }
+
+    /// The checksum of the lines, which belongs to the state of the run.
+    pub fn checksum(&self) -> u32 {
+        self.checksum.value()
     }
 
     /// What the training curves show.

@@ -147,7 +147,11 @@ impl Recipe {
         parse(&text).with_context(|| format!("the recipe {}", path.display()))
     }
 
-    fn check(&self) -> Result<()> {
+    /// Whether its numbers make sense.
+    ///
+    /// # Errors
+    /// If one does not, with its name.
+    pub fn check(&self) -> Result<()> {
         positive("--sigma", self.sigma)?;
         ensure!(!self.stages.is_empty(), "a recipe needs a [[stage]]");
         let physics = self.degradation.measurement();

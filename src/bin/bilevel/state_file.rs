@@ -1,15 +1,16 @@
 //! Where a run stands, as one file: its counters, and the records of what it computes with.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use burn::record::{BinBytesRecorder, FullPrecisionSettings, Record, Recorder, RecorderError};
 use burn::tensor::backend::Backend;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::checksum::Checksum;
 use crate::draw::save;
 use crate::recipe::Recipe;
 
@@ -18,6 +19,8 @@ use crate::recipe::Recipe;
 pub(crate) struct Progress {
     /// The settings of the run.
     pub recipe: Recipe,
+    /// What it learns from.
+    pub images: Images,
     /// Upper steps taken.
     pub step: usize,
     /// Lower and linear steps times images so far.
@@ -30,6 +33,21 @@ pub(crate) struct Progress {
     pub best: Option<Best>,
     /// Seconds spent on training.
     pub seconds: f64,
+    /// Checksum of the lines of metrics up to the step.
+    pub metrics: u32,
+}
+
+/// Where a run's images are, and which they were.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Images {
+    /// To learn from.
+    pub train: PathBuf,
+    /// To choose the model by.
+    pub val: PathBuf,
+    /// To report on.
+    pub test: PathBuf,
+    /// Checksum of those to learn from and to choose by.
+    pub checksum: u32,
 }
 
 /// The best model so far.
@@ -37,7 +55,8 @@ pub(crate) struct Progress {
 pub(crate) struct Best {
     /// The step it was found at.
     pub step: usize,
-    /// Its mean PSNR on the validation images.
+    /// Its mean PSNR on the validation images; infinite where they are met exactly.
+    #[serde(with = "crate::number")]
     pub psnr: f64,
 }
 
@@ -74,8 +93,30 @@ pub(crate) fn save_state<C: Counters>(
     for (name, bytes) in records {
         views.push((*name, TensorView::new(Dtype::U8, vec![bytes.len()], bytes)?));
     }
-    let metadata = HashMap::from([(C::KEY.to_owned(), serde_json::to_string(counters)?)]);
+    let counters = serde_json::to_string(counters)?;
+    let contents = records.iter().map(|(name, bytes)| (*name, &bytes[..]));
+    let checksum = checksum(C::KEY, &counters, contents.collect());
+    let metadata = HashMap::from([
+        (C::KEY.to_owned(), counters),
+        (CHECKSUM.to_owned(), checksum.to_string()),
+    ]);
     save(path, &safetensors::serialize(views, Some(metadata))?)
+}
+
+/// The key of the checksum among the metadata.
+const CHECKSUM: &str = "checksum";
+
+/// Of everything that the file says.
+fn checksum(key: &str, counters: &str, mut records: Vec<(&str, &[u8])>) -> u32 {
+    records.sort_unstable();
+    let mut sum = Checksum::default();
+    sum.add(key.as_bytes());
+    sum.add(counters.as_bytes());
+    for (name, bytes) in records {
+        sum.add(name.as_bytes());
+        sum.add(bytes);
+    }
+    sum.value()
 }
 
 /// The counters in `path`, and the bytes of the records called `names` for [`restore`].
@@ -99,9 +140,19 @@ pub(crate) fn load_state<C: Counters, const N: usize>(
 fn parse<C: Counters, const N: usize>(bytes: &[u8], names: [&str; N]) -> Result<(C, [Vec<u8>; N])> {
     let (_, metadata) = SafeTensors::read_metadata(bytes)?;
     let tensors = SafeTensors::deserialize(bytes)?;
-    let Some(counters) = metadata.metadata().as_ref().and_then(|m| m.get(C::KEY)) else {
+    let entry = |key: &str| metadata.metadata().as_ref().and_then(|m| m.get(key));
+    let Some(counters) = entry(C::KEY) else {
         bail!("it is not the state of such a run");
     };
+    let Some(sum) = entry(CHECKSUM) else {
+        bail!("it is of an earlier version");
+    };
+    let contents = tensors.tensors();
+    let contents = contents.iter().map(|(name, view)| (&name[..], view.data()));
+    ensure!(
+        *sum == checksum(C::KEY, counters, contents.collect()).to_string(),
+        "it is damaged: its checksum is another"
+    );
     let mut records = [const { Vec::new() }; N];
     for (record, name) in records.iter_mut().zip(names) {
         *record = tensors.tensor(name)?.data().to_vec();

@@ -30,7 +30,7 @@ impl<'a, B: Backend, P: Differentiable<B>> LowerObjective<'a, B, P> {
     /// # Panics
     /// If its x, y and data are not all on one device.
     pub fn new(point: Point<'a, B, P>) -> Self {
-        point.assert_sound();
+        point.assert_one_device();
         Self {
             point,
             plain_x: point.x.valid(),

@@ -6,7 +6,6 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use super::leaves::{Leaves, Slopes};
-use crate::parameters::shared;
 use crate::vector::read;
 use crate::{Differentiable, Vector};
 
@@ -81,8 +80,8 @@ impl<B: Backend, P: Differentiable<B>> Point<'_, B, P> {
     }
 
     /// # Panics
-    /// If x, y and the data are not all on one device, with the devices; if x and y share a parameter, with its paths.
-    pub(crate) fn assert_sound(&self) {
+    /// If x, y and the data are not all on one device, with the devices.
+    pub(crate) fn assert_one_device(&self) {
         let devices = self.x.devices();
         let devices = self.y.collect_devices(devices);
         let devices = self.batch.collect_devices(devices);
@@ -90,12 +89,6 @@ impl<B: Backend, P: Differentiable<B>> Point<'_, B, P> {
             devices.len() <= 1,
             "x, y and data on several devices: {devices:?}; move them to one with Module::to_device"
         );
-        if let Some((of_x, of_y)) = shared::<Tape<B>, _, _>(self.x, self.y) {
-            panic!(
-                "x and y share a parameter, `{of_x}` of x and `{of_y}` of y: it cannot be of both levels. A copy to begin at \
-                 gets identities of its own by parameters::renewed"
-            );
-        }
     }
 
     /// The data, one tape up.
@@ -108,7 +101,7 @@ impl<B: Backend, P: Differentiable<B>> Point<'_, B, P> {
     /// # Panics
     /// If x, y and the data are not all on one device.
     pub fn upper_gradients(&self) -> LossGradients<B> {
-        self.assert_sound();
+        self.assert_one_device();
         LossGradients::new(self.upper())
     }
 

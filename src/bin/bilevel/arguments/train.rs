@@ -6,15 +6,16 @@ use clap::{Args, ValueEnum};
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainArguments {
-    /// Clean images to learn from.
-    #[arg(long, value_name = "DIR", default_value = "assets/images/train")]
-    pub train: PathBuf,
-    /// Clean images to choose the model by.
-    #[arg(long, value_name = "DIR", default_value = "assets/images/val")]
-    pub val: PathBuf,
-    /// Clean images to report on; never used for learning or choosing.
-    #[arg(long, value_name = "DIR", default_value = "assets/images/test")]
-    pub test: PathBuf,
+    /// Clean images to learn from [default: assets/images/train; with --resume those of the run].
+    #[arg(long, value_name = "DIR")]
+    pub train: Option<PathBuf>,
+    /// Clean images to choose the model by [default: assets/images/val; with --resume those of the run].
+    #[arg(long, value_name = "DIR")]
+    pub val: Option<PathBuf>,
+    /// Clean images to report on; never used for learning or choosing [default: assets/images/test; with --resume those of
+    /// the run].
+    #[arg(long, value_name = "DIR")]
+    pub test: Option<PathBuf>,
     /// The folder of the run [default: runs/ and the task].
     #[arg(long, short, value_name = "DIR")]
     pub output: Option<PathBuf>,

@@ -16,6 +16,7 @@ use tracing::{debug, info};
 
 use super::few_shot_evaluate::{Answered, picture};
 use crate::arguments::{FewShotPreset, FewShotTrainArguments};
+use crate::checksum::Checksum;
 use crate::draw::{CurvePoint, Measure, save, training_curves};
 use crate::few_shot::{
     FewShotProgress, FewShotRecipe, FewShotTraining, check_side, load_few_shot,
@@ -101,10 +102,29 @@ pub(crate) fn few_shot_train<B: Backend>(
             step: 0,
             best: None,
             seconds: 0.0,
+            pictures: 0,
+            metrics: 0,
         },
     };
     let recipe = progress.recipe.clone();
     let splits = load_few_shot(&progress.data)?;
+    let mut checksum = Checksum::default();
+    checksum.add_samples(splits.train.samples());
+    checksum.add_samples(splits.val.samples());
+    let pictures = checksum.value();
+    if let Some((_, run)) = &saved {
+        check_saved(&progress, pictures).with_context(|| {
+            let state = run.state();
+            format!(
+                "cannot resume from {}: start again with --overwrite",
+                state.display()
+            )
+        })?;
+    }
+    let progress = FewShotProgress {
+        pictures,
+        ..progress
+    };
     check_side(&recipe.network, &splits.train)?;
     info!(
         data = %progress.data.display(),
@@ -225,6 +245,22 @@ pub(crate) fn few_shot_train<B: Backend>(
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whether counters that were read are those of a run on these `pictures`.
+///
+/// # Errors
+/// If they are not.
+fn check_saved(progress: &FewShotProgress, pictures: u32) -> Result<()> {
+    progress.recipe.check()?;
+    let (step, steps) = (progress.step, progress.recipe.steps);
+    ensure!(step <= steps, "it is at step {step} of {steps}");
+    ensure!(
+        progress.pictures == pictures,
+        "{} does not hold the pictures that the run was started with",
+        progress.data.display()
+    );
+    Ok(())
+}
+
 /// The recipe that the call names, with what it changes.
 fn recipe(arguments: &FewShotTrainArguments) -> Result<FewShotRecipe> {
     let mut recipe = match &arguments.recipe {
@@ -281,7 +317,7 @@ fn learn<B: Backend>(
 where
     Upper<B, AnyNetwork>: AutodiffModule<Tape<B>>,
 {
-    let mut metrics = Metrics::<Line>::open(&run.metrics(), progress.step)?;
+    let mut metrics = Metrics::<Line>::open(&run.metrics(), progress.step, progress.metrics)?;
     let steps = progress.recipe.steps;
     let validate_every = progress.recipe.validate_every;
     let bar = Progress::new(steps, "learning");
@@ -334,6 +370,7 @@ where
             learning_rate,
             validation_accuracy: found,
         })?;
+        progress.metrics = metrics.checksum();
         progress.seconds = before + start.elapsed().as_secs_f64();
         // A validation takes as long as many steps.
         let must = validate || validates(progress.step + 1);

@@ -1,6 +1,6 @@
 //! `bilevel train denoise`: learn a regularizer, keep the best, say how good it is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -14,6 +14,7 @@ use tracing::{debug, info};
 
 use crate::arguments::TrainArguments;
 use crate::baseline::best_tv;
+use crate::checksum::Checksum;
 use crate::data::{Pairs, pairs};
 use crate::draw::{
     Filter, Measure, SheetCell, SheetRow, comparison_sheet, filter_picture, save, training_curves,
@@ -27,7 +28,7 @@ use crate::recipe::Recipe;
 use crate::reconstruct::reconstruct;
 use crate::run_folder::RunFolder;
 use crate::score::{Scores, table};
-use crate::state_file::{Best, Progress, load_state, save_state};
+use crate::state_file::{Best, Images, Progress, load_state, save_state};
 use crate::task::TaskName;
 use crate::training::Training;
 
@@ -54,19 +55,20 @@ pub(crate) fn train<B: Backend>(
         None
     };
     let recipe = match &saved {
-        Some(((progress, _), _)) => progress.recipe.clone(),
+        Some(((progress, _), run)) => {
+            check_saved(progress).with_context(|| {
+                let state = run.state();
+                format!(
+                    "cannot resume from {}: start again with --overwrite",
+                    state.display()
+                )
+            })?;
+            progress.recipe.clone()
+        }
         None => Recipe::new(task, arguments)?,
     };
-    let train = load_folder(&arguments.train)?;
-    let val = load_folder(&arguments.val)?;
-    let test = load_folder(&arguments.test)?;
-    for (images, folder) in [
-        (&train, &arguments.train),
-        (&val, &arguments.val),
-        (&test, &arguments.test),
-    ] {
-        info!(images = images.len(), folder = %folder.display(), "images loaded");
-    }
+    let known = saved.as_ref().map(|((progress, _), _)| &progress.images);
+    let (images, [train, val, test]) = load_images(arguments, known)?;
     let start = arguments.from.as_deref();
     let start = start
         .map(|path| start_from(path, &recipe, device))
@@ -95,11 +97,13 @@ pub(crate) fn train<B: Backend>(
                 training,
                 Progress {
                     recipe,
+                    images,
                     step: 0,
                     cost: 0,
                     capped: 0,
                     best: None,
                     seconds: 0.0,
+                    metrics: 0,
                 },
             )
         }
@@ -153,6 +157,68 @@ pub(crate) fn train<B: Backend>(
         print(&run, &evaluation);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether counters that were read are those of a run.
+///
+/// # Errors
+/// If they are not.
+fn check_saved(progress: &Progress) -> Result<()> {
+    progress.recipe.check()?;
+    let steps = progress.recipe.steps();
+    ensure!(
+        progress.step <= steps,
+        "it is at step {} of {steps}",
+        progress.step
+    );
+    Ok(())
+}
+
+/// The images of the call, or of the run that is `known`: to learn from, to choose by, to report on.
+///
+/// # Errors
+/// If a folder cannot be read, or has other images than the run was started with.
+fn load_images(
+    arguments: &TrainArguments,
+    known: Option<&Images>,
+) -> Result<(Images, [Vec<NamedImage>; 3])> {
+    let folder = |typed: &Option<PathBuf>, known: Option<&PathBuf>, name: &str| {
+        let given = typed.as_ref().or(known).cloned();
+        let given = given.unwrap_or_else(|| format!("assets/images/{name}").into());
+        // Wherever the run is resumed from.
+        std::path::absolute(&given).with_context(|| given.display().to_string())
+    };
+    let folders = [
+        folder(&arguments.train, known.map(|k| &k.train), "train")?,
+        folder(&arguments.val, known.map(|k| &k.val), "val")?,
+        folder(&arguments.test, known.map(|k| &k.test), "test")?,
+    ];
+    let mut images = [const { Vec::new() }; 3];
+    for (images, folder) in images.iter_mut().zip(&folders) {
+        *images = load_folder(folder)?;
+        info!(images = images.len(), folder = %folder.display(), "images loaded");
+    }
+    let mut checksum = Checksum::default();
+    checksum.add_images(&images[0]);
+    checksum.add_images(&images[1]);
+    let checksum = checksum.value();
+    let [train, val, test] = folders;
+    if let Some(known) = known {
+        ensure!(
+            known.checksum == checksum,
+            "{} and {} do not hold the images that the run was started with: give them with --train and --val, or start \
+             again with --overwrite",
+            train.display(),
+            val.display()
+        );
+    }
+    let found = Images {
+        train,
+        val,
+        test,
+        checksum,
+    };
+    Ok((found, images))
 }
 
 /// The parameters of a model with the recipe's regularizer.
@@ -217,7 +283,7 @@ fn learn<B: Backend>(
     held: &mut Held,
     go_on: &str,
 ) -> Result<Learned> {
-    let mut metrics = Metrics::open(&run.metrics(), progress.step)?;
+    let mut metrics = Metrics::open(&run.metrics(), progress.step, progress.metrics)?;
     let recipe = progress.recipe.clone();
     let steps = recipe.steps();
     let bar = progress::Progress::new(steps, "training");
@@ -274,6 +340,7 @@ fn learn<B: Backend>(
             validation_psnr: psnr,
             ..line
         })?;
+        progress.metrics = metrics.checksum();
         progress.seconds = before + start.elapsed().as_secs_f64();
         // A validation takes as long as many steps.
         let must = validate || validates(progress.step + 1);

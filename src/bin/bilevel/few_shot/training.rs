@@ -38,6 +38,10 @@ pub(crate) struct FewShotProgress {
     pub best: Option<(usize, f64)>,
     /// Seconds spent on training.
     pub seconds: f64,
+    /// Checksum of the pictures to learn from and to choose by.
+    pub pictures: u32,
+    /// Checksum of the lines of metrics up to the step.
+    pub metrics: u32,
 }
 
 impl Counters for FewShotProgress {
