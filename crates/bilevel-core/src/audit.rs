@@ -107,7 +107,7 @@ pub enum Finding {
     /// A first derivative by the tape is not that of the loss: an operation without gradient, a
     /// `detach`, or values that differ between two calls.
     #[error(
-        "first derivatives differ from differences of the losses by {0:.1e}: is something detached, or random?"
+        "first derivatives differ from differences of the losses by {0:.1e}: is something detached?"
     )]
     FirstOrderCut(f64),
     /// A second derivative by the tape is not that of the gradient: the lower loss has an operation
