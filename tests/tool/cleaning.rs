@@ -505,3 +505,68 @@ fn a_table_sorted_by_class_is_cleaned() {
     std::fs::write(&table, format!("{head}\n{}\n", one.join("\n"))).expect("written");
     refuses(&mut run(&[]), &["all samples are of one class"]);
 }
+
+/// The column of the classes is found by its name, what only numbers the rows is no feature, and the report says so.
+#[test]
+fn columns_are_told_apart() {
+    let folder = folder();
+    let table = write_table(folder.path());
+    let text = String::from_utf8(read(&table)).expect("utf-8");
+    // id, label, a, b, c
+    let turned: String = text
+        .lines()
+        .enumerate()
+        .map(|(i, line)| {
+            let (features, class) = line.rsplit_once(',').expect("cells");
+            let id = if i == 0 {
+                "id".to_string()
+            } else {
+                i.to_string()
+            };
+            format!("{id},{class},{features}\n")
+        })
+        .collect();
+    std::fs::write(&table, &turned).expect("written");
+    let run = |arguments: &[&str]| {
+        let mut command = bilevel();
+        command.args(["clean", "--json", "--overwrite", "--steps", "50"]);
+        command.arg("--data").arg(&table).args(arguments);
+        command.arg("--output").arg(folder.path().join("out"));
+        command
+    };
+    let output = run(&[]).output().expect("it runs");
+    let json: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    assert_eq!(json["label"], "label");
+    assert_eq!(json["dropped"], serde_json::json!(["id"]));
+    assert_eq!(json["classes"][0], serde_json::json!(["class0", 40, 40]));
+    // The same column by its number, and one that is none.
+    run(&["--label", "2"]).assert().success();
+    refuses(
+        &mut run(&["--label", "kind"]),
+        &["no column `kind`", "id, label, a, b, c"],
+    );
+    // A feature as the class.
+    refuses(
+        &mut run(&["--label", "c"]),
+        &["looks like a number to predict"],
+    );
+
+    let trusted = folder.path().join("trusted.csv");
+    let refused = |text: &str, words: &[&str]| {
+        std::fs::write(&trusted, text).expect("written");
+        refuses(
+            &mut run(&["--trusted", trusted.to_str().expect("utf-8")]),
+            words,
+        );
+    };
+    refused(
+        &turned.replacen("id,label,a,b,c", "id,label,b,a,c", 1),
+        &["`b` where --data has `a`"],
+    );
+    refused(
+        &turned.replace("class2", "other"),
+        &["class `other` where --data has `class2`"],
+    );
+    std::fs::write(&table, turned.replace(',', ";")).expect("written");
+    refuses(&mut run(&[]), &["separated by semicolons"]);
+}

@@ -7,8 +7,49 @@ use csv::{ReaderBuilder, StringRecord, Trim};
 use crate::plain_or_gzip::{self, open};
 use crate::{Error, ErrorKind, Labelled};
 
-/// Reads a CSV file, plain or compressed by gzip: one sample a row, its features and then, in the
-/// last column, its class.
+/// Which column of a table holds the classes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum LabelColumn {
+    /// The one that the header calls `label`, `class`, `target` or `y`, in whatever case; the last if there is none.
+    #[default]
+    Found,
+    /// The one that the header calls so.
+    Named(String),
+    /// The one of this number, from 1.
+    Number(usize),
+}
+
+impl From<&str> for LabelColumn {
+    /// A number is the number of a column, all else a name.
+    fn from(text: &str) -> Self {
+        match text.parse() {
+            Ok(number) => Self::Number(number),
+            Err(_) => Self::Named(text.to_string()),
+        }
+    }
+}
+
+/// What the columns of a table are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Columns {
+    /// The one of the classes: its name, or `column 3` where there are no names.
+    pub label: String,
+    /// The features, in order.
+    pub features: Vec<String>,
+    /// Those that only number the rows, left out.
+    pub dropped: Vec<String>,
+}
+
+/// Names of the column of the classes.
+const LABEL_NAMES: [&str; 4] = ["label", "class", "target", "y"];
+/// Names of a column that may number the rows.
+const ROW_NAMES: [&str; 5] = ["", "id", "index", "row", "unnamed: 0"];
+/// So many different numbers in half of the rows or more are no classes.
+const MANY_CLASSES: usize = 20;
+
+/// Reads a CSV file, plain or compressed by gzip: one sample a row, its features and its class, which is in the column that
+/// the header calls `label`, `class`, `target` or `y`, else in the last.
 ///
 /// Cells are separated by commas. Features are finite numbers, read as they are. If all classes are
 /// numbers they are ordered as numbers, else as text by their bytes; label k is the k-th of those
@@ -45,15 +86,43 @@ use crate::{Error, ErrorKind, Labelled};
 /// a finite number, a class is missing or not one of those in the header, or there are not as many
 /// rows as the header promises. A cell is named by its line and column, both counted from 1.
 pub fn load_csv(path: impl AsRef<Path>) -> Result<Labelled, Error> {
+    load_csv_with(path, &LabelColumn::Found).map(|(samples, _)| samples)
+}
+
+/// [`load_csv`] with the classes in a column of choice, and what the columns are.
+///
+/// A column whose name is `id`, `index`, `row` or missing and whose cells count the rows is not a feature.
+///
+/// ```
+/// use bilevel_data::load_csv_with;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("flowers.csv");
+/// std::fs::write(&path, "id,flower,width\n1,setosa,0.2\n2,virginica,2.5\n").unwrap();
+///
+/// let (flowers, columns) = load_csv_with(&path, &"flower".into())?;
+/// assert_eq!(flowers.classes(), ["setosa", "virginica"]);
+/// assert_eq!((columns.label.as_str(), columns.features), ("flower", vec!["width".to_string()]));
+/// assert_eq!(columns.dropped, ["id"]);
+/// # Ok::<(), bilevel_data::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`load_csv`]; if there is no such column; if the classes are numbers that look measured.
+pub fn load_csv_with(
+    path: impl AsRef<Path>,
+    label: &LabelColumn,
+) -> Result<(Labelled, Columns), Error> {
     let path = path.as_ref();
     let mut bytes = Vec::new();
     open(path)
         .and_then(|mut source| source.read_to_end(&mut bytes))
         .map_err(|e| unreadable(path, plain_or_gzip::reason(&e)))?;
-    read(path, &bytes)
+    read(path, &bytes, label)
 }
 
-fn read(path: &Path, text: &[u8]) -> Result<Labelled, Error> {
+fn read(path: &Path, text: &[u8], label: &LabelColumn) -> Result<(Labelled, Columns), Error> {
     if let Err(error) = str::from_utf8(text) {
         let lines = newlines(&text[..error.valid_up_to()]);
         return Err(unreadable(path, format!("line {} is not UTF-8 text", lines + 1)).into());
@@ -74,15 +143,23 @@ fn read(path: &Path, text: &[u8]) -> Result<Labelled, Error> {
     let first = rows
         .next()
         .ok_or_else(|| unreadable(path, "it is empty".into()))??;
+    if first.cells.len() == 1 && first.cells[0].contains(';') {
+        let reason = "its cells are separated by semicolons: save it with commas between cells and points in numbers";
+        return Err(unreadable(path, reason.into()).into());
+    }
     let second: Option<Row> = rows.next().transpose()?;
-    let header = Header::of(&first.cells, second.as_ref().map(|row| &row.cells));
+    let header = Header::of(&first.cells, second.as_ref().map(|row| &row.cells), label);
 
     let cells = match (&header, &second) {
         (Header::Counts { .. }, Some(second)) => second.cells.len(),
         _ => first.cells.len(),
     };
+    let names: Option<Vec<String>> =
+        (header == Header::Names).then(|| first.cells.iter().map(String::from).collect());
+    let class = label_column(path, names.as_deref(), cells, label)?;
     let mut table = Table {
         cells,
+        class,
         ..Table::default()
     };
     let first = Some(first).filter(|_| header == Header::None);
@@ -100,10 +177,81 @@ fn read(path: &Path, text: &[u8]) -> Result<Labelled, Error> {
         }
         Header::Names | Header::None => table.own_labels(path)?,
     };
-    let names = table.lines.iter().map(|line| format!("line {line}"));
-    let names = names.collect();
-    let width = table.cells - 1;
-    Labelled::new(table.features, width, labels, classes)?.with_names(names)
+    let name = |column: usize| match &names {
+        Some(names) if !names[column].is_empty() => names[column].clone(),
+        _ => format!("column {}", column + 1),
+    };
+    let features: Vec<usize> = (0..cells).filter(|&column| column != class).collect();
+    let counts = |&place: &usize| {
+        let named = |names: &Vec<String>| {
+            let name = names[features[place]].to_ascii_lowercase();
+            ROW_NAMES.contains(&name.as_str())
+        };
+        features.len() > 1 && names.as_ref().is_some_and(named) && table.counts_rows(place)
+    };
+    let (dropped, kept): (Vec<usize>, Vec<usize>) = (0..features.len()).partition(counts);
+    let columns = Columns {
+        label: name(class),
+        features: kept.iter().map(|&place| name(features[place])).collect(),
+        dropped: dropped.iter().map(|&place| name(features[place])).collect(),
+    };
+    let lines = table.lines.iter().map(|line| format!("line {line}"));
+    let lines = lines.collect();
+    let rows = table.features.chunks(features.len());
+    let values = rows
+        .flat_map(|row| kept.iter().map(|&place| row[place]))
+        .collect();
+    let samples = Labelled::new(values, kept.len(), labels, classes)?.with_names(lines)?;
+    Ok((samples, columns))
+}
+
+/// The number of the column of the classes, from 0.
+fn label_column(
+    path: &Path,
+    names: Option<&[String]>,
+    cells: usize,
+    label: &LabelColumn,
+) -> Result<usize, ErrorKind> {
+    let last = cells.saturating_sub(1);
+    let called = |wanted: &dyn Fn(&str) -> bool| -> Vec<usize> {
+        let names = names.unwrap_or_default().iter().enumerate();
+        let found = names.filter(|(_, name)| wanted(name));
+        found.map(|(column, _)| column).collect()
+    };
+    match label {
+        LabelColumn::Found => {
+            let usual = |name: &str| LABEL_NAMES.contains(&name.to_ascii_lowercase().as_str());
+            match called(&usual)[..] {
+                [] => Ok(last),
+                [column] => Ok(column),
+                // The last of several is where a class is by custom.
+                [.., column] if column == last => Ok(column),
+                _ => Err(unreadable(
+                    path,
+                    "several columns are called label, class, target or y: say which holds the classes".into(),
+                )),
+            }
+        }
+        LabelColumn::Named(name) => match called(&|other| other == name)[..] {
+            [column, ..] => Ok(column),
+            [] => Err(unreadable(
+                path,
+                match names {
+                    Some(names) => {
+                        format!("it has no column `{name}`: it has {}", names.join(", "))
+                    }
+                    None => format!("it has no header, and so no column `{name}`: give its number"),
+                },
+            )),
+        },
+        LabelColumn::Number(number) => match number.checked_sub(1) {
+            Some(column) if column < cells => Ok(column),
+            _ => Err(unreadable(
+                path,
+                format!("it has no column {number}: they are numbered from 1 to {cells}"),
+            )),
+        },
+    }
 }
 
 /// A row and where it is.
@@ -155,7 +303,7 @@ enum Header {
 }
 
 impl Header {
-    fn of(first: &StringRecord, second: Option<&StringRecord>) -> Self {
+    fn of(first: &StringRecord, second: Option<&StringRecord>, label: &LabelColumn) -> Self {
         let Some(second) = second.filter(|_| first.len() > 1) else {
             return Self::None;
         };
@@ -168,9 +316,19 @@ impl Header {
                 return Self::Counts { rows, classes };
             }
         }
-        let last = first.len() - 1;
-        let class = |row: &StringRecord| row.iter().next_back().is_some_and(is_number);
-        let features = || first.iter().take(last);
+        let column = match label {
+            LabelColumn::Number(number) => number.saturating_sub(1),
+            LabelColumn::Named(name) => {
+                let found = first.iter().position(|cell| cell == name);
+                found.unwrap_or(first.len() - 1)
+            }
+            LabelColumn::Found => first.len() - 1,
+        };
+        let class = |row: &StringRecord| row.get(column).is_some_and(is_number);
+        let features = || {
+            let cells = first.iter().enumerate();
+            cells.filter(|(i, _)| *i != column).map(|(_, cell)| cell)
+        };
         if !features().any(is_number)
             || (features().all(is_number) && !class(first) && class(second))
         {
@@ -185,10 +343,12 @@ impl Header {
 struct Table {
     /// Cells in each row, the class included.
     cells: usize,
+    /// Which of them is the class.
+    class: usize,
     features: Vec<f32>,
     /// Where each row is in the file.
     lines: Vec<usize>,
-    /// The last column as it is in the file.
+    /// Its column as it is in the file.
     classes: Vec<String>,
 }
 
@@ -203,8 +363,8 @@ impl Table {
                 expected: self.cells.max(2),
             });
         }
-        let class = cells.len() - 1;
-        for (column, cell) in cells.iter().take(class).enumerate() {
+        let features = cells.iter().enumerate();
+        for (column, cell) in features.filter(|(column, _)| *column != self.class) {
             let feature = cell
                 .parse()
                 .ok()
@@ -214,8 +374,18 @@ impl Table {
             );
         }
         self.lines.push(*line);
-        self.classes.push(cells[class].into());
+        self.classes.push(cells[self.class].into());
         Ok(())
+    }
+
+    /// Whether a feature is the number of the row, from whatever first.
+    fn counts_rows(&self, place: usize) -> bool {
+        let rows = self.features.chunks(self.cells - 1);
+        let mut values = rows.map(|row| row[place]);
+        let first = values.next().unwrap_or_default();
+        (1..)
+            .zip(values)
+            .all(|(i, value)| value == first + i as f32)
     }
 
     /// Labels from the classes of a header.
@@ -234,6 +404,15 @@ impl Table {
         if let Some(mut numbers) = self.classes.iter().map(number).collect::<Option<Vec<_>>>() {
             numbers.sort_by(f64::total_cmp);
             numbers.dedup();
+            if numbers.len() > MANY_CLASSES && 2 * numbers.len() >= self.classes.len() {
+                let (column, n) = (self.class + 1, numbers.len());
+                let rows = self.classes.len();
+                let reason = format!(
+                    "column {column} has {n} different numbers in {rows} rows: it looks like a number to predict, not a class; \
+                     say which column holds the classes"
+                );
+                return Err(unreadable(path, reason));
+            }
             let label = |cell: &String| {
                 let class = number(cell).filter(|class| class.is_finite())?;
                 Some(numbers.partition_point(|&smaller| smaller < class))
@@ -256,7 +435,7 @@ impl Table {
     ) -> Result<Vec<usize>, ErrorKind> {
         let rows = self.classes.iter().zip(&self.lines);
         rows.map(|(cell, &line)| {
-            label(cell).ok_or_else(|| bad_cell(path, line, self.cells - 1, cell, expected))
+            label(cell).ok_or_else(|| bad_cell(path, line, self.class, cell, expected))
         })
         .collect()
     }
@@ -295,7 +474,11 @@ mod tests {
     const ASSETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/tabular");
 
     fn parse(text: &str) -> Result<Labelled, Error> {
-        read(Path::new("table.csv"), text.as_bytes())
+        parse_with(text, LabelColumn::Found).map(|(samples, _)| samples)
+    }
+
+    fn parse_with(text: &str, label: LabelColumn) -> Result<(Labelled, Columns), Error> {
+        read(Path::new("table.csv"), text.as_bytes(), &label)
     }
 
     fn assert_fails(text: &str, message: &str) {
@@ -365,6 +548,65 @@ mod tests {
             assert_eq!(set.labels(), plain.labels(), "{header}");
             assert_eq!(set.names(), ["line 2", "line 3", "line 4"], "{header}");
         }
+    }
+
+    #[test]
+    fn the_column_of_the_classes_is_found_or_named() {
+        let text = "label,a,b\ncat,1,2\ndog,3,4\n";
+        let (set, columns) = parse_with(text, LabelColumn::Found).unwrap();
+        assert_eq!(set.features(), [1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(set.classes(), ["cat", "dog"]);
+        assert_eq!(
+            (columns.label.as_str(), &columns.features[..]),
+            ("label", &["a".to_string(), "b".to_string()][..])
+        );
+        for name in ["Class", "TARGET", "y"] {
+            let text = format!("a,{name},b\n1,0,2\n3,1,4\n");
+            assert_eq!(
+                parse(&text).unwrap().features(),
+                [1.0, 2.0, 3.0, 4.0],
+                "{name}"
+            );
+        }
+        let text = "1,0,2\n3,1,4\n";
+        let (set, columns) = parse_with(text, "2".into()).unwrap();
+        assert_eq!(
+            (set.features(), set.labels()),
+            (&[1.0, 2.0, 3.0, 4.0][..], &[0, 1][..])
+        );
+        assert_eq!(columns.label, "column 2");
+        let message =
+            |text: &str, label: &str| parse_with(text, label.into()).unwrap_err().to_string();
+        assert!(message("a,b\n1,x\n2,y\n", "c").contains("no column `c`: it has a, b"));
+        assert!(message("1,x\n2,y\n", "c").contains("no header"));
+        assert!(message("1,x\n2,y\n", "3").contains("numbered from 1 to 2"));
+        assert_fails("label,y,a\n1,0,2\n3,1,4\n", "several columns");
+    }
+
+    #[test]
+    fn a_column_that_counts_the_rows_is_no_feature() {
+        let (set, columns) =
+            parse_with("id,a,class\n7,1,x\n8,2,y\n9,3,x\n", LabelColumn::Found).unwrap();
+        assert_eq!((set.features(), set.width()), (&[1.0, 2.0, 3.0][..], 1));
+        assert_eq!(columns.dropped, ["id"]);
+        // Numbers that do not count are a feature, whatever they are called; what is not named is not left out.
+        assert_eq!(
+            parse("id,a,class\n7,1,x\n9,2,y\n8,3,x\n").unwrap().width(),
+            2
+        );
+        assert_eq!(parse("1,5,x\n2,4,y\n3,3,x\n").unwrap().width(), 2);
+    }
+
+    #[test]
+    fn a_number_to_predict_is_no_class() {
+        let rows: String = (0..40).map(|i| format!("1,{}.5\n", i)).collect();
+        assert_fails(
+            &rows,
+            "40 different numbers in 40 rows: it looks like a number to predict",
+        );
+        // Many rows of each of many classes are fine.
+        let rows: String = (0..120).map(|i| format!("1,{}\n", i % 30)).collect();
+        assert_eq!(parse(&rows).unwrap().class_count(), 30);
     }
 
     #[test]
@@ -440,7 +682,8 @@ mod tests {
             "cells in line 2 of table.csv is 4, not 3",
         );
         assert_fails("1\n2\n", "cells in line 1 of table.csv is 1, not 2");
-        assert_fails("1;2;a\n3;4;b\n", "line 1 of table.csv is 1, not 2");
+        assert_fails("1;2;a\n3;4;b\n", "its cells are separated by semicolons");
+        assert_fails("1,5;2,5;a\n3,5;4,5;b\n", "line 1");
         assert_fails("a,class\n1,2,x\n", "line 2 of table.csv is 3, not 2");
         assert_fails(
             "2,1,cat,dog\n1,0\n1,2,0\n",
@@ -484,7 +727,8 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_text() {
-        let error = read(Path::new("table.csv"), b"1,a\n2,\xFF\n").unwrap_err();
+        let bytes = b"1,a\n2,\xFF\n";
+        let error = read(Path::new("table.csv"), bytes, &LabelColumn::Found).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::CsvUnreadable { .. }));
         let message = error.to_string();
         assert!(

@@ -5,7 +5,10 @@ use std::path::Path;
 use crate::class_folders::class_folders;
 use crate::folder::{entries, file_name};
 use crate::mnist::{is_idx_images, labels_of};
-use crate::{Error, ErrorKind, Labelled, load_class_folders, load_csv, load_idx, load_mnist_like};
+use crate::{
+    Columns, Error, ErrorKind, LabelColumn, Labelled, load_class_folders, load_csv_with, load_idx,
+    load_mnist_like,
+};
 
 /// Samples to train on and, if they come with them, samples to test on.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +18,8 @@ pub struct LabelledSets {
     pub train: Labelled,
     /// The test set, of the same classes and features.
     pub test: Option<Labelled>,
+    /// What the columns are, of a table.
+    pub columns: Option<Columns>,
 }
 
 impl LabelledSets {
@@ -28,7 +33,11 @@ impl LabelledSets {
         if let Some(test) = &test {
             check_fit(&train, test)?;
         }
-        Ok(Self { train, test })
+        Ok(Self {
+            train,
+            test,
+            columns: None,
+        })
     }
 }
 
@@ -38,7 +47,7 @@ impl LabelledSets {
 /// | --- | --- |
 /// | a folder with a file `*images-idx3-ubyte` or `*images-idx3-ubyte.gz` | [`load_mnist_like`] |
 /// | a folder with sub-folders | [`load_class_folders`] |
-/// | a file `*.csv` or `*.csv.gz` | [`load_csv`] |
+/// | a file `*.csv` or `*.csv.gz` | [`load_csv`](crate::load_csv) |
 /// | a file `*images-idx3-ubyte` or `*images-idx3-ubyte.gz` | [`load_idx`], `labels-idx1` in place of `images-idx3` for the labels |
 ///
 /// Only the first has a test set.
@@ -57,6 +66,18 @@ impl LabelledSets {
 ///
 /// If there is nothing at the path, what is there is none of these, or it cannot be read.
 pub fn load_labelled(path: impl AsRef<Path>) -> Result<LabelledSets, Error> {
+    load_labelled_with(path, &LabelColumn::Found)
+}
+
+/// [`load_labelled`] with the classes of a table in a column of choice.
+///
+/// # Errors
+///
+/// As [`load_labelled`]; if a table has no such column.
+pub fn load_labelled_with(
+    path: impl AsRef<Path>,
+    label: &LabelColumn,
+) -> Result<LabelledSets, Error> {
     let path = path.as_ref();
     check_present(path)?;
     if path.is_dir() {
@@ -68,7 +89,11 @@ pub fn load_labelled(path: impl AsRef<Path>) -> Result<LabelledSets, Error> {
             return LabelledSets::new(load_class_folders(path)?, None);
         }
     } else if is_csv(path) {
-        return LabelledSets::new(load_csv(path)?, None);
+        let (train, columns) = load_csv_with(path, label)?;
+        return Ok(LabelledSets {
+            columns: Some(columns),
+            ..LabelledSets::new(train, None)?
+        });
     } else if is_idx_images(path) {
         return LabelledSets::new(load_idx(path, labels_of(path)?)?, None);
     }

@@ -5,7 +5,7 @@ use bilevel_backend::Tape;
 use bilevel_core::parameters::{pack, unpack};
 use bilevel_core::vector::read;
 use bilevel_core::{DoubleBackward, Oracle, Pair, Sampled};
-use bilevel_data::Labelled;
+use bilevel_data::{Columns, Labelled};
 use bilevel_models::classification::{
     Batch, Classifier, Linear, Mlp, Part, Set, TwoSets, accuracy, agreement,
 };
@@ -38,6 +38,8 @@ pub(crate) struct Sets {
     pub test: Option<Labelled>,
     /// Which labels to be cleaned are right, where that is known.
     pub right: Option<Vec<bool>>,
+    /// What the columns are, of a table.
+    pub columns: Option<Columns>,
 }
 
 /// What weights are worth.

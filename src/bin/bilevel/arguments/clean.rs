@@ -20,6 +20,10 @@ pub(crate) struct CleanSettings {
     /// Samples that are known to be right; without it half of --data, of each class by lot.
     #[arg(long, value_name = "PATH", conflicts_with = "training")]
     pub trusted: Option<PathBuf>,
+    /// The column of a table that holds the classes, its name or its number from 1 [default: the one called label, class,
+    /// target or y, else the last].
+    #[arg(long, value_name = "COLUMN")]
+    pub label: Option<String>,
     /// How many samples of --data are to be cleaned, the first in their order, those behind them being trusted [default: half
     /// of each class, by lot].
     #[arg(long, value_name = "SAMPLES")]
@@ -70,7 +74,7 @@ pub(crate) struct CleanArguments {
     pub stop_after: Option<usize>,
     /// Go on with the run in the output folder, with the settings it was started with.
     #[arg(long, conflicts_with_all = [
-        "overwrite", "data", "trusted", "training", "method", "classifier", "ball", "corruption",
+        "overwrite", "data", "trusted", "label", "training", "method", "classifier", "ball", "corruption",
         "seed", "regularization", "steps", "batch", "lower_step", "upper_step", "lower_power",
         "upper_power", "weight", "inner_steps", "terms", "series_step", "first_weight", "snapshots"
     ])]

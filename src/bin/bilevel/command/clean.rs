@@ -2,9 +2,12 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use bilevel_core::Pair;
-use bilevel_data::{GrayImage, Labelled, Standardization, corrupt_labels, load_labelled};
+use bilevel_data::{
+    Columns, GrayImage, LabelColumn, Labelled, LabelledSets, Standardization, corrupt_labels,
+    load_labelled_with,
+};
 use burn::tensor::backend::Backend;
 use serde::Serialize;
 use tracing::info;
@@ -40,6 +43,12 @@ struct Report {
     ball: Option<String>,
     /// Samples to be cleaned, trusted, to test on.
     samples: [usize; 3],
+    /// The column of the classes, of a table.
+    label: Option<String>,
+    /// Columns that only number the rows, left out.
+    dropped: Vec<String>,
+    /// The classes, each with its number of samples to be cleaned and trusted.
+    classes: Vec<(String, usize, usize)>,
     corruption: f64,
     seed: u64,
     steps: usize,
@@ -168,6 +177,12 @@ pub(crate) fn clean<B: Backend>(
             sets.trusted.len(),
             sets.test.as_ref().map_or(0, Labelled::len),
         ],
+        label: sets.columns.as_ref().map(|columns| columns.label.clone()),
+        dropped: sets
+            .columns
+            .as_ref()
+            .map_or(Vec::new(), |columns| columns.dropped.clone()),
+        classes: counts(&sets),
         corruption: settings.corruption,
         seed: settings.seed,
         steps: step,
@@ -223,19 +238,14 @@ pub(crate) fn clean<B: Backend>(
 
 /// The samples, divided and corrupted as the call says.
 fn sets(settings: &CleanSettings) -> Result<Sets> {
-    let data = load_labelled(&settings.data)?;
+    let label = settings.label.as_deref();
+    let label = label.map_or(LabelColumn::Found, LabelColumn::from);
+    let data = load_labelled_with(&settings.data, &label)?;
     let (training, trusted) = match &settings.trusted {
         Some(path) => {
-            let trusted = load_labelled(path)?.train;
-            ensure!(
-                trusted.classes() == data.train.classes() && trusted.width() == data.train.width(),
-                "--trusted has {} classes and {} features, --data has {} and {}: they must be the same",
-                trusted.class_count(),
-                trusted.width(),
-                data.train.class_count(),
-                data.train.width()
-            );
-            (data.train, trusted)
+            let trusted = load_labelled_with(path, &label)?;
+            check_same(&trusted, &data)?;
+            (data.train, trusted.train)
         }
         None => match settings.training {
             Some(first) => {
@@ -271,6 +281,7 @@ fn sets(settings: &CleanSettings) -> Result<Sets> {
         trusted,
         test: data.test,
         right,
+        columns: data.columns,
     };
     if sets.training.picture().is_some() {
         return Ok(sets);
@@ -283,6 +294,43 @@ fn sets(settings: &CleanSettings) -> Result<Sets> {
         test: sets.test.map(|test| scale.apply(&test)).transpose()?,
         ..sets
     })
+}
+
+/// That `trusted` has the features and the classes of `data`, in the same order.
+///
+/// # Errors
+/// If not, with what differs first.
+fn check_same(trusted: &LabelledSets, data: &LabelledSets) -> Result<()> {
+    let (mine, theirs) = (&trusted.train, &data.train);
+    ensure!(
+        mine.width() == theirs.width(),
+        "--trusted has {} features, --data has {}: they must be the same",
+        mine.width(),
+        theirs.width()
+    );
+    let named = trusted.columns.as_ref().zip(data.columns.as_ref());
+    let differ = |(a, b): (&Columns, &Columns)| {
+        let mut pairs = a.features.iter().zip(&b.features);
+        let unnamed = |name: &str| name.starts_with("column ");
+        let pair = pairs.find(|(a, b)| a != b && !unnamed(a) && !unnamed(b))?;
+        Some((pair.0.clone(), pair.1.clone()))
+    };
+    if let Some((mine, theirs)) = named.and_then(differ) {
+        bail!(
+            "the columns of --trusted are others, or in another order: `{mine}` where --data has `{theirs}`"
+        );
+    }
+    let mut classes = mine.classes().iter().zip(theirs.classes());
+    if let Some((mine, theirs)) = classes.find(|(a, b)| a != b) {
+        bail!("--trusted has a class `{mine}` where --data has `{theirs}`: they must be the same");
+    }
+    ensure!(
+        mine.class_count() == theirs.class_count(),
+        "--trusted has {} classes, --data has {}: they must be the same",
+        mine.class_count(),
+        theirs.class_count()
+    );
+    Ok(())
 }
 
 /// That there is something to tell apart, and that each class to be cleaned is known.
@@ -307,6 +355,14 @@ fn check_classes(training: &Labelled, trusted: &Labelled) -> Result<()> {
         unknown.join(", ")
     );
     Ok(())
+}
+
+/// The classes with their numbers of samples.
+fn counts(sets: &Sets) -> Vec<(String, usize, usize)> {
+    let sizes = sets.training.class_sizes().into_iter();
+    let sizes = sizes.zip(sets.trusted.class_sizes());
+    let classes = sets.training.classes().iter().cloned().zip(sizes);
+    classes.map(|(class, (a, b))| (class, a, b)).collect()
 }
 
 /// The iterates that were looked at, judged.
@@ -393,6 +449,9 @@ fn suspects(
     comparison_sheet(&titles, &rows, path)
 }
 
+/// Classes whose numbers are printed.
+const SHOWN_CLASSES: usize = 10;
+
 fn print(report: &Report) {
     let percent = |share: Option<f64>| match share {
         Some(share) => format!("{:.2} %", 100.0 * share),
@@ -417,6 +476,22 @@ fn print(report: &Report) {
     if report.table_bytes > 0 {
         let megabytes = report.table_bytes as f64 / 1e6;
         say!("its table of derivatives takes {megabytes:.1} MB");
+    }
+    if let Some(label) = &report.label {
+        let classes = report.classes.iter();
+        let classes = classes.map(|(class, n, known)| format!("{class} {n} + {known}"));
+        let classes: Vec<String> = classes.take(SHOWN_CLASSES).collect();
+        let more = match report.classes.len() > SHOWN_CLASSES {
+            true => ", …",
+            false => "",
+        };
+        say!(
+            "classes by `{label}`, to be cleaned + trusted: {}{more}",
+            classes.join(", ")
+        );
+        if !report.dropped.is_empty() {
+            say!("no feature: {}", report.dropped.join(", "));
+        }
     }
     let line = |name, value: String| say!("  {name:<47}{value}");
     say!("accuracy on the test set of");
