@@ -545,10 +545,10 @@ fn columns_are_told_apart() {
         &mut run(&["--label", "kind"]),
         &["no column `kind`", "id, label, a, b, c"],
     );
-    // A feature as the class.
+    // With a feature for the class the names of the classes are a feature.
     refuses(
         &mut run(&["--label", "c"]),
-        &["looks like a number to predict"],
+        &["column 2", "class0", "not a finite number"],
     );
 
     let trusted = folder.path().join("trusted.csv");

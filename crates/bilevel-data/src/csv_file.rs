@@ -385,7 +385,7 @@ impl Table {
         let first = values.next().unwrap_or_default();
         (1..)
             .zip(values)
-            .all(|(i, value)| value == first + i as f32)
+            .all(|(i, value)| (value - first - i as f32).abs() < f32::EPSILON)
     }
 
     /// Labels from the classes of a header.
