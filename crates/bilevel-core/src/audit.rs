@@ -203,7 +203,9 @@ where
     let x = pack::<Tape<B>, _>(point.x, 1);
     let size = settings.step * (1.0 + norms(x.clone())[0]);
     let mut unsolved = None;
-    let mut moved_y = solution.steps > 0;
+    let start = read(pack::<Tape<B>, _>(point.y, point.systems()));
+    let moves = |y: &P::Lower<Tape<B>>| read(pack::<Tape<B>, _>(y, point.systems())) != start;
+    let mut moved_y = moves(&solution.value);
     let mut value = |moved: Vector<B>| {
         let x = unpack::<Tape<B>, _>(point.x.clone(), moved);
         let there = Point { x: &x, ..at };
@@ -211,7 +213,7 @@ where
         if solution.status != Status::Converged {
             unsolved = Some(solution.outcome());
         }
-        moved_y |= solution.steps > 0;
+        moved_y |= moves(&solution.value);
         Point {
             y: &solution.value,
             ..there
@@ -267,10 +269,11 @@ where
     if !zero.is_empty() {
         findings.push(Finding::StructurallyZero(zero));
     }
-    if unreached.lower_loss_in_x == crate::parameters::paths::<Tape<B>, _>(point.x) {
+    let coupled = unreached.lower_loss_in_x != crate::parameters::paths::<Tape<B>, _>(point.x);
+    if !coupled {
         findings.push(Finding::NoCoupling);
     }
-    if !moved_y && solution.residual > 0.0 {
+    if coupled && !moved_y && solution.residual > 0.0 {
         findings.push(Finding::Unmoved(solution.residual));
     }
     if !unreached.lower_loss_in_y.is_empty() {

@@ -114,7 +114,7 @@ pub enum Level {
     Lower,
     /// The upper loss at the lower solution.
     UpperLoss,
-    /// The upper loss's gradient there, in y or in x.
+    /// The upper loss's gradient in y there.
     UpperGradient,
     /// The solve for the adjoint.
     Adjoint,

@@ -218,7 +218,8 @@ pub fn named_values<B: Backend, M: Module<B>>(module: &M) -> BTreeMap<String, Te
 
 /// The module with every float parameter replaced by the value of its path.
 ///
-/// What requires a gradient stays so. Values that the module has no parameter for are left alone.
+/// What requires a gradient stays so. Values that the module has no parameter for are left alone; a shared parameter has
+/// the value of its first path in all places.
 ///
 /// # Errors
 /// If a parameter is missing, or has another shape.

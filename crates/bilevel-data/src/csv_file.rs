@@ -45,7 +45,7 @@ pub struct Columns {
 const LABEL_NAMES: [&str; 4] = ["label", "class", "target", "y"];
 /// Names of a column that may number the rows.
 const ROW_NAMES: [&str; 5] = ["", "id", "index", "row", "unnamed: 0"];
-/// So many different numbers in half of the rows or more are no classes.
+/// More different numbers than these look measured if they are not whole, or nearly every row has its own.
 const MANY_CLASSES: usize = 20;
 
 /// Reads a CSV file, plain or compressed by gzip: one sample a row, its features and its class, which is in the column that
@@ -160,6 +160,7 @@ fn read(path: &Path, text: &[u8], label: &LabelColumn) -> Result<(Labelled, Colu
     let mut table = Table {
         cells,
         class,
+        guessed: *label == LabelColumn::Found,
         ..Table::default()
     };
     let first = Some(first).filter(|_| header == Header::None);
@@ -189,7 +190,10 @@ fn read(path: &Path, text: &[u8], label: &LabelColumn) -> Result<(Labelled, Colu
         };
         features.len() > 1 && names.as_ref().is_some_and(named) && table.counts_rows(place)
     };
-    let (dropped, kept): (Vec<usize>, Vec<usize>) = (0..features.len()).partition(counts);
+    let (mut dropped, mut kept): (Vec<usize>, Vec<usize>) = (0..features.len()).partition(counts);
+    if kept.is_empty() {
+        std::mem::swap(&mut dropped, &mut kept);
+    }
     let columns = Columns {
         label: name(class),
         features: kept.iter().map(|&place| name(features[place])).collect(),
@@ -203,6 +207,17 @@ fn read(path: &Path, text: &[u8], label: &LabelColumn) -> Result<(Labelled, Colu
         .collect();
     let samples = Labelled::new(values, kept.len(), labels, classes)?.with_names(lines)?;
     Ok((samples, columns))
+}
+
+/// Whether a column is called as those of classes are. `y` is a feature where there is an `x`, unless it is the last.
+fn usual_labels(names: &[String]) -> Vec<usize> {
+    let has_x = names.iter().any(|name| name.eq_ignore_ascii_case("x"));
+    let usual = |(column, name): (usize, &String)| {
+        let name = name.to_ascii_lowercase();
+        let a_feature = name == "y" && has_x && column + 1 < names.len();
+        (LABEL_NAMES.contains(&name.as_str()) && !a_feature).then_some(column)
+    };
+    names.iter().enumerate().filter_map(usual).collect()
 }
 
 /// The number of the column of the classes, from 0.
@@ -219,19 +234,17 @@ fn label_column(
         found.map(|(column, _)| column).collect()
     };
     match label {
-        LabelColumn::Found => {
-            let usual = |name: &str| LABEL_NAMES.contains(&name.to_ascii_lowercase().as_str());
-            match called(&usual)[..] {
-                [] => Ok(last),
-                [column] => Ok(column),
-                // The last of several is where a class is by custom.
-                [.., column] if column == last => Ok(column),
-                _ => Err(unreadable(
-                    path,
-                    "several columns are called label, class, target or y: say which holds the classes".into(),
-                )),
-            }
-        }
+        LabelColumn::Found => match usual_labels(names.unwrap_or_default())[..] {
+            [] => Ok(last),
+            [column] => Ok(column),
+            // The last of several is where a class is by custom.
+            [.., column] if column == last => Ok(column),
+            _ => Err(unreadable(
+                path,
+                "several columns are called label, class, target or y: say which holds the classes"
+                    .into(),
+            )),
+        },
         LabelColumn::Named(name) => match called(&|other| other == name)[..] {
             [column, ..] => Ok(column),
             [] => Err(unreadable(
@@ -308,6 +321,12 @@ impl Header {
             return Self::None;
         };
         let is_number = |cell: &str| cell.parse::<f32>().is_ok();
+        let cells: Vec<String> = first.iter().map(String::from).collect();
+        let named = match label {
+            LabelColumn::Named(name) => cells.iter().position(|cell| cell == name),
+            LabelColumn::Found => usual_labels(&cells).first().copied(),
+            LabelColumn::Number(_) => None,
+        };
         let count = |column: usize| first.get(column)?.parse().ok();
         if let (Some(rows), Some(features)) = (count(0), count(1)) {
             let classes: Vec<String> = first.iter().skip(2).map(String::from).collect();
@@ -315,6 +334,10 @@ impl Header {
             if named && second.len() == features + 1 {
                 return Self::Counts { rows, classes };
             }
+        }
+        // A name of the classes that is not itself a class.
+        if named.is_some_and(|column| first.get(column) != second.get(column)) {
+            return Self::Names;
         }
         let column = match label {
             LabelColumn::Number(number) => number.saturating_sub(1),
@@ -345,6 +368,8 @@ struct Table {
     cells: usize,
     /// Which of them is the class.
     class: usize,
+    /// Whether nobody said so.
+    guessed: bool,
     features: Vec<f32>,
     /// Where each row is in the file.
     lines: Vec<usize>,
@@ -404,9 +429,12 @@ impl Table {
         if let Some(mut numbers) = self.classes.iter().map(number).collect::<Option<Vec<_>>>() {
             numbers.sort_by(f64::total_cmp);
             numbers.dedup();
-            if numbers.len() > MANY_CLASSES && 2 * numbers.len() >= self.classes.len() {
+            let rows = self.classes.len();
+            let measured =
+                numbers.iter().any(|number| number.fract() != 0.0) || 5 * numbers.len() > 4 * rows;
+            if self.guessed && measured && numbers.len() > MANY_CLASSES && 2 * numbers.len() >= rows
+            {
                 let (column, n) = (self.class + 1, numbers.len());
-                let rows = self.classes.len();
                 let reason = format!(
                     "column {column} has {n} different numbers in {rows} rows: it looks like a number to predict, not a class; \
                      say which column holds the classes"
@@ -598,12 +626,37 @@ mod tests {
     }
 
     #[test]
+    fn x_and_y_are_features() {
+        let set = parse("x,y,species\n1,2,setosa\n3,4,virginica\n").unwrap();
+        assert_eq!(set.features(), [1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(set.classes(), ["setosa", "virginica"]);
+        assert_eq!(parse("x,y\n1,a\n3,b\n").unwrap().classes(), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_header_is_known_by_the_name_of_the_classes() {
+        for (text, label) in [
+            ("label,0,1\n7,0,5\n8,1,6\n", LabelColumn::Found),
+            ("kind,0,1\n7,0,5\n8,1,6\n", "kind".into()),
+        ] {
+            let (set, _) = parse_with(text, label).expect(text);
+            assert_eq!(set.features(), [0.0, 5.0, 1.0, 6.0], "{text}");
+            assert_eq!(set.classes(), ["7", "8"], "{text}");
+        }
+    }
+
+    #[test]
     fn a_number_to_predict_is_no_class() {
         let rows: String = (0..40).map(|i| format!("1,{}.5\n", i)).collect();
         assert_fails(
             &rows,
             "40 different numbers in 40 rows: it looks like a number to predict",
         );
+        // Unless somebody says so.
+        assert_eq!(parse_with(&rows, "2".into()).unwrap().0.class_count(), 40);
+        // Two pictures of each letter are.
+        let letters: String = (0..52).map(|i| format!("1,{}\n", i % 26)).collect();
+        assert_eq!(parse(&letters).unwrap().class_count(), 26);
         // Many rows of each of many classes are fine.
         let rows: String = (0..120).map(|i| format!("1,{}\n", i % 30)).collect();
         assert_eq!(parse(&rows).unwrap().class_count(), 30);

@@ -128,6 +128,26 @@ impl Labelled {
         Ok(Self { labels, ..self })
     }
 
+    /// The samples with some of their features, in the given order.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or one is not in `0..width()`.
+    pub fn with_features(&self, features: &[usize]) -> Result<Self, Error> {
+        let rows = (0..self.len()).map(|sample| self.row(sample));
+        let cells = rows.flat_map(|row| features.iter().map(|&i| row.get(i).copied()));
+        let values: Vec<f32> = cells.flatten().collect();
+        let mut chosen = Self::new(
+            values,
+            features.len(),
+            self.labels.clone(),
+            self.classes.clone(),
+        )?
+        .with_names(self.names.clone())?;
+        chosen.picture = self.picture.filter(|_| features.len() == self.width);
+        Ok(chosen)
+    }
+
     /// Two halves of the samples in their order, each class divided by lot: of an odd number of samples of a class the second
     /// half has one more.
     ///

@@ -24,8 +24,8 @@ const NEAR: &str = "near those of SOBA, tried on MNIST with half of the labels w
 /// The method's own numbers. Steps of x are in units of the number of samples: a weight's gradient is of the order of
 /// one over that.
 ///
-/// TTSA, F2SA and F3SA have the powers of their papers. The steps of the others are constant, as in most of the papers if
-/// the number of steps is known beforehand.
+/// TTSA, F2SA, F3SA and BVFSM have the powers of their papers. The steps and shares of the others are constant, whatever
+/// their papers say: they were tuned so.
 pub(crate) fn preset(method: MethodName, ball: Option<Ball>) -> Preset {
     use MethodName as M;
     let powers = match method {

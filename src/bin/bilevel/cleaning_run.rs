@@ -156,8 +156,9 @@ impl<'a, B: Backend> CleaningRun<'a, B> {
             progress.samples == samples
                 && progress.checksum == checksum
                 && shapes(rule.at()) == expected,
-            "the samples are not those the run was started with ({} to be cleaned and {} trusted): start again with \
+            "the samples of {} are not those the run was started with ({} to be cleaned and {} trusted): start again with \
              --overwrite",
+            progress.settings.data.display(),
             progress.samples[0],
             progress.samples[1]
         );

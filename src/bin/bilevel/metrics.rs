@@ -108,7 +108,8 @@ impl<L: MetricsLine> Metrics<L> {
         let old = if step == 0 {
             String::new()
         } else {
-            std::fs::read_to_string(path)?
+            let text = std::fs::read_to_string(path);
+            text.with_context(|| format!("cannot read {}: start with --overwrite", path.display()))?
         };
         let lines = old
             .lines()

@@ -97,8 +97,10 @@ impl<B: Backend> Draft<B> {
         let residuals = residual.map_or_else(|| upper.zeros_like(), |r| norm(r.clone()));
         let size = norm(self.gradient.clone()).expand(upper.shape());
         let mut rows = read(Vector::cat(vec![lower, upper, residuals, size], 1));
-        // Squares may have vanished or overflowed.
-        if rows.iter().any(|norm| !(1e-15..1e15).contains(norm)) {
+        // Squares may have vanished or overflowed. (Without a residual its column is zero.)
+        let there = |&(i, _): &(usize, &f64)| residual.is_some() || i % 4 != 2;
+        let mut norms_there = rows.iter().enumerate().filter(there);
+        if norms_there.any(|(_, norm)| !(1e-15..1e15).contains(norm)) {
             let columns = [Some(&self.lower_gradient), Some(&self.f.y), residual];
             for (column, vector) in columns.into_iter().enumerate() {
                 let Some(vector) = vector else { continue };

@@ -41,7 +41,7 @@ impl<B: Backend> LinearOperator<B> for Scaled<'_, B> {
 /// Pays where the diagonal spans orders of magnitude, as with weights of different layers. The
 /// estimate of an entry has the variance `2/m` times the squares of the other entries of its row; it
 /// is exact for a diagonal `A`. Costs `m` products before `solver` begins. The tolerance of `solver` is
-/// relative in the scaled norm; the residual is that of `A q = b`.
+/// relative in the scaled norm; residual and status are those of `A q = b`.
 ///
 /// ```
 /// use bilevel_backend::Cpu;

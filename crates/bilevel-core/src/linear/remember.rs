@@ -12,9 +12,6 @@ use crate::{Solution, Status, Vector};
 ///
 /// A solver that hands another operator to an inner solver gets the residual of its own system from
 /// it without a further product.
-/// A solve that converged and left this share of b solved another system: this one has no solution.
-const NO_SOLUTION: f64 = 0.1;
-
 pub(super) struct Remember<'a, B: Backend> {
     a: &'a dyn LinearOperator<B>,
     product: RefCell<Option<Vector<B>>>,
@@ -34,7 +31,8 @@ impl<'a, B: Backend> Remember<'a, B> {
     }
 
     /// What a solve of another system by a solver with that `tolerance` is for this one: `solution` with the residual
-    /// of this one, and converged only if that is within the tolerance of `‖b‖` in every row.
+    /// of this one, and converged only if that is within the tolerance of `‖b‖` in every row. Of a solver without a
+    /// tolerance the status is left as it is.
     pub fn judged<T>(
         self,
         b: Vector<B>,
@@ -43,16 +41,12 @@ impl<'a, B: Backend> Remember<'a, B> {
     ) -> Solution<T> {
         let sizes = norms(b.clone());
         let residuals = self.residuals(b);
-        let goal = tolerance.unwrap_or(f64::INFINITY);
-        let goals: Vec<f64> = sizes.iter().map(|size| size * goal).collect();
+        let solved = tolerance.is_none_or(|tolerance| {
+            let goals: Vec<f64> = sizes.iter().map(|size| size * tolerance).collect();
+            reached(&residuals, &goals)
+        });
         let status = match solution.status {
-            Status::Converged if !reached(&residuals, &goals) => {
-                let far = |(residual, size): (&f64, &f64)| *residual > NO_SOLUTION * size;
-                match residuals.iter().zip(&sizes).any(far) {
-                    true => Status::Breakdown,
-                    false => Status::MaxSteps,
-                }
-            }
+            Status::Converged if !solved => Status::MaxSteps,
             status => status,
         };
         Solution {

@@ -1,50 +1,69 @@
 //! Right sides whose squares cannot be computed.
 
+use burn::tensor::TensorData;
 use burn::tensor::backend::Backend;
 
 use super::LinearOperator;
-use crate::vector::{largest, read};
+use super::remember::Remember;
+use crate::vector::{epsilon, read};
 use crate::{Solution, Vector};
 
-/// Right sides whose largest entry lies between `2^−20` and `2^20` are solved as they are.
+/// Rows whose largest entry lies between `2^−20` and `2^20` are solved as they are.
 const MODERATE: f64 = 20.0;
-/// Powers of two that every float type has.
-const LARGEST: f64 = 126.0;
 
-/// `solve` for `b` in units of its largest entry, a power of two, if that is very small or large.
+/// `solve` for `b` in units of each row's largest entry, powers of two, if one of them is very small or large.
 ///
 /// ```text
 /// A q' = b / u,   q = u q'
 /// ```
 ///
-/// Solvers compare squares of norms, which vanish in `f32` for numbers below 1e-19. Division by a power of two
-/// does not round: the same bits come out wherever both can be computed. Costs a read from the device.
+/// Solvers compare squares of norms, which vanish in `f32` for numbers below 1e-19. Division by a power of two does not
+/// round: the same bits come out wherever both can be computed. A start is of no use then, for it is of another size.
+/// Costs a read from the device, and one more where rows are scaled.
 pub(super) fn in_units<B: Backend>(
     a: &dyn LinearOperator<B>,
     b: Vector<B>,
     start: Option<Vector<B>>,
     solve: impl FnOnce(&dyn LinearOperator<B>, Vector<B>, Option<Vector<B>>) -> Solution<Vector<B>>,
 ) -> Solution<Vector<B>> {
-    let size = largest(&read(b.clone().abs().max_dim(1)));
-    let power = size.log2().floor();
-    // Of zero and of what is not finite too.
-    if !power.is_finite() || power.abs() <= MODERATE {
+    let powers: Vec<f64> = read(b.clone().abs().max_dim(1))
+        .iter()
+        .map(|size| size.log2().floor())
+        .collect();
+    // Of zero, and of what is not finite, there is no power.
+    let extreme = |power: &f64| power.is_finite() && power.abs() > MODERATE;
+    if !powers.iter().any(extreme) {
         return solve(a, b, start);
     }
-    let unit = power.clamp(-LARGEST, LARGEST).exp2();
-    let start = start.map(|q| q / unit);
-    let solution = solve(&InUnits { a, unit }, b / unit, start);
+    // Powers that the float type has.
+    let largest = match epsilon(&b) < 1e-10 {
+        true => 1000.0,
+        false => 126.0,
+    };
+    let unit = |power: f64| match extreme(&power) {
+        true => power.clamp(-largest, largest).exp2(),
+        false => 1.0,
+    };
+    let units: Vec<f64> = powers.into_iter().map(unit).collect();
+    let units = TensorData::new(units, [b.dims()[0], 1]);
+    let units = Vector::from_data(units, (&b.device(), b.dtype()));
+    let a = Remember::new(a);
+    let scaled = InUnits {
+        a: &a,
+        units: units.clone(),
+    };
+    let solution = solve(&scaled, b.clone() / units.clone(), None);
     Solution {
-        value: solution.value * unit,
-        residual: solution.residual * unit,
+        value: solution.value * units,
+        residual: a.residual(b),
         ..solution
     }
 }
 
-/// `A` for vectors in units of `unit`.
+/// `A` for vectors in units of their rows.
 struct InUnits<'a, B: Backend> {
     a: &'a dyn LinearOperator<B>,
-    unit: f64,
+    units: Vector<B>,
 }
 
 impl<B: Backend> LinearOperator<B> for InUnits<'_, B> {
@@ -58,13 +77,14 @@ impl<B: Backend> LinearOperator<B> for InUnits<'_, B> {
 
     // What the operator does at the solution it does in its own units.
     fn finish(&self, q: Vector<B>) -> Vector<B> {
-        self.a.finish(q * self.unit) / self.unit
+        self.a.finish(q * self.units.clone()) / self.units.clone()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vector::largest;
     use crate::{
         ConjugateGradient, Gmres, Jacobi, LinearSolver, Minres, Normal, Richardson, Status,
     };
@@ -86,6 +106,25 @@ mod tests {
             assert!(largest(&off) < 1e-5, "{name}, {s:e}: {off:?}");
             assert!(q.residual < 1e-5 * s, "{name}, {s:e}: {:e}", q.residual);
         }
+    }
+
+    /// Rows are systems of their own: a small one beside a large one is solved too.
+    #[test]
+    fn rows_of_very_different_sizes_are_solved() {
+        double_precision::in_single_precision(|| {
+            let cg = ConjugateGradient {
+                max_steps: 10,
+                tolerance: 1e-6,
+            };
+            let b = Vector::<Cpu>::from_data([[1.0], [1e-25], [0.0], [1e25]], &Default::default());
+            let twice = |v: Vector<Cpu>| v * 2.0;
+            // A start of another size does no harm.
+            let q = cg.solve(&twice, b.clone(), Some(b.ones_like()));
+            assert_eq!(q.status, Status::Converged);
+            for (q, exact) in read(q.value).into_iter().zip([0.5, 5e-26, 0.0, 5e24]) {
+                assert!((q - exact).abs() <= 1e-6 * exact, "{q:e}, {exact:e}");
+            }
+        });
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What can be typed behind `clean`.
 
-use std::path::PathBuf;
+use std::path::{PathBuf, absolute};
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use crate::method::MethodName;
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct CleanSettings {
     /// The samples: a folder with IDX files as MNIST's, a folder with a sub-folder of pictures for each class, a
-    /// CSV file with the class in its last column (all may be gzipped), or an IDX file of pictures.
+    /// CSV file with the class in a column (all may be gzipped), or an IDX file of pictures.
     #[arg(long, value_name = "PATH", default_value = "assets/mnist")]
     pub data: PathBuf,
     /// Samples that are known to be right; without it half of --data, of each class by lot.
@@ -60,6 +60,20 @@ pub(crate) struct CleanSettings {
     /// How often the weights are judged on the way.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
     pub snapshots: u32,
+}
+
+impl CleanSettings {
+    /// The settings with paths that lead to the same from every folder.
+    ///
+    /// # Errors
+    /// If a path is empty.
+    pub fn with_absolute_paths(self) -> std::io::Result<Self> {
+        Ok(Self {
+            data: absolute(&self.data)?,
+            trusted: self.trusted.map(absolute).transpose()?,
+            ..self
+        })
+    }
 }
 
 #[derive(Debug, Args)]

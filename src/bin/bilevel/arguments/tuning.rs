@@ -15,10 +15,11 @@ pub(crate) struct TuningArguments {
     /// Step of x (`clean`: of the weights, in units of the number of samples), in place of the method's own.
     #[arg(long, allow_negative_numbers = true)]
     pub upper_step: Option<f64>,
-    /// Power with which steps of y fall, `a (t + 1)^(-POWER)`, in place of the method's own; 0 for constant ones.
+    /// Power with which steps of y fall, `a (t + 1)^(-POWER)`, where the method's can, in place of its own; 0 for constant
+    /// ones.
     #[arg(long, value_name = "POWER", allow_negative_numbers = true)]
     pub lower_power: Option<f64>,
-    /// Power with which steps of x fall, in place of the method's own.
+    /// Power with which steps of x fall, where the method's can, in place of its own.
     #[arg(long, value_name = "POWER", allow_negative_numbers = true)]
     pub upper_power: Option<f64>,
     /// Multiplier of a penalty, eta of BOME or radius of PZOBO, in place of the method's own.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail, ensure};
 use bilevel_core::Pair;
 use bilevel_data::{
-    Columns, GrayImage, LabelColumn, Labelled, LabelledSets, Standardization, corrupt_labels,
+    GrayImage, LabelColumn, Labelled, LabelledSets, Standardization, corrupt_labels,
     load_labelled_with,
 };
 use burn::tensor::backend::Backend;
@@ -85,10 +85,10 @@ pub(crate) fn clean<B: Backend>(
         None
     };
     let (saved, old) = saved.unzip();
-    let settings = saved
-        .as_ref()
-        .map_or(&arguments.settings, |saved| &saved.progress.settings)
-        .clone();
+    let settings = match &saved {
+        Some(saved) => saved.progress.settings.clone(),
+        None => arguments.settings.clone().with_absolute_paths()?,
+    };
     let first = settings.first_weight;
     ensure!(
         first > 0.0 && first < 1.0,
@@ -241,11 +241,15 @@ fn sets(settings: &CleanSettings) -> Result<Sets> {
     let label = settings.label.as_deref();
     let label = label.map_or(LabelColumn::Found, LabelColumn::from);
     let data = load_labelled_with(&settings.data, &label)?;
+    ensure!(
+        settings.label.is_none() || data.columns.is_some(),
+        "--label is for tables: {} is none",
+        settings.data.display()
+    );
     let (training, trusted) = match &settings.trusted {
         Some(path) => {
-            let trusted = load_labelled_with(path, &label)?;
-            check_same(&trusted, &data)?;
-            (data.train, trusted.train)
+            let trusted = like(&data, load_labelled_with(path, &label)?)?;
+            (data.train, trusted)
         }
         None => match settings.training {
             Some(first) => {
@@ -296,33 +300,37 @@ fn sets(settings: &CleanSettings) -> Result<Sets> {
     })
 }
 
-/// That `trusted` has the features and the classes of `data`, in the same order.
+/// The samples of `trusted` with the features of `data`: what numbers its rows is left out there, and so here.
 ///
 /// # Errors
-/// If not, with what differs first.
-fn check_same(trusted: &LabelledSets, data: &LabelledSets) -> Result<()> {
-    let (mine, theirs) = (&trusted.train, &data.train);
+/// If features or classes are others or in another order, with what differs first.
+fn like(data: &LabelledSets, trusted: LabelledSets) -> Result<Labelled> {
+    let LabelledSets { train, columns, .. } = trusted;
+    let (mut mine, theirs) = (train, &data.train);
+    if let (Some(columns), Some(others)) = (&columns, &data.columns) {
+        let kept = |(_, name): &(usize, &String)| !others.dropped.contains(name);
+        let (places, names): (Vec<usize>, Vec<&String>) =
+            columns.features.iter().enumerate().filter(kept).unzip();
+        if places.len() < mine.width() {
+            mine = mine.with_features(&places)?;
+        }
+        let unnamed = |name: &str| name.starts_with("column ");
+        let mut pairs = names.iter().zip(&others.features);
+        if let Some((a, b)) = pairs.find(|(a, b)| **a != *b && !unnamed(a) && !unnamed(b)) {
+            bail!(
+                "the columns of --trusted are others, or in another order: `{a}` where --data has `{b}`"
+            );
+        }
+    }
     ensure!(
         mine.width() == theirs.width(),
         "--trusted has {} features, --data has {}: they must be the same",
         mine.width(),
         theirs.width()
     );
-    let named = trusted.columns.as_ref().zip(data.columns.as_ref());
-    let differ = |(a, b): (&Columns, &Columns)| {
-        let mut pairs = a.features.iter().zip(&b.features);
-        let unnamed = |name: &str| name.starts_with("column ");
-        let pair = pairs.find(|(a, b)| a != b && !unnamed(a) && !unnamed(b))?;
-        Some((pair.0.clone(), pair.1.clone()))
-    };
-    if let Some((mine, theirs)) = named.and_then(differ) {
-        bail!(
-            "the columns of --trusted are others, or in another order: `{mine}` where --data has `{theirs}`"
-        );
-    }
     let mut classes = mine.classes().iter().zip(theirs.classes());
-    if let Some((mine, theirs)) = classes.find(|(a, b)| a != b) {
-        bail!("--trusted has a class `{mine}` where --data has `{theirs}`: they must be the same");
+    if let Some((a, b)) = classes.find(|(a, b)| a != b) {
+        bail!("--trusted has a class `{a}` where --data has `{b}`: they must be the same");
     }
     ensure!(
         mine.class_count() == theirs.class_count(),
@@ -330,7 +338,7 @@ fn check_same(trusted: &LabelledSets, data: &LabelledSets) -> Result<()> {
         mine.class_count(),
         theirs.class_count()
     );
-    Ok(())
+    Ok(mine)
 }
 
 /// That there is something to tell apart, and that each class to be cleaned is known.
@@ -351,7 +359,8 @@ fn check_classes(training: &Labelled, trusted: &Labelled) -> Result<()> {
         .collect();
     ensure!(
         unknown.is_empty(),
-        "no trusted sample of {}: every class needs some; without --training each class is divided in halves",
+        "no trusted sample of {}: every class needs some; without --trusted and --training each class is divided in \
+         halves",
         unknown.join(", ")
     );
     Ok(())

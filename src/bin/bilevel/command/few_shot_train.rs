@@ -98,7 +98,7 @@ pub(crate) fn few_shot_train<B: Backend>(
         Some(((progress, _), _)) => progress.clone(),
         None => FewShotProgress {
             recipe: recipe(arguments)?,
-            data: arguments.data.clone(),
+            data: std::path::absolute(&arguments.data).context("--data")?,
             step: 0,
             best: None,
             seconds: 0.0,

@@ -87,7 +87,7 @@ pub(crate) fn train<B: Backend>(
                 x,
                 optimizer,
             )?,
-            progress,
+            Progress { images, ..progress },
         ),
         None => {
             let run = RunFolder::create(&output, arguments.overwrite)?;
