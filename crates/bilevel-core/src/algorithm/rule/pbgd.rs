@@ -14,10 +14,11 @@ use crate::{Error, positive};
 /// G-PBGD:  p = ‖∇y g(x, y)‖²,           ∇p = 2 (∇²xy g ∇y g, ∇²yy g ∇y g)
 /// ```
 ///
-/// For `g` that satisfies the Polyak-Łojasiewicz inequality a solution of the penalised problem has `p = O(1/γ²)`,
-/// and it is `O(1/γ)` away from one of the bilevel problem, for both penalties. V-PBGD is [`Bome`](super::Bome) with a fixed multiplier.
-/// Steps have to be of the order `1/γ`. Costs on all samples: a gradient of `f` and, V-PBGD, T + 2 gradients of
-/// `g`, or, G-PBGD, two of them and both products; memory: none.
+/// For `g` that satisfies the Polyak-Łojasiewicz inequality a solution of the penalised problem has
+/// `p = O(1/γ²)`, and it is `O(1/γ)` away from one of the bilevel problem, for both penalties. V-PBGD is
+/// [`Bome`](super::Bome) with a fixed multiplier. Steps have to be of the order `1/γ`. Costs on all samples:
+/// a gradient of `f` and, V-PBGD, T + 2 gradients of `g`, or, G-PBGD, two of them and both products; memory:
+/// none.
 ///
 /// # Example
 ///

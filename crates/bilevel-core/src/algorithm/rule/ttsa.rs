@@ -14,9 +14,9 @@ use crate::{Decay, Error};
 /// x ← Π(x − γ_t D)                      γ_t = γ (t + 1)^(−3/5),   D by the random product of Series
 /// ```
 ///
-/// The powers are the paper's for a weakly convex F, where it takes `c K^(−2/5)` and `c K^(−3/5)` for a run of K
-/// steps; for a strongly convex F it takes the powers 2/3 and 1 in t. Any schedule can be given. Costs one gradient of each loss,
-/// a cross product and at most `terms − 1` Hessian products; memory: none.
+/// The powers are the paper's for a weakly convex F, where it takes `c K^(−2/5)` and `c K^(−3/5)` for a run
+/// of K steps; for a strongly convex F it takes the powers 2/3 and 1 in t. Any schedule can be given. Costs
+/// one gradient of each loss, a cross product and at most `terms − 1` Hessian products; memory: none.
 ///
 /// # Example
 ///
