@@ -10,7 +10,8 @@ use crate::{Error, ErrorKind, Labelled};
 /// Which column of a table holds the classes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum LabelColumn {
-    /// The one that the header calls `label`, `class`, `target` or `y`, in whatever case; the last if there is none.
+    /// The one that the header calls `label`, `class`, `target` or `y`, in whatever case; the last if there is none. A
+    /// `y` beside an `x` is a feature, unless it is the last.
     #[default]
     Found,
     /// The one that the header calls so.
@@ -109,7 +110,7 @@ pub fn load_csv(path: impl AsRef<Path>) -> Result<Labelled, Error> {
 ///
 /// # Errors
 ///
-/// As [`load_csv`]; if there is no such column; if the classes are numbers that look measured.
+/// As [`load_csv`]; if there is no such column; if nobody said which column it is and its numbers look measured.
 pub fn load_csv_with(
     path: impl AsRef<Path>,
     label: &LabelColumn,
@@ -209,7 +210,7 @@ fn read(path: &Path, text: &[u8], label: &LabelColumn) -> Result<(Labelled, Colu
     Ok((samples, columns))
 }
 
-/// Whether a column is called as those of classes are. `y` is a feature where there is an `x`, unless it is the last.
+/// The columns that are called as those of classes are. `y` is a feature where there is an `x`, unless it is the last.
 fn usual_labels(names: &[String]) -> Vec<usize> {
     let has_x = names.iter().any(|name| name.eq_ignore_ascii_case("x"));
     let usual = |(column, name): (usize, &String)| {
@@ -228,11 +229,6 @@ fn label_column(
     label: &LabelColumn,
 ) -> Result<usize, ErrorKind> {
     let last = cells.saturating_sub(1);
-    let called = |wanted: &dyn Fn(&str) -> bool| -> Vec<usize> {
-        let names = names.unwrap_or_default().iter().enumerate();
-        let found = names.filter(|(_, name)| wanted(name));
-        found.map(|(column, _)| column).collect()
-    };
     match label {
         LabelColumn::Found => match usual_labels(names.unwrap_or_default())[..] {
             [] => Ok(last),
@@ -245,18 +241,18 @@ fn label_column(
                     .into(),
             )),
         },
-        LabelColumn::Named(name) => match called(&|other| other == name)[..] {
-            [column, ..] => Ok(column),
-            [] => Err(unreadable(
-                path,
-                match names {
-                    Some(names) => {
-                        format!("it has no column `{name}`: it has {}", names.join(", "))
-                    }
-                    None => format!("it has no header, and so no column `{name}`: give its number"),
-                },
-            )),
-        },
+        LabelColumn::Named(name) => {
+            let Some(names) = names else {
+                let reason =
+                    format!("it has no header, and so no column `{name}`: give its number");
+                return Err(unreadable(path, reason));
+            };
+            let column = names.iter().position(|other| other == name);
+            column.ok_or_else(|| {
+                let reason = format!("it has no column `{name}`: it has {}", names.join(", "));
+                unreadable(path, reason)
+            })
+        }
         LabelColumn::Number(number) => match number.checked_sub(1) {
             Some(column) if column < cells => Ok(column),
             _ => Err(unreadable(

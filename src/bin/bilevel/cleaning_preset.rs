@@ -24,12 +24,12 @@ const NEAR: &str = "near those of SOBA, tried on MNIST with half of the labels w
 /// The method's own numbers. Steps of x are in units of the number of samples: a weight's gradient is of the order of
 /// one over that.
 ///
-/// TTSA, F2SA, F3SA and BVFSM have the powers of their papers. The steps and shares of the others are constant, whatever
-/// their papers say: they were tuned so.
+/// TTSA, F2SA and F3SA have the powers of their papers. The steps, shares and barriers of the others are
+/// constant, whatever their papers say: they were tuned so.
 pub(crate) fn preset(method: MethodName, ball: Option<Ball>) -> Preset {
     use MethodName as M;
     let powers = match method {
-        M::Ttsa | M::F2sa | M::F3sa | M::Bvfsm => method.paper().powers,
+        M::Ttsa | M::F2sa | M::F3sa => method.paper().powers,
         _ => Powers::CONSTANT,
     };
     let base = Tuning {
