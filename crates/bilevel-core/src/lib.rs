@@ -76,6 +76,7 @@ pub use lower::{
 pub use observe::{Accuracy, Cause, Failure, Level, Observer, Report};
 pub use problem::{BilevelProblem, Differentiable, TwiceDifferentiable};
 pub use projection::Projection;
+pub use random::dropout_mask;
 pub use read_every::ReadEvery;
 pub use solution::{Outcome, Solution, Status};
 pub use vector::Vector;

@@ -9,6 +9,9 @@ use crate::vector::largest;
 pub enum Status {
     /// The residual is below the tolerance in every system.
     Converged,
+    /// All terms were added up, of a method that has no tolerance to reach: [`Neumann`](crate::Neumann),
+    /// [`Nystrom`](crate::Nystrom). The residual says how good the value is.
+    Truncated,
     /// The steps ran out first, a normal result of a truncated solve, or rounding keeps the residual above
     /// the tolerance.
     MaxSteps,
@@ -25,6 +28,10 @@ impl Status {
     pub fn advice(self) -> &'static str {
         match self {
             Status::Converged => "nothing to do",
+            Status::Truncated => {
+                "the residual says how good it is: more terms, or columns as many as the Hessian has large eigenvalues, \
+                 bring it down"
+            }
             Status::MaxSteps => "allow more steps or a larger tolerance",
             Status::Breakdown => {
                 "the lower Hessian is not positive definite here: solve the lower problem further, \
@@ -47,6 +54,7 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Status::Converged => "converged",
+            Status::Truncated => "truncated",
             Status::MaxSteps => "max_steps",
             Status::Breakdown => "breakdown",
             Status::Diverged => "diverged",

@@ -106,7 +106,9 @@ pub trait Hypergradient<B: Backend, P: Differentiable<B>> {
     ///
     /// `warm` is the adjoint of an earlier estimate on the same batch. `seed` is what the random
     /// numbers of the estimate depend on, and nothing else: give every estimate another one. Most
-    /// estimators draw none.
+    /// estimators draw none. What a loss draws itself, as dropout does, it does not decide: a loss has
+    /// to be the same each time it is evaluated in an estimate ([`dropout_mask`](crate::dropout_mask)
+    /// makes it so).
     fn estimate(&self, point: Point<'_, B, P>, warm: Option<Vector<B>>, seed: u64) -> Estimate<B>;
 }
 

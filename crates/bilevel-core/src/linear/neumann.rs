@@ -21,7 +21,7 @@ use crate::{Solution, Status, Vector};
 ///
 /// For `η > 2/L` the terms grow, and never shrink again (for symmetric `A`). A row whose residual, the
 /// next term, is larger than its last term is given back as it started, with [`Status::Diverged`].
-/// There is no tolerance to reach, so the status is [`Status::MaxSteps`] otherwise.
+/// There is no tolerance to reach, so the status is [`Status::Truncated`] otherwise.
 ///
 /// ```
 /// use bilevel_backend::Cpu;
@@ -78,7 +78,7 @@ impl Neumann {
         if finite && flags.chunks(4).all(|row| row[2] < 0.5) {
             return Solution {
                 value: q,
-                status: Status::MaxSteps,
+                status: Status::Truncated,
                 steps: self.terms,
                 residual: largest(&residuals),
             };

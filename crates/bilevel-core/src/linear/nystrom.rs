@@ -22,7 +22,7 @@ use crate::{Solution, Status, Vector};
 /// independent. Exact, up to `ρ`, when the columns span the range of `A`; elsewhere it divides by `ρ`
 /// what it does not see. Rounding costs `ε‖b‖/ρ`, so `ρ` should not be tiny. Costs `rank` products, one
 /// for the residual, one more for a warm start; holds `rank` vectors. There is no tolerance to
-/// reach: the status is [`Status::MaxSteps`], the residual says how good it is.
+/// reach: the status is [`Status::Truncated`], the residual says how good it is.
 ///
 /// ```
 /// use bilevel_backend::Cpu;
@@ -99,7 +99,7 @@ impl<B: Backend> LinearSolver<B> for Nystrom {
         Solution {
             value: q,
             status: if finite {
-                Status::MaxSteps
+                Status::Truncated
             } else {
                 Status::NonFinite
             },
