@@ -105,6 +105,61 @@ mod tests {
         folder
     }
 
+    /// Whatever lies in a folder, it is read or refused in one line.
+    #[test]
+    fn any_tree_is_read_or_refused_in_one_line() {
+        use rand::{RngExt, SeedableRng};
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+        let mut read = 0;
+        for _ in 0..200 {
+            let folder = tempfile::tempdir().unwrap();
+            for i in 0..rng.random_range(0..5) {
+                let class = folder
+                    .path()
+                    .join(["a", "b b", ".hidden", "c\u{1b}[0m"][i % 4]);
+                match rng.random_range(0..6) {
+                    0 => fs::write(&class, "a file").unwrap(),
+                    kind => {
+                        fs::create_dir_all(class.join("deeper")).unwrap();
+                        for j in 0..rng.random_range(0..4) {
+                            let path = class.join(format!("{j}.png"));
+                            match rng.random_range(0..8) {
+                                0 => fs::write(&path, "no image").unwrap(),
+                                1 => fs::create_dir_all(&path).unwrap(),
+                                _ => {
+                                    let size = (3, if kind == 1 { 2 } else { 3 });
+                                    image::ImageBuffer::from_pixel(
+                                        size.0,
+                                        size.1,
+                                        image::Luma([9u8]),
+                                    )
+                                    .save(&path)
+                                    .unwrap();
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            let messages = [
+                load_class_folders(folder.path()).map(|_| ()),
+                crate::load_omniglot(folder.path(), 28).map(|_| ()),
+                crate::load_omniglot_runs(folder.path(), 28).map(|_| ()),
+                crate::FewShotSet::load(folder.path()).map(|_| ()),
+            ]
+            .map(|result| result.map_err(|error| error.to_string()));
+            for message in messages {
+                match message {
+                    Ok(()) => read += 1,
+                    Err(message) => {
+                        assert!(!message.contains(char::is_control), "{message:?}");
+                    }
+                }
+            }
+        }
+        assert!(read > 10, "{read} were read");
+    }
+
     fn fail(folder: &TempDir, named: &[PathBuf]) -> Error {
         let error = load_class_folders(folder.path()).unwrap_err();
         let message = error.to_string();

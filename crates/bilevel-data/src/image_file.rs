@@ -1,6 +1,7 @@
 //! Images from and to PNG and JPEG files.
 
 use std::io::{Cursor, Write};
+use std::panic::catch_unwind;
 use std::path::Path;
 
 use image::{DynamicImage, GrayImage as GrayBuffer, ImageFormat, ImageReader, RgbImage};
@@ -91,11 +92,51 @@ fn decode(path: &Path) -> Result<DynamicImage, Error> {
         .ok()
         .filter(|format| matches!(format, ImageFormat::Png | ImageFormat::Jpeg))
         .ok_or_else(|| unreadable("neither PNG nor JPEG".into()))?;
-    if format == ImageFormat::Jpeg && !jpeg_is_complete(&bytes) {
-        return Err(unreadable("the JPEG data end early".into()).into());
+    match format {
+        ImageFormat::Jpeg if !jpeg_is_complete(&bytes) => {
+            return Err(unreadable("the JPEG data end early".into()).into());
+        }
+        ImageFormat::Png if !png_palette_is_whole(&bytes) => {
+            return Err(unreadable("the palette is no list of colours".into()).into());
+        }
+        _ => {}
     }
-    let decoded = ImageReader::with_format(Cursor::new(&bytes), format).decode();
-    Ok(decoded.map_err(|e| unreadable(e.to_string()))?)
+    let reader = || ImageReader::with_format(Cursor::new(&bytes), format);
+    let decode = || {
+        let size = reader().into_dimensions();
+        let (width, height) = size.map_err(|e| e.to_string())?;
+        check_size(format, width, height, bytes.len())?;
+        reader().decode().map_err(|e| e.to_string())
+    };
+    // What decoders do with damaged files is theirs: a panic in one of them is a damaged file.
+    let decoded = catch_unwind(decode).unwrap_or_else(|_| Err("the decoder failed".into()));
+    Ok(decoded.map_err(unreadable)?)
+}
+
+/// The most pixels of an image: three times those of a large camera.
+const MOST_PIXELS: u64 = 1 << 28;
+
+/// Whether `bytes` bytes can be an image of this size, and it is not too large.
+///
+/// JPEG has one bit a block of 8×8 pixels at least, deflate makes one byte of 1032 at most and a pixel of PNG has
+/// one bit at least.
+fn check_size(format: ImageFormat, width: u32, height: u32, bytes: usize) -> Result<(), String> {
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > MOST_PIXELS {
+        return Err(format!(
+            "it is {width}x{height}, {MOST_PIXELS} pixels are the most"
+        ));
+    }
+    let possible = match format {
+        ImageFormat::Jpeg => 8 * 64,
+        _ => 8 * 1032,
+    };
+    if pixels / possible > bytes as u64 {
+        return Err(format!(
+            "it claims to be {width}x{height}, its {bytes} bytes cannot hold that"
+        ));
+    }
+    Ok(())
 }
 
 fn luma(decoded: &DynamicImage) -> GrayImage {
@@ -151,6 +192,7 @@ fn replace_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
     let mut builder = tempfile::Builder::new();
+    builder.prefix(".unfinished-");
     // A temporary file is private by default; an image is an ordinary file, subject to the umask.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
@@ -188,9 +230,27 @@ fn jpeg_is_complete(bytes: &[u8]) -> bool {
     false
 }
 
+/// Whether the palettes of a PNG file, if it has any, consist of whole colours: three bytes each.
+///
+/// The decoder panics where they do not (png 0.18.1). A chunk is its length, its name of four letters, its data and a
+/// checksum (PNG specification, section 5.3).
+fn png_palette_is_whole(bytes: &[u8]) -> bool {
+    let mut rest = bytes.get(8..).unwrap_or_default();
+    while let Some(([a, b, c, d], chunk)) = rest.split_first_chunk::<4>() {
+        let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+        if chunk.starts_with(b"PLTE") && !length.is_multiple_of(3) {
+            return false;
+        }
+        rest = chunk.get(length.saturating_add(8)..).unwrap_or_default();
+    }
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use image::{ImageBuffer, Luma, Rgb, Rgba};
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
 
     use super::*;
 
@@ -359,6 +419,110 @@ mod tests {
                 let message = error.to_string();
                 assert_eq!(message.lines().count(), 1, "{message}");
                 assert!(message.contains(cut.to_str().unwrap()), "{message}");
+            }
+        }
+    }
+
+    /// A PNG file of these chunks, with right checksums.
+    fn png(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
+        let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
+        for (name, data) in chunks {
+            file.extend((data.len() as u32).to_be_bytes());
+            let mut sum = flate2::Crc::new();
+            for part in [&name[..], data] {
+                file.extend(part);
+                sum.update(part);
+            }
+            file.extend(sum.sum().to_be_bytes());
+        }
+        file
+    }
+
+    #[test]
+    fn a_palette_of_part_of_a_colour_is_a_one_line_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("palette.png");
+        // One pixel, 8 bits, a palette, and its one byte uncompressed.
+        let header = [0, 0, 0, 1, 0, 0, 0, 1, 8, 3, 0, 0, 0];
+        let pixel = [0x78, 1, 1, 2, 0, 0xFD, 0xFF, 0, 0, 0, 2, 0, 1];
+        for length in 0..9 {
+            let palette = vec![200; length];
+            let chunks: [(&[u8; 4], &[u8]); 4] = [
+                (b"IHDR", &header),
+                (b"PLTE", &palette),
+                (b"IDAT", &pixel),
+                (b"IEND", &[]),
+            ];
+            std::fs::write(&path, png(&chunks)).unwrap();
+            match GrayImage::load(&path) {
+                Ok(_) => assert!(length % 3 == 0 && length > 0, "{length}"),
+                Err(error) => {
+                    assert!(length % 3 != 0 || length == 0, "{length}: {error}");
+                    assert_eq!(error.to_string().lines().count(), 1, "{error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_that_the_bytes_cannot_hold_are_refused_before_memory_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("claim.jpg");
+        save_texture(&path);
+        let mut bytes = std::fs::read(&path).unwrap();
+        // The frame header: FF C0, length, 8 bits, height, width.
+        let frame = bytes.windows(2).position(|w| w == [0xFF, 0xC0]).unwrap();
+        bytes[frame + 5..frame + 9].copy_from_slice(&[0x22, 0x86, 0x4C, 0x18]);
+        std::fs::write(&path, &bytes).unwrap();
+        let error = GrayImage::load(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("19480x8838") && error.contains("cannot hold"),
+            "{error}"
+        );
+
+        let path = folder.path().join("claim.png");
+        let header = [0, 0, 0xEA, 0x60, 0, 0, 0xEA, 0x60, 8, 0, 0, 0, 0];
+        std::fs::write(
+            &path,
+            png(&[(b"IHDR", &header), (b"IDAT", &[]), (b"IEND", &[])]),
+        )
+        .unwrap();
+        let error = GrayImage::load(&path).unwrap_err().to_string();
+        assert!(error.contains("60000x60000"), "{error}");
+    }
+
+    /// Bytes that are changed at random are an image or a one-line error, and never a panic.
+    #[test]
+    fn damaged_images_never_panic() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        for name in ["whole.png", "whole.jpg", "palette.png"] {
+            let whole = folder.path().join(name);
+            if name == "palette.png" {
+                let header = [0, 0, 0, 1, 0, 0, 0, 1, 8, 3, 0, 0, 0];
+                let pixel = [0x78, 1, 1, 2, 0, 0xFD, 0xFF, 0, 0, 0, 2, 0, 1];
+                let chunks: [(&[u8; 4], &[u8]); 4] = [
+                    (b"IHDR", &header),
+                    (b"PLTE", &[1, 2, 3]),
+                    (b"IDAT", &pixel),
+                    (b"IEND", &[]),
+                ];
+                std::fs::write(&whole, png(&chunks)).unwrap();
+            } else {
+                save_texture(&whole);
+            }
+            let whole = std::fs::read(&whole).unwrap();
+            let path = folder.path().join("damaged");
+            for _ in 0..300 {
+                let mut bytes = whole.clone();
+                for _ in 0..rng.random_range(1..4) {
+                    let at = rng.random_range(0..bytes.len());
+                    bytes[at] = rng.random();
+                }
+                std::fs::write(&path, &bytes).unwrap();
+                if let Err(error) = load_channels(&path) {
+                    assert_eq!(error.to_string().lines().count(), 1, "{error}");
+                }
             }
         }
     }

@@ -92,7 +92,7 @@ pub use labelled_sets::{LabelledSets, load_labelled, load_labelled_with};
 pub use mnist::{load_idx, load_mnist_like};
 pub use noise::add_gaussian_noise;
 pub use omniglot::{load_omniglot, load_omniglot_runs};
-pub use quality::{psnr, ssim};
+pub use quality::{SSIM_WINDOW, psnr, ssim};
 pub use standardization::Standardization;
 pub use tensor::{from_tensor, to_tensor};
 

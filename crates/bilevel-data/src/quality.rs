@@ -67,8 +67,8 @@ pub fn ssim(image: &GrayImage, reference: &GrayImage) -> f64 {
     assert_same_size(image, reference);
     let (width, height) = (image.width(), image.height());
     assert!(
-        width >= WINDOW && height >= WINDOW,
-        "SSIM needs images of at least {WINDOW}x{WINDOW}, got {width}x{height}"
+        width >= SSIM_WINDOW && height >= SSIM_WINDOW,
+        "SSIM needs images of at least {SSIM_WINDOW}x{SSIM_WINDOW}, got {width}x{height}"
     );
 
     let weights = gaussian_window();
@@ -93,21 +93,21 @@ pub fn ssim(image: &GrayImage, reference: &GrayImage) -> f64 {
     (0..x.len()).map(similarity).sum::<f64>() / x.len() as f64
 }
 
-/// The side of the window of [`ssim`].
-const WINDOW: usize = 11;
+/// The side of the window of [`ssim`], and so the smallest side of an image that it takes, in pixels.
+pub const SSIM_WINDOW: usize = 11;
 
 /// w_k ∝ exp(−k² / 2σ²), σ = 1.5, with sum 1.
-fn gaussian_window() -> [f64; WINDOW] {
+fn gaussian_window() -> [f64; SSIM_WINDOW] {
     const SIGMA: f64 = 1.5;
-    let center = (WINDOW / 2) as f64;
+    let center = (SSIM_WINDOW / 2) as f64;
     let weight = |k: usize| (-(k as f64 - center).powi(2) / (2.0 * SIGMA * SIGMA)).exp();
-    let weights: [f64; WINDOW] = std::array::from_fn(weight);
+    let weights: [f64; SSIM_WINDOW] = std::array::from_fn(weight);
     let sum: f64 = weights.iter().sum();
     weights.map(|w| w / sum)
 }
 
 /// Correlates rows, then columns, of a row-major map; only where the window fits.
-fn filter(map: &[f64], width: usize, weights: &[f64; WINDOW]) -> Vec<f64> {
+fn filter(map: &[f64], width: usize, weights: &[f64; SSIM_WINDOW]) -> Vec<f64> {
     let weighted = |values: &mut dyn Iterator<Item = f64>| -> f64 {
         values
             .zip(weights)
@@ -117,12 +117,12 @@ fn filter(map: &[f64], width: usize, weights: &[f64; WINDOW]) -> Vec<f64> {
     let rows: Vec<f64> = map
         .chunks_exact(width)
         .flat_map(|row| {
-            row.windows(WINDOW)
+            row.windows(SSIM_WINDOW)
                 .map(|part| weighted(&mut part.iter().copied()))
         })
         .collect();
-    let width = width - WINDOW + 1;
-    let height = rows.len() / width - WINDOW + 1;
+    let width = width - SSIM_WINDOW + 1;
+    let height = rows.len() / width - SSIM_WINDOW + 1;
     (0..width * height)
         .map(|i| weighted(&mut rows[i..].iter().step_by(width).copied()))
         .collect()

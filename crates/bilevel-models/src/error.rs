@@ -17,6 +17,14 @@ pub enum ErrorKind {
         /// What it was.
         value: f64,
     },
+    /// A setting must be a finite number, and zero at least.
+    #[error("{name} must be finite and >= 0, got {value}")]
+    Negative {
+        /// The setting.
+        name: &'static str,
+        /// What it was.
+        value: f64,
+    },
     /// There is nothing to learn from.
     #[error("there is no sample: give at least one")]
     NoSample,
@@ -52,6 +60,42 @@ pub enum ErrorKind {
         size: usize,
         /// How many numbers there were.
         found: usize,
+    },
+    /// A kernel is longer than any blur.
+    #[error("a kernel of {length} pixels is too long: at most {most}")]
+    KernelTooLong {
+        /// Its length in pixels.
+        length: f64,
+        /// What it may be.
+        most: usize,
+    },
+    /// A count of a regularizer or a network is out of its range.
+    #[error("{setting} must be from {least} to {most}, got {value}")]
+    Count {
+        /// The setting.
+        setting: &'static str,
+        /// What it was.
+        value: usize,
+        /// What it has to be at least.
+        least: usize,
+        /// What it may be.
+        most: usize,
+    },
+    /// A filter has no pixel in its middle.
+    #[error("size must be odd, got {size}")]
+    EvenFilter {
+        /// Its side.
+        size: usize,
+    },
+    /// A model would have more weights than is sensible.
+    #[error(
+        "this makes {weights} weights, at most {most} are possible: take fewer filters or channels"
+    )]
+    TooManyWeights {
+        /// Its weights.
+        weights: u64,
+        /// What there may be.
+        most: u64,
     },
     /// A kernel is larger than the image.
     #[error(
@@ -127,6 +171,41 @@ impl Error {
 impl From<ErrorKind> for Error {
     fn from(kind: ErrorKind) -> Self {
         Self(Box::new(kind))
+    }
+}
+
+/// `value` if it is from `least` to `most`, an error that names it otherwise.
+pub(crate) fn count(
+    setting: &'static str,
+    value: usize,
+    [least, most]: [usize; 2],
+) -> Result<(), Error> {
+    if (least..=most).contains(&value) {
+        Ok(())
+    } else {
+        Err(ErrorKind::Count {
+            setting,
+            value,
+            least,
+            most,
+        }
+        .into())
+    }
+}
+
+/// The most weights that a model may have: half a gigabyte in `f32`.
+const MOST_WEIGHTS: u64 = 1 << 27;
+
+/// Whether a model may have so many weights.
+pub(crate) fn check_weights(weights: u64) -> Result<(), Error> {
+    if weights <= MOST_WEIGHTS {
+        Ok(())
+    } else {
+        Err(ErrorKind::TooManyWeights {
+            weights,
+            most: MOST_WEIGHTS,
+        }
+        .into())
     }
 }
 

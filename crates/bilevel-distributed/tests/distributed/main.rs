@@ -9,6 +9,7 @@ mod estimate;
 mod faults;
 mod fednest;
 mod modules;
+mod mutated;
 mod planes;
 mod problems;
 mod reference;

@@ -25,6 +25,23 @@ pub fn agreement<B: Backend, C: Classifier>(
     data.iter::<bool>().collect()
 }
 
+/// Sample by sample, by how much the largest logit is above that of its label: the log odds of the best class against
+/// the label, zero where they are one. One read.
+///
+/// ```text
+/// mᵢ = max_k sₖ − s_label
+/// ```
+pub fn contradiction<B: Backend, C: Classifier>(
+    classifier: &C,
+    y: &C::Parameters<B>,
+    part: &Part<B>,
+) -> Vec<f64> {
+    let scores = classifier.logits(y, part.features.clone());
+    let of_label = (scores.clone() * part.targets.clone()).sum_dim(1);
+    let margins = scores.max_dim(1) - of_label;
+    margins.into_data().iter::<f64>().collect()
+}
+
 fn found<B: Backend, C: Classifier>(
     classifier: &C,
     y: &C::Parameters<B>,

@@ -7,7 +7,7 @@ mod data;
 mod deal;
 mod matrices;
 
-pub use accuracy::{accuracy, agreement};
+pub use accuracy::{accuracy, agreement, contradiction};
 pub use classifier::{Classifier, Linear, LinearParameters, Mlp, MlpParameters};
 pub use cnn::{Cnn, CnnParameters, ConvolutionParameters};
 pub use data::{Batch, Part, Set, TwoSets};

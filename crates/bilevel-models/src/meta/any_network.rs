@@ -4,6 +4,9 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
+use crate::Error;
+use crate::error::{check_weights, count};
+
 use super::{
     Conv4, Conv4Weights, Network, Pass, Perceptron, PerceptronWeights, ResNet12, ResNet12Weights,
     StackedNetwork,
@@ -35,12 +38,89 @@ pub enum AnyWeights<B: Backend> {
 }
 
 impl AnyNetwork {
+    /// Whether weights of this network can be made: whoever reads one from a file checks it before
+    /// [`init`](Self::init).
+    ///
+    /// ```
+    /// use bilevel_models::meta::{AnyNetwork, Conv4};
+    ///
+    /// let of = |side| AnyNetwork::Conv4(Conv4 { channels: 64, side, classes: None, kept_steps: 1 });
+    /// assert!(of(28).check().is_ok());
+    /// let error = of(15).check().unwrap_err().to_string();
+    /// assert_eq!(error, "side must be from 16 to 1024, got 15");
+    /// ```
+    ///
+    /// # Errors
+    /// If pictures are smaller than 16 pixels or larger than 1024, there are no channels or more than 4096, less than
+    /// 2 classes or more than 10,000, `kept_steps` is not from 1 to 10,000, a perceptron has less than two widths or
+    /// one of more than a million, or there are more than 134,217,728 weights.
+    pub fn check(&self) -> Result<(), Error> {
+        let common = |channels: &[usize], side, classes, kept_steps| {
+            count("side", side, [16, 1024])?;
+            for &channels in channels {
+                count("channels", channels, [1, 4096])?;
+            }
+            if let Some(classes) = classes {
+                count("classes", classes, [2, 10_000])?;
+            }
+            count("kept_steps", kept_steps, [1, 10_000])
+        };
+        let of = |number: usize| number as u64;
+        let weights = match *self {
+            Self::Conv4(Conv4 {
+                channels,
+                side,
+                classes,
+                kept_steps,
+            }) => {
+                common(&[channels], side, classes, kept_steps)?;
+                // Four halvings.
+                let embedding = of(channels) * of(side / 16).pow(2);
+                9 * of(channels) * (1 + 3 * of(channels))
+                    + embedding * of(classes.unwrap_or(0))
+                    + 8 * of(channels) * of(kept_steps)
+            }
+            Self::ResNet12(ResNet12 {
+                ref channels,
+                side,
+                classes,
+                kept_steps,
+            }) => {
+                common(channels, side, classes, kept_steps)?;
+                let mut inputs = 1;
+                let blocks = channels.map(|channels| {
+                    let before = std::mem::replace(&mut inputs, channels);
+                    of(channels) * (10 * of(before) + 18 * of(channels) + 8 * of(kept_steps))
+                });
+                blocks.iter().sum::<u64>() + of(channels[3]) * of(classes.unwrap_or(0))
+            }
+            Self::Perceptron(Perceptron { ref widths }) => {
+                count("layers", widths.len(), [2, 100])?;
+                for &width in widths {
+                    count("widths", width, [1, 1_000_000])?;
+                }
+                let layers = widths.windows(2);
+                layers.map(|w| (of(w[0]) + 1) * of(w[1])).sum()
+            }
+        };
+        check_weights(weights)
+    }
+
     /// Side of the pictures it takes, if it takes pictures.
     pub fn side(&self) -> Option<usize> {
         match self {
             Self::Conv4(network) => Some(network.side),
             Self::ResNet12(network) => Some(network.side),
             Self::Perceptron(_) => None,
+        }
+    }
+
+    /// How many feature maps its first block makes, or numbers its widest layer: what its memory grows with.
+    pub fn features(&self) -> usize {
+        match self {
+            Self::Conv4(network) => network.channels,
+            Self::ResNet12(network) => network.channels[0],
+            Self::Perceptron(network) => network.widths.iter().copied().max().unwrap_or(0),
         }
     }
 

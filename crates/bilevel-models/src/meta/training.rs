@@ -150,7 +150,8 @@ fn keep<B: Backend, M: AutodiffModule<Tape<B>>>(module: M, seen: Vec<Seen>) -> M
     load_values(module, &values).expect("they are this module's own values")
 }
 
-/// Share of queries whose class was found, for each episode, side by side on all cores.
+/// Share of queries whose class was found, for each episode, side by side on all cores; NaN where a score was not
+/// finite.
 pub fn evaluate<B: Backend, L: Learner<B> + ?Sized>(
     learner: &L,
     x: &Upper<B, L::Network>,
@@ -158,7 +159,12 @@ pub fn evaluate<B: Backend, L: Learner<B> + ?Sized>(
 ) -> Vec<f64> {
     let episodes = episodes.into_iter().map(|e| (x.clone(), e)).collect();
     parallel::map::<B, _, _>(episodes, |(x, episode)| {
-        accuracy(learner.outputs(&x, &episode), episode.query.targets)
+        let outputs = learner.outputs(&x, &episode);
+        let scores = outputs.clone().into_data();
+        match scores.iter::<f64>().all(f64::is_finite) {
+            true => accuracy(outputs, episode.query.targets),
+            false => f64::NAN,
+        }
     })
 }
 

@@ -72,8 +72,9 @@ impl<B: Backend> Kernel<B> {
     /// ```
     ///
     /// # Errors
-    /// If `size` is even or `sigma` is not positive.
+    /// If `size` is even or above 999, or `sigma` is not positive.
     pub fn gaussian(size: usize, sigma: f64, device: &B::Device) -> Result<Self, Error> {
+        check_length(size as f64)?;
         positive("sigma of the Gaussian", sigma)?;
         let half = size as f64 / 2.0 - 0.5;
         let side: Vec<f64> = (0..size)
@@ -103,9 +104,10 @@ impl<B: Backend> Kernel<B> {
     /// ```
     ///
     /// # Errors
-    /// If `length` is not positive or `angle` not finite.
+    /// If `length` is not positive or above 999, or `angle` is not finite.
     pub fn motion(length: f64, angle: f64, device: &B::Device) -> Result<Self, Error> {
         positive("length of the motion", length)?;
+        check_length(length)?;
         finite("angle of the motion", angle)?;
         let (sin, cos) = angle.sin_cos();
         let half = (length / 2.0).ceil();
@@ -148,6 +150,18 @@ impl<B: Backend> Kernel<B> {
             [1, 1, k, l] if k == l && k % 2 == 1 => Ok(k),
             shape => Err(ErrorKind::KernelShape { shape }.into()),
         }
+    }
+}
+
+/// The longest kernel in pixels.
+const MOST: usize = 999;
+
+/// Whether a kernel may be so long.
+fn check_length(length: f64) -> Result<(), Error> {
+    if length <= MOST as f64 {
+        Ok(())
+    } else {
+        Err(ErrorKind::KernelTooLong { length, most: MOST }.into())
     }
 }
 

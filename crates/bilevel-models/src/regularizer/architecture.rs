@@ -5,11 +5,20 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
+use crate::Error;
+use crate::error::{ErrorKind, check_weights, count};
+
 use super::{
     ConvexNetwork, ConvexNetworkParameters, DeepVariation, DeepVariationParameters,
     FieldsOfExperts, FieldsOfExpertsParameters, Hessian, Regularizer, ResidualPrior,
     ResidualPriorParameters, Ridge, RidgeParameters, Tv, TvParameters,
 };
+
+/// The largest counts that make sense.
+const MOST_SIZE: usize = 99;
+const MOST_KNOTS: usize = 10_000;
+const MOST_CHANNELS: usize = 4096;
+const MOST_SCALES: usize = 8;
 
 /// Any regularizer of this crate, for programs that read from a file which one it is.
 ///
@@ -98,6 +107,86 @@ impl Architecture {
         }
     }
 
+    /// Whether parameters of this architecture can be made: whoever reads one from a file checks it before
+    /// [`init`](Regularizer::init).
+    ///
+    /// ```
+    /// use bilevel_models::regularizer::{Architecture, FieldsOfExperts, Potential};
+    ///
+    /// let experts = |filters, size| {
+    ///     let potential = Potential::StudentT;
+    ///     Architecture::from(FieldsOfExperts { filters, size, potential }).check()
+    /// };
+    /// assert!(experts(24, 5).is_ok());
+    /// let error = experts(25, 5).unwrap_err().to_string();
+    /// assert_eq!(error, "filters must be from 1 to 24, got 25");
+    /// ```
+    ///
+    /// # Errors
+    /// If a size is even or above 99, there are no filters or more than are independent, no knots or more than 10,000,
+    /// no scale or more than 8, more than 4096 channels, a stride longer than a filter, a bound that is not a number
+    /// of its kind, or more than 134,217,728 weights.
+    pub fn check(&self) -> Result<(), Error> {
+        let size = self.size();
+        if size.is_multiple_of(2) {
+            return Err(ErrorKind::EvenFilter { size }.into());
+        }
+        count("size", size, [1, MOST_SIZE])?;
+        let pixels = size * size;
+        // The mean of a filter is zero.
+        let independent = [1, pixels - 1];
+        let bank = |filters: usize| filters as u64 * pixels as u64;
+        // Two filters of 3x3 a block, two blocks a scale but for the coarsest.
+        let network = |channels: usize, scales: usize| {
+            (2 * scales as u64 - 1) * 18 * (channels as u64).pow(2)
+        };
+        let weights = match *self {
+            Self::Tv(_) => 0,
+            Self::FieldsOfExperts(FieldsOfExperts { filters, .. }) => {
+                count("filters", filters, independent)?;
+                bank(filters)
+            }
+            Self::Ridge(Ridge {
+                filters,
+                knots,
+                weak_convexity,
+                ..
+            }) => {
+                count("filters", filters, independent)?;
+                count("knots", knots, [1, MOST_KNOTS])?;
+                let bound = weak_convexity.unwrap_or(0.0);
+                if !bound.is_finite() || bound < 0.0 {
+                    let (name, value) = ("weak_convexity", bound);
+                    return Err(ErrorKind::Negative { name, value }.into());
+                }
+                bank(filters) + filters as u64 * knots as u64
+            }
+            Self::ConvexNetwork(ConvexNetwork { channels, .. }) => {
+                count("channels", channels, [1, MOST_CHANNELS])?;
+                channels as u64 * bank(channels)
+            }
+            Self::DeepVariation(DeepVariation {
+                channels,
+                scales,
+                stride,
+                ..
+            }) => {
+                count("channels", channels, [1, MOST_CHANNELS.min(pixels - 1)])?;
+                count("scales", scales, [1, MOST_SCALES])?;
+                count("stride", stride, [1, size])?;
+                bank(channels) + network(channels, scales)
+            }
+            Self::ResidualPrior(ResidualPrior {
+                channels, scales, ..
+            }) => {
+                count("channels", channels, [1, MOST_CHANNELS.min(pixels - 1)])?;
+                count("scales", scales, [1, MOST_SCALES])?;
+                bank(channels) + network(channels, scales)
+            }
+        };
+        check_weights(weights)
+    }
+
     /// Side of the filters that look at the image, in pixels.
     pub fn size(&self) -> usize {
         match self {
@@ -107,6 +196,18 @@ impl Architecture {
             Self::ConvexNetwork(r) => r.size,
             Self::DeepVariation(r) => r.size,
             Self::ResidualPrior(r) => r.size,
+        }
+    }
+
+    /// How many feature maps of the size of the image its first layer makes, which is what its memory grows with.
+    pub fn features(&self) -> usize {
+        match *self {
+            Self::Tv(_) => 2,
+            Self::FieldsOfExperts(FieldsOfExperts { filters, .. })
+            | Self::Ridge(Ridge { filters, .. }) => filters,
+            Self::ConvexNetwork(ConvexNetwork { channels, .. })
+            | Self::DeepVariation(DeepVariation { channels, .. })
+            | Self::ResidualPrior(ResidualPrior { channels, .. }) => channels,
         }
     }
 
