@@ -72,6 +72,6 @@ fn what_cannot_be_compared_is_refused_in_one_line() {
         compare
             .args(["compare", "algorithms", option, value, "--output"])
             .arg(folder.path().join("out"));
-        refuses(&mut compare, &[option, "at least"]);
+        refuses(&mut compare, &[option, "must be"]);
     }
 }

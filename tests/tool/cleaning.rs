@@ -577,3 +577,36 @@ fn columns_are_told_apart() {
     std::fs::write(&table, turned.replace(',', ";")).expect("written");
     refuses(&mut run(&[]), &["separated by semicolons"]);
 }
+
+/// Every label to be cleaned is wrong: all are found, by what the trusted ones say.
+#[test]
+fn labels_that_are_all_wrong_are_found() {
+    let folder = folder();
+    let arguments = [
+        "--method",
+        "soba",
+        "--corruption",
+        "1.0",
+        "--seed",
+        "3",
+        "--json",
+    ];
+    let output = clean(&folder, &arguments).output().expect("it runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "{errors}");
+    let table = String::from_utf8(read(folder.path().join("out/weights.csv"))).expect("utf-8");
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').collect())
+        .collect();
+    let wrong = rows.iter().filter(|row| row[4] == "false").count();
+    let kept = rows
+        .iter()
+        .filter(|row| row[4] == "false" && row[3] == "true")
+        .count();
+    assert!(
+        wrong > 60 && kept <= wrong / 10,
+        "{kept} of {wrong} wrong labels are kept"
+    );
+}

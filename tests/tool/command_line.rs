@@ -98,6 +98,8 @@ fn a_run_leaves_all_its_files_and_they_open() {
     assert_eq!(
         names,
         [
+            // Of the run that writes here, while it does.
+            ".lock",
             "comparison.png",
             "curves.png",
             "curves.svg",
@@ -374,13 +376,13 @@ fn settings_that_make_no_sense() {
     for sigma in ["0", "-5", "nan", "inf"] {
         refuses(
             bench.smoke("run").args(["--sigma", sigma]),
-            &["--sigma", "> 0"],
+            &["--sigma", "above 0"],
         );
         let mut evaluate = bilevel();
         evaluate
             .args(["evaluate", "--sigma", sigma, "--images"])
             .arg(bench.path("test"));
-        refuses(&mut evaluate, &["--sigma", "> 0"]);
+        refuses(&mut evaluate, &["--sigma", "above 0"]);
     }
     refuses(
         bench.smoke("run").args(["--learning-rate", "0"]),
@@ -390,7 +392,7 @@ fn settings_that_make_no_sense() {
     refuses(bench.smoke("run").args(["--crop", "2"]), &["--crop"]);
     refuses(
         bench.smoke("run").args(["--read-every", "0"]),
-        &["--read-every", "at least 1"],
+        &["--read-every", "from 1"],
     );
     assert!(!bench.path("run").exists(), "a refused call leaves nothing");
 }
@@ -563,7 +565,7 @@ fn recipes_that_cannot_be_used() {
         ("lower_steps", "lower_stepz", ["line", "lower_stepz"]),
         ("\"fields-of-experts\"", "\"fields\"", ["fields", "ridge"]),
         ("crop = 32", "crop = \"large\"", ["line 3", "expected"]),
-        ("batch = 4", "batch = 0", ["batch", "at least 1"]),
+        ("batch = 4", "batch = 0", ["batch", "from 1"]),
         (
             "[[stage]]",
             "[[stage]]\nsteps = 1\nlearning_rate = 1.0\n[stage.estimator]\nkind = \"unrolled\"\n\

@@ -138,7 +138,7 @@ fn what_cannot_be_audited_is_refused_in_one_line() {
             .args(["audit", "denoise", "--estimator", "implicit", option, value])
             .arg("--image")
             .arg(bench.path("image.png"));
-        refuses(&mut audit, &[option, "at least"]);
+        refuses(&mut audit, &[option, "must be"]);
     }
     let mut audit = bilevel();
     audit.args(["audit", "denoise", "-e", "implicit", "--image", "nowhere"]);
@@ -166,7 +166,13 @@ fn compare_leaves_all_its_files_and_they_hold_every_estimator() {
     names.sort();
     assert_eq!(
         names,
-        ["compare.csv", "compare.jsonl", "compare.png", "compare.svg"]
+        [
+            ".lock",
+            "compare.csv",
+            "compare.jsonl",
+            "compare.png",
+            "compare.svg"
+        ]
     );
     image::open(bench.path("out/compare.png")).expect("a picture");
 

@@ -219,7 +219,7 @@ fn mistakes_are_one_line() {
         &mut evaluate(&["--shots", "10"]),
         &["20 samples", "10 shots", "15 queries"],
     );
-    refuses(&mut evaluate(&["--shots", "0"]), &["1 shot"]);
+    refuses(&mut evaluate(&["--shots", "0"]), &["--shots", "from 1"]);
     refuses(&mut evaluate(&["--episodes", "1"]), &["--episodes"]);
 
     let adapt = |support: &Path, input: &Path| {

@@ -100,7 +100,7 @@ estimator = { kind = "score-matching" }
 [[stage]]
 steps = 1
 learning_rate = 0.03
-estimator = { kind = "jacobian-free", lower_tolerance = 1e-30, lower_steps = 1000000000 }
+estimator = { kind = "jacobian-free", lower_tolerance = 1e-30, lower_steps = 1000000 }
 "#;
 
 fn tool(arguments: &[&str]) -> Command {
@@ -198,7 +198,10 @@ fn leftovers(folder: &Path) -> Vec<String> {
         let name = entry.expect("readable").file_name();
         name.into_string().expect("utf-8")
     });
-    names.filter(|name| name.starts_with('.')).collect()
+    // What is locked as long as a run writes stays.
+    names
+        .filter(|name| name.starts_with('.') && name != ".lock")
+        .collect()
 }
 
 /// The parameters in a state, without the names that they get at random.

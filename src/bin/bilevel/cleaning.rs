@@ -7,7 +7,7 @@ use bilevel_core::vector::read;
 use bilevel_core::{DoubleBackward, Oracle, Pair, Sampled};
 use bilevel_data::{Columns, Labelled};
 use bilevel_models::classification::{
-    Batch, Classifier, Linear, Mlp, Part, Set, TwoSets, accuracy, agreement,
+    Batch, Classifier, Linear, Mlp, Part, Set, TwoSets, accuracy, agreement, contradiction,
 };
 use bilevel_models::cleaning::{
     Cleaning, Mixture, SampleWeights, SoftmaxOracle, Verdict, Weighting, train, train_within,
@@ -17,6 +17,7 @@ use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
 use crate::ball::Ball;
+use crate::memory::check_memory;
 
 /// Where solves stop: `‖∇y g‖`, and steps at most.
 const TOLERANCE: f64 = 3e-4;
@@ -25,8 +26,13 @@ const MAX_STEPS: usize = 2000;
 const HALF: f64 = 0.5;
 /// Ashman's D above which weights fall into two heaps; above 2 there are two, but where they part is not yet sharp.
 const SEPARATE: f64 = 3.0;
+/// The log odds, `ln 4`, with which a classifier has to contradict a label.
+const SURE: f64 = 2.0 * std::f64::consts::LN_2;
 /// Log odds are looked at up to those of this weight.
 const SMALLEST_WEIGHT: f64 = 1e-6;
+
+/// Bytes for each feature of a sample and for each of its scores: data, targets, scores and their gradients.
+const BYTES_A_NUMBER: u64 = 16;
 
 /// The samples of a cleaning problem.
 pub(crate) struct Sets {
@@ -42,6 +48,50 @@ pub(crate) struct Sets {
     pub columns: Option<Columns>,
 }
 
+/// That there is something to tell apart, and memory to do it, and that each class to be cleaned is known.
+///
+/// # Errors
+/// If all samples are of one class, nearly every one is of a class of its own, or those of one have none to be compared
+/// with: `advice` says what to do then.
+pub(crate) fn check_classes(training: &Labelled, trusted: &Labelled, advice: &str) -> Result<()> {
+    let (sizes, known) = (training.class_sizes(), trusted.class_sizes());
+    let classes = training.classes();
+    let present = sizes.iter().zip(&known).filter(|(a, b)| *a + *b > 0);
+    ensure!(
+        present.count() > 1,
+        "all samples are of one class: there is no label to be wrong"
+    );
+    let samples = training.len() + trusted.len();
+    check_class_count(classes.len(), samples)?;
+    let numbers = samples as u64 * (training.width() + classes.len()) as u64;
+    check_memory(
+        "a classifier of these samples",
+        numbers.saturating_mul(BYTES_A_NUMBER),
+    )?;
+    let unknown: Vec<String> = (0..classes.len())
+        .filter(|&class| sizes[class] > 0 && known[class] == 0)
+        .map(|class| format!("`{}`", classes[class]))
+        .collect();
+    ensure!(
+        unknown.is_empty(),
+        "no trusted sample of {}: every class needs some: {advice}",
+        unknown.join(", ")
+    );
+    Ok(())
+}
+
+/// That so many samples can be of so many classes.
+///
+/// # Errors
+/// If most samples are of a class of their own.
+pub(crate) fn check_class_count(classes: usize, samples: usize) -> Result<()> {
+    ensure!(
+        2 * classes <= samples,
+        "there are {classes} classes among {samples} samples: does another column hold them (`clean --label`)?"
+    );
+    Ok(())
+}
+
 /// What weights are worth.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Judgement {
@@ -49,7 +99,7 @@ pub(crate) struct Judgement {
     pub own_accuracy: Option<f64>,
     /// Of `y*(x)`: the classifier trained with these weights and nothing else.
     pub test_accuracy: Option<f64>,
-    /// Of the samples kept, where it is known which are right.
+    /// Of the samples with weights above the threshold, where it is known which are right.
     pub precision: Option<f64>,
     pub recall: Option<f64>,
     pub f1: Option<f64>,
@@ -57,8 +107,27 @@ pub(crate) struct Judgement {
     pub f1_at_half: Option<f64>,
     /// And if those were kept whose label is what the classifier trained with the weights says.
     pub f1_agreed: Option<f64>,
-    /// The weight above which samples are kept.
+    /// The weight above which samples are taken to be right until a classifier is heard.
     pub threshold: f64,
+}
+
+/// What is kept in the end.
+///
+/// A weight can be small for other reasons than a wrong label: the class is common and few of its samples do, or the
+/// weights have not moved apart. So a classifier that is trained on the samples of large weight and those trusted has
+/// to contradict a label too: by the log odds with which the weight is above the threshold, and by `ln 4` at least.
+///
+/// ```text
+/// dropped  ⇔  max_k sₖ − s_label > max(ln 4, log odds of the weight − log odds of the threshold)
+/// ```
+#[derive(Debug, Clone)]
+pub(crate) struct Cleaned {
+    /// Which samples.
+    pub kept: Vec<bool>,
+    /// Accuracy on the test set after training on them and on those trusted.
+    pub retrained_accuracy: Option<f64>,
+    /// Of the samples kept, where it is known which are right.
+    pub f1: Option<f64>,
 }
 
 /// What is reached without cleaning: accuracies on the test set after training on samples of equal weight.
@@ -93,11 +162,11 @@ pub(crate) trait Workshop<B: Backend> {
     /// If a solve ends in numbers that are not finite.
     fn judge(&self, at: &Pair<B>, solved: &mut Option<Pair<B>>) -> Result<Judgement>;
 
-    /// Accuracy on the test set after training on the samples kept and those trusted.
+    /// What is kept in the end.
     ///
     /// # Errors
-    /// If the solve ends in numbers that are not finite.
-    fn retrained(&self, weights: &[f64]) -> Result<Option<f64>>;
+    /// If a solve ends in numbers that are not finite.
+    fn cleaned(&self, weights: &[f64]) -> Result<Cleaned>;
 
     /// What is reached without cleaning.
     ///
@@ -106,18 +175,12 @@ pub(crate) trait Workshop<B: Backend> {
     fn references(&self) -> Result<References>;
 }
 
-/// The weight above which a sample is kept: where the two heaps of log odds meet, if there are two, else a half.
+/// The weight above which a sample is taken to be right until a classifier is heard: where the two heaps of log odds meet, if there are two, else a half.
 ///
 /// Right and wrong labels part long before the weights of the wrong ones are zero, and those of the right ones go on
 /// growing: where they part moves, and is not at a half.
 pub(crate) fn threshold(weights: &[f64]) -> f64 {
-    let odds: Vec<f64> = weights
-        .iter()
-        .map(|weight| {
-            Weighting::Sigmoid.value_of(weight.clamp(SMALLEST_WEIGHT, 1.0 - SMALLEST_WEIGHT))
-        })
-        .collect();
-    match Mixture::fit(&odds) {
+    match Mixture::fit(&log_odds(weights)) {
         // On both sides of a half: where all labels are right, all weights rise, some more than others.
         Some(heaps)
             if heaps.separation() > SEPARATE && heaps.mean[0] < 0.0 && heaps.mean[1] > 0.0 =>
@@ -128,7 +191,16 @@ pub(crate) fn threshold(weights: &[f64]) -> f64 {
     }
 }
 
-/// Which samples are kept.
+/// The log odds of weights, those near 0 and 1 moved a little away from there.
+fn log_odds(weights: &[f64]) -> Vec<f64> {
+    let inside = |weight: &f64| weight.clamp(SMALLEST_WEIGHT, 1.0 - SMALLEST_WEIGHT);
+    let odds = weights
+        .iter()
+        .map(|weight| Weighting::Sigmoid.value_of(inside(weight)));
+    odds.collect()
+}
+
+/// Which samples have weights above the threshold.
 pub(crate) fn kept(weights: &[f64]) -> Vec<bool> {
     above(weights, threshold(weights))
 }
@@ -415,11 +487,27 @@ where
         })
     }
 
-    fn retrained(&self, weights: &[f64]) -> Result<Option<f64>> {
-        if self.test.is_none() {
-            return Ok(None);
-        }
-        Ok(self.tested(&self.trained_on(&kept(weights), true)?))
+    fn cleaned(&self, weights: &[f64]) -> Result<Cleaned> {
+        let large = kept(weights);
+        let y = self.trained_on(&large, true)?.valid();
+        let training = self.data.training.whole();
+        let against = contradiction(&self.problem.classifier, &y, training);
+        let odds = log_odds(weights);
+        let least = Weighting::Sigmoid.value_of(threshold(weights));
+        let doubted = |(odds, against): (&f64, &f64)| *against > SURE.max(odds - least);
+        let kept: Vec<bool> = odds
+            .iter()
+            .zip(&against)
+            .map(|pair| !doubted(pair))
+            .collect();
+        let test = self.test.as_ref();
+        let retrained = test.map(|_| self.trained_on(&kept, true)).transpose()?;
+        let right = self.sets.right.as_ref();
+        Ok(Cleaned {
+            f1: right.map(|right| Verdict::new(&kept, right).f1()),
+            retrained_accuracy: retrained.and_then(|y| self.tested(&y)),
+            kept,
+        })
     }
 
     fn references(&self) -> Result<References> {

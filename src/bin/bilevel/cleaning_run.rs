@@ -162,6 +162,11 @@ impl<'a, B: Backend> CleaningRun<'a, B> {
             progress.samples[0],
             progress.samples[1]
         );
+        let (step, steps) = (progress.spent.step, preset.steps);
+        ensure!(
+            step <= steps,
+            "the run is at step {step} of {steps}: start again with --overwrite"
+        );
         Ok(Self {
             oracle,
             rule,
@@ -184,12 +189,18 @@ impl<'a, B: Backend> CleaningRun<'a, B> {
         leaves: &Leaves<'_, B>,
         held: &mut Held,
     ) -> Result<End> {
-        let look_every = steps.div_ceil(self.progress.settings.snapshots as usize);
+        let looks = self.progress.settings.snapshots as usize;
+        let look_every = (looks > 0).then(|| steps.div_ceil(looks));
         let first = self.progress.spent.step;
         let bar = progress::Progress::new(steps, "cleaning");
         bar.begin_at(first);
         let mut end = End::Done;
         held.keep(true, || self.kept(leaves))?;
+        if first == 0 {
+            held.save()?;
+            leaves.folder.begin()?;
+            held.save()?; // the weights too
+        }
         while self.progress.spent.step < steps {
             let taken = self.progress.spent.step - first;
             if interrupt::pressed() || stop_after.is_some_and(|most| taken >= most) {
@@ -208,7 +219,7 @@ impl<'a, B: Backend> CleaningRun<'a, B> {
             bar.inc();
             let Spent { step, calls, .. } = self.progress.spent;
             debug!(step, calls = calls.total(), "step");
-            let look = step.is_multiple_of(look_every);
+            let look = look_every.is_some_and(|every| step.is_multiple_of(every));
             if look {
                 self.progress.looks.push(self.progress.spent);
                 self.seen.push(self.at().clone());

@@ -198,7 +198,7 @@ pub(crate) fn csv(rows: &[Row]) -> String {
         .to_owned();
     for row in rows {
         text.push_str(&format!(
-            "{},{},{},{},{},{},{:e},{},{:e},{},{},{}\n",
+            "{},{},{},{},{},{},{:e},{},{},{},{},{}\n",
             row.estimator,
             row.setting,
             row.gradients,
@@ -207,13 +207,21 @@ pub(crate) fn csv(rows: &[Row]) -> String {
             row.lower_steps,
             row.seconds,
             row.bytes,
-            row.error,
-            row.cosine,
+            known(row.error),
+            known(row.cosine),
             row.status.as_deref().unwrap_or_default(),
             quoted(row.failure.as_deref().unwrap_or_default())
         ));
     }
     text
+}
+
+/// A number, or an empty field where an estimate failed and there is none.
+fn known(number: f64) -> String {
+    match number.is_finite() {
+        true => format!("{number:e}"),
+        false => String::new(),
+    }
 }
 
 /// A field that may hold commas and quotation marks.

@@ -1,15 +1,19 @@
 //! Learning a denoiser from a few fixed crops: the problem on which algorithms are compared.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use bilevel_backend::Tape;
 use bilevel_core::{Accelerated, BilevelProblem, LowerSolver, Point, Task, parallel};
 use bilevel_data::{RandomCrops, add_gaussian_noise, from_tensor, load_folder, psnr, to_tensor};
 use bilevel_models::physics::{CurvatureBound, Denoising, Image, ImagePairs};
-use bilevel_models::regularizer::{FieldsOfExperts, FieldsOfExpertsParameters, Potential};
+use bilevel_models::regularizer::{
+    Architecture, FieldsOfExperts, FieldsOfExpertsParameters, Potential,
+};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
 
 use crate::arguments::CompareAlgorithmsArguments;
+use crate::memory::check_memory;
+use crate::reconstruct::bytes;
 
 /// The problem.
 pub(crate) type Problem = Denoising<FieldsOfExperts>;
@@ -24,6 +28,8 @@ const REGULARIZER: FieldsOfExperts = FieldsOfExperts {
 };
 /// Pixels at each edge that neither losses nor scores look at.
 const MARGIN: usize = 3;
+/// The largest budget.
+const MOST_COST: u64 = 1_000_000_000_000_000;
 /// Smallest side of a crop.
 const LEAST_CROP: usize = 8;
 /// The noise.
@@ -75,8 +81,14 @@ impl<B: Backend> Contest<B> {
             crop >= LEAST_CROP,
             "--crop must be at least {LEAST_CROP}, got {crop}"
         );
-        ensure!(images > 0, "--images must be at least 1");
-        ensure!(arguments.budget > 0, "--budget must be at least 1");
+        let budget = arguments.budget;
+        ensure!(
+            (1..=MOST_COST).contains(&budget),
+            "--budget must be from 1 to {MOST_COST}, got {budget}"
+        );
+        let features = Architecture::from(REGULARIZER);
+        check_memory("the crops", bytes(&features, images * crop * crop))
+            .context("--images, --crop")?;
         let pairs = |folder, count, noise| -> Result<Vec<ImagePairs<B>>> {
             let clean = RandomCrops::new(load_folder(folder)?, crop, seed)?.batch(0, count);
             let pair = |(number, clean)| {

@@ -1,6 +1,7 @@
 //! What happens to an image before the noise.
 
 use anyhow::{Result, ensure};
+use bilevel_backend::Cpu;
 use bilevel_data::GrayImage;
 use bilevel_models::physics::{
     Blur, Boundary, Identity, Inpainting, Kernel, Mask, Measurement, MeasurementOperator,
@@ -189,6 +190,17 @@ impl Degradation {
         })
     }
 
+    /// Whether it can be made, whatever the size of the images.
+    ///
+    /// # Errors
+    /// If a measure makes no sense.
+    pub fn check(&self) -> Result<()> {
+        let device = Default::default();
+        self.operator::<Cpu>([1, 1], &device)?;
+        self.believed::<Cpu>([1, 1], &device)?;
+        Ok(())
+    }
+
     /// What reconstruction takes it to be made of before anything is learned: the truth, or the guess.
     ///
     /// # Errors
@@ -205,6 +217,21 @@ impl Degradation {
             _ => self.operator(size, device),
         }
     }
+}
+
+/// The largest noise that can be asked for: what is drowned in more is gone.
+const MOST_NOISE: f64 = 255.0;
+
+/// `sigma` on the scale of 0 to 255, if it is noise that makes sense.
+///
+/// # Errors
+/// If it is not above 0, or above 255.
+pub(crate) fn noise_level(name: &str, sigma: f64) -> Result<f64> {
+    ensure!(
+        0.0 < sigma && sigma <= MOST_NOISE,
+        "{name} must be above 0 and at most {MOST_NOISE}, got {sigma}"
+    );
+    Ok(sigma)
 }
 
 /// Each pixel is kept with probability `kept`.

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::output::tell;
-use crate::progress::take_down;
+use crate::output::{one_line, tell};
+use crate::progress::{seconds_of, take_down};
 
 /// How long a loop has to end in its own way.
 const GRACE: Duration = Duration::from_millis(1500);
@@ -23,6 +23,10 @@ const GRACE: Duration = Duration::from_millis(1500);
 const LAST_FILE: Duration = Duration::from_millis(400);
 /// Keeping takes one part in so many of the time, at most.
 const PARTS: u32 = 50;
+/// Seconds from one state on the disk to the next, at most, but for the length of a step.
+const SAVES: f64 = 30.0;
+/// An environment variable: the same, for tests.
+const SAVES_VARIABLE: &str = "BILEVEL_SAVE_SECONDS";
 
 /// The signal that came first, 0 before it.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
@@ -119,7 +123,7 @@ fn end() {
         Work::Steps(Some(kept)) => match (kept.save)() {
             Ok(()) => tell!("{}", kept.line),
             Err(error) => {
-                tell!("error: {error:#}");
+                tell!("error: {}", one_line(&format!("{error:#}")));
                 code = 2;
             }
         },
@@ -171,13 +175,22 @@ pub(crate) fn writing() -> RwLockReadGuard<'static, ()> {
 
 /// The right to end in one's own way, until it is dropped.
 pub(crate) struct Held {
+    /// When it is time to keep the next step.
     next: Option<Instant>,
+    /// When what was kept was saved.
+    saved: Instant,
+    /// From one time that it is saved to the next.
+    every: Duration,
 }
 
 /// From now on a signal waits for the loop of the caller.
 pub(crate) fn hold() -> Held {
     *work() = Work::Steps(None);
-    Held { next: None }
+    Held {
+        next: None,
+        saved: Instant::now(),
+        every: seconds_of(SAVES_VARIABLE, SAVES),
+    }
 }
 
 impl Held {
@@ -189,25 +202,30 @@ impl Held {
     /// Those of `make`.
     pub fn keep(&mut self, must: bool, make: impl FnOnce() -> Result<Kept>) -> Result<()> {
         let start = Instant::now();
-        if !must && self.next.is_some_and(|next| start < next) {
+        let due = self.saved.elapsed() >= self.every;
+        if !must && !due && self.next.is_some_and(|next| start < next) {
             return Ok(());
         }
         let kept = make()?;
         let now = Instant::now();
         self.next = Some(now + PARTS * (now - start));
         *work() = Work::Steps(Some(kept));
+        if due {
+            self.save()?;
+        }
         Ok(())
     }
 
-    /// Saves what is kept.
+    /// Saves what is kept. [`keep`](Self::keep) does every 30 seconds.
     ///
     /// # Errors
     /// Those of saving.
-    pub fn save(&self) -> Result<()> {
-        match &*work() {
-            Work::Steps(Some(kept)) => (kept.save)(),
-            _ => Ok(()),
+    pub fn save(&mut self) -> Result<()> {
+        if let Work::Steps(Some(kept)) = &*work() {
+            (kept.save)()?;
         }
+        self.saved = Instant::now();
+        Ok(())
     }
 
     /// Nothing would be lost any more: a signal ends the program at once, with this line.

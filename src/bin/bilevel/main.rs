@@ -1,6 +1,7 @@
 //! The program `bilevel`: learn image regularizers and denoise with them, from the command line.
 // Macros that panic where nobody reads: `output` has others.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
+#![cfg_attr(fuzzing, no_main, allow(dead_code))]
 
 mod arguments;
 mod audit_report;
@@ -14,6 +15,8 @@ mod command;
 mod comparison;
 mod contender;
 mod contest;
+#[cfg(any(test, fuzzing))]
+mod damage;
 mod data;
 mod degradation;
 mod distributed;
@@ -22,6 +25,7 @@ mod estimator;
 mod few_shot;
 mod interrupt;
 mod logging;
+mod memory;
 mod method;
 mod metrics;
 mod model_file;
@@ -32,6 +36,7 @@ mod progress;
 mod quadratic_preset;
 mod recipe;
 mod reconstruct;
+mod resume;
 mod run_folder;
 mod score;
 mod small_problem;
@@ -52,7 +57,7 @@ use clap::Parser;
 use clap::error::{ContextKind, ContextValue};
 use tracing::info;
 
-use output::tell;
+use output::{one_line, tell};
 use task::TaskName;
 
 use arguments::{
@@ -71,7 +76,7 @@ fn main() -> ExitCode {
         Err(error) => Err(in_one_line(error)),
     });
     result.unwrap_or_else(|error| {
-        tell!("error: {error:#}");
+        tell!("error: {}", one_line(&format!("{error:#}")));
         ExitCode::from(2)
     })
 }

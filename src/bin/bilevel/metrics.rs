@@ -24,8 +24,10 @@ pub(crate) struct Line {
     /// Upper step, from 1.
     pub step: usize,
     /// Mean squared error on the batch.
+    #[serde(with = "crate::number")]
     pub upper_loss: f64,
     /// Euclidean norm of the hypergradient.
+    #[serde(with = "crate::number")]
     pub hypergradient_norm: f64,
     /// Learning rate of the step.
     pub learning_rate: f64,
@@ -38,7 +40,11 @@ pub(crate) struct Line {
     #[serde(default)]
     pub cost: u64,
     /// Mean PSNR on the validation images after the step, in dB.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        default,
+        with = "crate::number::option"
+    )]
     pub validation_psnr: Option<f64>,
 }
 
@@ -50,6 +56,7 @@ pub(crate) struct Solve {
     /// Steps made.
     pub steps: usize,
     /// Largest residual norm over the images.
+    #[serde(with = "crate::number")]
     pub residual: f64,
 }
 

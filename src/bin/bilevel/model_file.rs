@@ -3,20 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use bilevel_backend::Tape;
 use bilevel_core::parameters::{load_values, named_values};
 use bilevel_models::physics::MeasurementOperator;
-use bilevel_models::regularizer::{
-    Architecture, ArchitectureParameters, ConvexNetwork, DeepVariation, FieldsOfExperts,
-    Regularizer, ResidualPrior, Ridge,
-};
+use bilevel_models::regularizer::{Architecture, ArchitectureParameters, Regularizer};
 use burn::module::Module;
 use burn::tensor::TensorData;
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
-use crate::degradation::Degradation;
+use crate::degradation::{Degradation, noise_level};
 use crate::draw::save;
 use crate::reconstruct::Reconstructor;
 use crate::tensor_file::{read_tensors, write_tensors};
@@ -116,20 +113,18 @@ fn encode<B: Backend>(model: &Model<B>) -> Result<Vec<u8>> {
     write_tensors(&header, &values)
 }
 
-fn decode<B: Backend>(bytes: &[u8], device: &B::Device) -> Result<Model<B>> {
+pub(crate) fn decode<B: Backend>(bytes: &[u8], device: &B::Device) -> Result<Model<B>> {
     let (header, values) = read_tensors(bytes, KIND, VERSION, "train denoise")?;
     let header: Header =
         serde_json::from_value(header).context("its header is damaged: copy it again")?;
-    ensure!(
-        is_possible(&header.regularizer),
-        "its header is damaged ({:?}): copy it again",
-        header.regularizer
-    );
-    if let Some(steps) = header.reconstruction.steps() {
-        steps
-            .check(header.degradation.measurement())
-            .context("its header is damaged: copy it again")?;
-    }
+    let possible = || {
+        header.regularizer.check()?;
+        header
+            .reconstruction
+            .check(header.degradation.measurement())?;
+        noise_level("sigma", header.sigma)
+    };
+    possible().context("its header is damaged: copy it again")?;
 
     let (of_operator, of_regularizer): (BTreeMap<_, _>, BTreeMap<_, _>) = values
         .into_iter()
@@ -174,44 +169,13 @@ fn load<B: Backend, M: Module<Tape<B>>>(
     Ok(load_values::<Tape<B>, _>(module, &by_path)?)
 }
 
-/// Whether parameters of this architecture can be made.
-fn is_possible(architecture: &Architecture) -> bool {
-    let bank = |filters: usize, size: usize| {
-        size % 2 == 1 && size <= 99 && (1..size * size).contains(&filters)
-    };
-    let network = |channels, size, scales| bank(channels, size) && (1..=8).contains(&scales);
-    match *architecture {
-        Architecture::Tv(_) => true,
-        Architecture::FieldsOfExperts(FieldsOfExperts { filters, size, .. }) => bank(filters, size),
-        Architecture::Ridge(Ridge {
-            filters,
-            size,
-            knots,
-            ..
-        }) => bank(filters, size) && (1..=10_000).contains(&knots),
-        Architecture::ConvexNetwork(ConvexNetwork { channels, size }) => {
-            size % 2 == 1 && size <= 99 && (1..=4096).contains(&channels)
-        }
-        Architecture::DeepVariation(DeepVariation {
-            channels,
-            size,
-            scales,
-            stride,
-        }) => network(channels, size, scales) && (1..=size).contains(&stride),
-        Architecture::ResidualPrior(ResidualPrior {
-            channels,
-            size,
-            scales,
-        }) => network(channels, size, scales),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use bilevel_backend::Cpu;
     use bilevel_core::parameters::{pack, unpack};
     use bilevel_models::physics::Boundary;
+    use bilevel_models::regularizer::Ridge;
     use burn::module::AutodiffModule;
     use burn::tensor::{DType, Tensor};
 

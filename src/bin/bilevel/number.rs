@@ -27,6 +27,30 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     }
 }
 
+/// The same for what may not be known.
+pub(crate) mod option {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Known(#[serde(with = "super")] f64);
+
+    /// A number or a word, or `null`.
+    pub(crate) fn serialize<S: Serializer>(
+        value: &Option<f64>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        value.map(Known).serialize(serializer)
+    }
+
+    /// What [`serialize`] wrote.
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<f64>, D::Error> {
+        let known = Option::<Known>::deserialize(deserializer)?;
+        Ok(known.map(|Known(value)| value))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -131,14 +131,18 @@ impl Drop for Progress {
     }
 }
 
+/// The seconds that a variable of the environment says, or `otherwise` if it says none.
+pub(crate) fn seconds_of(variable: &str, otherwise: f64) -> Duration {
+    let said = std::env::var(variable).ok();
+    let said = said.and_then(|text| text.parse().ok());
+    let said = said.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    said.filter(|every| !every.is_zero())
+        .unwrap_or(Duration::from_secs_f64(otherwise))
+}
+
 /// A thread that prints a line now and then, and what ends it when it is dropped.
 fn lines(bar: ProgressBar) -> (Sender<()>, JoinHandle<()>) {
-    let every = std::env::var(LINES_VARIABLE).ok();
-    let every = every.and_then(|text| text.parse().ok()).unwrap_or(LINES);
-    let every = Duration::try_from_secs_f64(every)
-        .ok()
-        .filter(|every| !every.is_zero())
-        .unwrap_or(Duration::from_secs_f64(LINES));
+    let every = seconds_of(LINES_VARIABLE, LINES);
     let (end, ended) = channel();
     let print = move || {
         while ended.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use bilevel_core::positive;
-use bilevel_models::physics::UpperLoss;
+use bilevel_models::physics::{Measurement, UpperLoss};
 use bilevel_models::regularizer::Architecture;
 use serde::{Deserialize, Serialize};
 
 use crate::arguments::TrainArguments;
-use crate::degradation::Degradation;
-use crate::reconstruct::Reconstructor;
+use crate::degradation::{Degradation, noise_level};
+use crate::reconstruct::{Reconstructor, check_solver};
 use crate::steps::Steps;
 use crate::task::TaskName;
 
@@ -46,6 +46,24 @@ pub(crate) struct Recipe {
     /// What is done, one after the other.
     #[serde(rename = "stage")]
     pub stages: Vec<Stage>,
+}
+
+/// The most steps, and whatever else is counted.
+pub(crate) const MOST_COUNT: usize = 1_000_000_000;
+/// The largest side of a crop, and the most crops a step.
+const MOST_CROP: usize = 4096;
+const MOST_CROPS: usize = 100_000;
+
+/// Whether a count of a recipe or of the command line is from `least` to `most`.
+///
+/// # Errors
+/// If it is not.
+pub(crate) fn count(name: &str, value: usize, least: usize, most: usize) -> Result<()> {
+    ensure!(
+        (least..=most).contains(&value),
+        "{name} must be from {least} to {most}, got {value}"
+    );
+    Ok(())
 }
 
 /// What a count of a recipe is if it is not given.
@@ -104,6 +122,33 @@ pub(crate) enum Estimator {
     ScoreMatching,
 }
 
+impl Estimator {
+    /// Whether its numbers make sense where `physics` is to be undone.
+    ///
+    /// # Errors
+    /// If one does not.
+    fn check(&self, physics: Measurement) -> Result<()> {
+        match *self {
+            Self::Implicit {
+                lower_tolerance,
+                lower_steps,
+                adjoint_tolerance,
+                adjoint_steps,
+                ..
+            } => {
+                check_solver("lower solver", lower_tolerance, lower_steps)?;
+                check_solver("adjoint", adjoint_tolerance, adjoint_steps)
+            }
+            Self::JacobianFree {
+                lower_tolerance,
+                lower_steps,
+            } => check_solver("lower solver", lower_tolerance, lower_steps),
+            Self::Unrolled(steps) => steps.check(physics),
+            Self::ScoreMatching => Ok(()),
+        }
+    }
+}
+
 /// A solver for the adjoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -152,21 +197,19 @@ impl Recipe {
     /// # Errors
     /// If one does not, with its name.
     pub fn check(&self) -> Result<()> {
-        positive("--sigma", self.sigma)?;
+        noise_level("--sigma", self.sigma)?;
+        self.regularizer.check().context("regularizer")?;
+        self.degradation.check().context("degradation")?;
         ensure!(!self.stages.is_empty(), "a recipe needs a [[stage]]");
         let physics = self.degradation.measurement();
+        self.reconstruction.check(physics)?;
         for stage in &self.stages {
             positive("--learning-rate", stage.learning_rate)?;
-            ensure!(stage.steps > 0, "--steps must be at least 1");
+            count("--steps", stage.steps, 1, MOST_COUNT)?;
             stage.clip.map(|clip| positive("clip", clip)).transpose()?;
-            if let Estimator::Unrolled(steps) = stage.estimator {
-                steps.check(physics)?;
-            }
+            stage.estimator.check(physics)?;
         }
         let bregman = self.reconstruction.steps().and_then(|steps| steps.bregman);
-        if let Some(steps) = self.reconstruction.steps() {
-            steps.check(physics)?;
-        }
         if let Some(Stage {
             estimator: Estimator::Unrolled(steps),
             ..
@@ -177,23 +220,18 @@ impl Recipe {
                 "bregman must be the same in [reconstruction] and in the last stage"
             );
         }
-        ensure!(
-            self.batch > 0 && self.tasks > 0 && self.validate_every > 0,
-            "batch, tasks and validate_every must be at least 1"
-        );
-        ensure!(self.read_every > 0, "--read-every must be at least 1");
-        let least = 2 * self.margin + 1;
-        ensure!(
-            self.crop >= least,
-            "--crop must be at least {least}, got {}",
-            self.crop
-        );
-        Ok(())
+        count("batch", self.batch, 1, MOST_CROPS)?;
+        count("tasks", self.tasks, 1, MOST_COUNT)?;
+        count("validate_every", self.validate_every, 1, MOST_COUNT)?;
+        count("--read-every", self.read_every, 1, MOST_COUNT)?;
+        count("margin", self.margin, 0, MOST_CROP)?;
+        count("--crop", self.crop, 2 * self.margin + 1, MOST_CROP)
     }
 
     /// Upper steps of all stages.
     pub fn steps(&self) -> usize {
-        self.stages.iter().map(|stage| stage.steps).sum()
+        let steps = self.stages.iter().map(|stage| stage.steps);
+        steps.fold(0, usize::saturating_add)
     }
 
     /// The stage of a step, which counts from 0, and the number of the step in it.

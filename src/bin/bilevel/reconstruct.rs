@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use bilevel_core::hypergradient::LowerMap;
 use bilevel_core::vector::norms;
 use bilevel_core::{Accelerated, LowerObjective, LowerSolver, Outcome, Point, Status, parallel};
@@ -14,8 +14,9 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
+use crate::memory::check_memory;
 use crate::model_file::Model;
-use crate::steps::{Map, Steps};
+use crate::steps::{MOST_STEPS, Map, Steps};
 
 /// How an image is reconstructed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -45,6 +46,20 @@ impl Reconstructor {
         }
     }
 
+    /// Whether it makes sense where `physics` is to be undone.
+    ///
+    /// # Errors
+    /// If a number is out of its range.
+    pub fn check(&self, physics: Measurement) -> Result<()> {
+        match *self {
+            Self::Minimiser {
+                tolerance,
+                max_steps,
+            } => check_solver("reconstruction", tolerance, max_steps),
+            Self::Descent(steps) | Self::AveragedDescent(steps) => steps.check(physics),
+        }
+    }
+
     /// The symmetries of the data to reconstruct from.
     fn symmetries(&self) -> Range<u8> {
         match self {
@@ -52,6 +67,48 @@ impl Reconstructor {
             Self::AveragedDescent(_) => 0..8,
         }
     }
+}
+
+/// Whether a solver that a file describes can be run: `what` names it.
+///
+/// # Errors
+/// If its tolerance is not positive and finite, or it makes no steps or too many.
+pub(crate) fn check_solver(what: &str, tolerance: f64, max_steps: usize) -> Result<()> {
+    ensure!(
+        tolerance.is_finite() && tolerance > 0.0,
+        "{what}: the tolerance must be finite and > 0, got {tolerance}"
+    );
+    ensure!(
+        (1..=MOST_STEPS).contains(&max_steps),
+        "{what}: the steps at most must be from 1 to {MOST_STEPS}, got {max_steps}"
+    );
+    Ok(())
+}
+
+/// About how many bytes it takes to reconstruct from `pixels` pixels: so many for each, and more for each feature that
+/// the regularizer looks at. Measured at 0.07 to 0.6 megapixels with the models on board: 510 to 800 bytes a pixel
+/// where this says 830 to 1020.
+pub(crate) fn bytes(regularizer: &Architecture, pixels: usize) -> u64 {
+    const PIXEL: u64 = 250;
+    const FEATURE: u64 = 12;
+    (pixels as u64).saturating_mul(PIXEL + FEATURE * regularizer.features() as u64)
+}
+
+/// Whether images of so many pixels can be reconstructed, some side by side.
+///
+/// # Errors
+/// If there is no memory for it.
+pub(crate) fn check_sizes(
+    regularizer: &Architecture,
+    pixels: impl ExactSizeIterator<Item = usize>,
+) -> Result<()> {
+    let together = pixels.len().min(rayon::current_num_threads()) as u64;
+    let largest = pixels.max().unwrap_or(0);
+    check_memory(
+        "the reconstruction",
+        bytes(regularizer, largest).saturating_mul(together),
+    )
+    .context("crop the images or make them smaller")
 }
 
 /// Pixels by which data are mirrored at their edges before reconstruction where that makes them the data of
@@ -113,6 +170,11 @@ pub(crate) fn reconstruct<B: Backend>(
         // Each thread has leaves of its own.
         Ok((Learned::from_inner(x.valid()), batch, size, mirror))
     };
+    let pixels = |data: &GrayImage| {
+        let [height, width] = model.degradation.image_size([data.height(), data.width()]);
+        height * width
+    };
+    check_sizes(&model.regularizer, data.iter().map(pixels))?;
     let symmetries = model.reconstruction.symmetries();
     ensure!(
         symmetries.len() == 1 || kernel.is_some() || matches!(physics, Measurement::Identity(_)),
@@ -167,6 +229,29 @@ pub(crate) fn reconstruct<B: Backend>(
         let pixels = sum.pixels().iter().map(|sum| sum / count).collect();
         (GrayImage::new(sum.width(), sum.height(), pixels), outcome)
     }))
+}
+
+/// Whether reconstructions are images.
+///
+/// # Errors
+/// If a solve failed, or a pixel is not finite: what came out must neither be saved nor scored.
+pub(crate) fn check_finite(images: &[(GrayImage, Outcome)]) -> Result<()> {
+    for (_, outcome) in images {
+        let status = outcome.status;
+        ensure!(
+            !status.is_failure() || status == Status::NonFinite,
+            "the reconstruction ended with {status}: {}",
+            status.advice()
+        );
+    }
+    let finite = |(image, outcome): &(GrayImage, Outcome)| {
+        !outcome.status.is_failure() && image.pixels().iter().all(|v| v.is_finite())
+    };
+    ensure!(
+        images.iter().all(finite),
+        "the reconstruction is not finite: the model is damaged, or was learned for other data"
+    );
+    Ok(())
 }
 
 /// The outcome that a person has to know of.

@@ -1,13 +1,17 @@
 //! PSNR and SSIM of a set of images, for people and for programs.
 
+use anyhow::{Result, ensure};
 use bilevel_core::Outcome;
-use bilevel_data::{GrayImage, NamedImage, psnr, ssim};
+use bilevel_data::{GrayImage, NamedImage, SSIM_WINDOW, psnr, ssim};
 use serde::Serialize;
+
+use crate::output::one_line;
 
 /// The scores of a set of images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Scores {
-    /// Mean PSNR in dB.
+    /// Mean PSNR in dB; infinite where every image is met exactly.
+    #[serde(with = "crate::number")]
     pub psnr_mean: f64,
     /// Mean SSIM.
     pub ssim_mean: f64,
@@ -21,6 +25,7 @@ pub(crate) struct Score {
     /// Name of the image.
     pub name: String,
     /// PSNR in dB.
+    #[serde(with = "crate::number")]
     pub psnr: f64,
     /// SSIM.
     pub ssim: f64,
@@ -55,14 +60,25 @@ impl Scores {
     }
 }
 
+/// Whether images can be scored.
+///
+/// # Errors
+/// If one is smaller than the window of SSIM.
+pub(crate) fn check_scored(images: &[NamedImage]) -> Result<()> {
+    for NamedImage { name, image } in images {
+        let (width, height) = (image.width(), image.height());
+        ensure!(
+            width.min(height) >= SSIM_WINDOW,
+            "{name} is {width}x{height}, SSIM needs {SSIM_WINDOW}x{SSIM_WINDOW}: leave it out"
+        );
+    }
+    Ok(())
+}
+
 /// A table of one row an image and a last row of means: PSNR and SSIM for each column.
 pub(crate) fn table(columns: &[(&str, &Scores)]) -> String {
-    let names: Vec<&str> = columns[0]
-        .1
-        .images
-        .iter()
-        .map(|s| s.name.as_str())
-        .collect();
+    let images = columns[0].1.images.iter();
+    let names: Vec<_> = images.map(|s| one_line(&s.name)).collect();
     let width = names
         .iter()
         .map(|n| n.chars().count())

@@ -13,7 +13,9 @@ use bilevel_models::regularizer::{
 use burn::module::AutodiffModule;
 
 use crate::arguments::SmallProblemArguments;
+use crate::memory::check_memory;
 use crate::model_file::Model;
+use crate::reconstruct::bytes;
 use crate::task::TaskName;
 
 /// The problem.
@@ -74,7 +76,9 @@ impl SmallProblem {
             "--crop must be at least {least}, got {}",
             arguments.crop
         );
-        ensure!(arguments.images > 0, "--images must be at least 1");
+        // In f64.
+        let pixels = 2 * arguments.images * arguments.crop * arguments.crop;
+        check_memory("the crops", bytes(&regularizer, pixels)).context("--images, --crop")?;
         let (clean, noisy) = crops(arguments, sigma / 255.0)?;
         Ok(Self {
             smoothness: 1.0

@@ -89,21 +89,21 @@ pub(crate) fn save_state<C: Counters>(
     counters: &C,
     records: &[(&str, Vec<u8>)],
 ) -> Result<()> {
-    let mut views = Vec::new();
-    for (name, bytes) in records {
-        views.push((*name, TensorView::new(Dtype::U8, vec![bytes.len()], bytes)?));
-    }
     let counters = serde_json::to_string(counters)?;
     let contents = records.iter().map(|(name, bytes)| (*name, &bytes[..]));
-    let checksum = checksum(C::KEY, &counters, contents.collect());
-    let metadata = HashMap::from([
-        (C::KEY.to_owned(), counters),
-        (CHECKSUM.to_owned(), checksum.to_string()),
-    ]);
+    let mut contents: Vec<(&str, &[u8])> = contents.collect();
+    let checksum = checksum(C::KEY, &counters, contents.clone()).to_le_bytes();
+    contents.push((CHECKSUM, &checksum));
+    let mut views = Vec::new();
+    for (name, bytes) in contents {
+        views.push((name, TensorView::new(Dtype::U8, vec![bytes.len()], bytes)?));
+    }
+    // One entry: several would be in any order.
+    let metadata = HashMap::from([(C::KEY.to_owned(), counters)]);
     save(path, &safetensors::serialize(views, Some(metadata))?)
 }
 
-/// The key of the checksum among the metadata.
+/// What the checksum is called among the records.
 const CHECKSUM: &str = "checksum";
 
 /// Of everything that the file says.
@@ -137,20 +137,24 @@ pub(crate) fn load_state<C: Counters, const N: usize>(
     })
 }
 
-fn parse<C: Counters, const N: usize>(bytes: &[u8], names: [&str; N]) -> Result<(C, [Vec<u8>; N])> {
+pub(crate) fn parse<C: Counters, const N: usize>(
+    bytes: &[u8],
+    names: [&str; N],
+) -> Result<(C, [Vec<u8>; N])> {
     let (_, metadata) = SafeTensors::read_metadata(bytes)?;
     let tensors = SafeTensors::deserialize(bytes)?;
     let entry = |key: &str| metadata.metadata().as_ref().and_then(|m| m.get(key));
     let Some(counters) = entry(C::KEY) else {
         bail!("it is not the state of such a run");
     };
-    let Some(sum) = entry(CHECKSUM) else {
+    let Ok(sum) = tensors.tensor(CHECKSUM) else {
         bail!("it is of an earlier version");
     };
     let contents = tensors.tensors();
     let contents = contents.iter().map(|(name, view)| (&name[..], view.data()));
+    let contents = contents.filter(|(name, _)| *name != CHECKSUM).collect();
     ensure!(
-        *sum == checksum(C::KEY, counters, contents.collect()).to_string(),
+        sum.data() == checksum(C::KEY, counters, contents).to_le_bytes(),
         "it is damaged: its checksum is another"
     );
     let mut records = [const { Vec::new() }; N];

@@ -6,6 +6,9 @@ use bilevel_core::positive;
 use bilevel_models::physics::Measurement;
 use serde::{Deserialize, Serialize};
 
+/// The most steps that a solver of a file can be given.
+pub(crate) const MOST_STEPS: usize = 1_000_000;
+
 /// Some steps of gradient descent, with Nesterov's momentum if it is not 0.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,7 +50,11 @@ impl Steps {
     /// # Errors
     /// If there is none of them, a number is out of its range, or Bregman iteration is to undo more than noise.
     pub fn check(&self, physics: Measurement) -> Result<()> {
-        ensure!(self.steps > 0, "steps must be at least 1");
+        ensure!(
+            (1..=MOST_STEPS).contains(&self.steps),
+            "steps must be from 1 to {MOST_STEPS}, got {}",
+            self.steps
+        );
         positive("step_size", self.step_size)?;
         ensure!(
             (0.0..1.0).contains(&self.momentum),

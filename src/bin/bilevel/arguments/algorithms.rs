@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::count;
+
 #[derive(Debug, Args)]
 pub(crate) struct CompareAlgorithmsArguments {
     /// Clean images to learn from.
@@ -13,10 +15,10 @@ pub(crate) struct CompareAlgorithmsArguments {
     #[arg(long, value_name = "DIR", default_value = "assets/images/test")]
     pub test: PathBuf,
     /// Training crops, each with the same noise for good.
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 16, value_parser = count(1, 100_000))]
     pub images: usize,
     /// Side of the crops in pixels.
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = 32, value_parser = count(1, 4096))]
     pub crop: usize,
     /// What every algorithm may spend: steps of lower and linear solvers, times images.
     #[arg(long, default_value_t = 40_000)]

@@ -6,6 +6,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::TuningArguments;
+use super::count;
 use crate::ball::Ball;
 use crate::cleaning::ClassifierName;
 use crate::method::MethodName;
@@ -47,18 +48,19 @@ pub(crate) struct CleanSettings {
     #[arg(long, default_value_t = 1e-3, allow_negative_numbers = true)]
     pub regularization: f64,
     /// Steps, in place of the method's own number.
-    #[arg(long)]
+    #[arg(long, value_parser = count(1, 1_000_000_000))]
     pub steps: Option<usize>,
     /// Samples a block, for methods that see blocks, in place of the method's own number.
-    #[arg(long)]
+    #[arg(long, value_parser = count(1, 1_000_000_000))]
     pub batch: Option<usize>,
     #[command(flatten)]
     pub tuning: TuningArguments,
     /// Weight of every sample at the start, in (0, 1).
     #[arg(long, default_value_t = 0.5, allow_negative_numbers = true)]
     pub first_weight: f64,
-    /// How often the weights are judged on the way.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    /// How often the weights are judged on the way, which takes a classifier trained anew each time; 0 for the last ones
+    /// alone.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(0..=1000))]
     pub snapshots: u32,
 }
 

@@ -6,6 +6,11 @@ use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use super::count;
+
+/// The most workers of a run.
+const MOST_WORKERS: usize = 10_000;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum DistributedTaskName {
@@ -48,10 +53,10 @@ pub(crate) struct DistributedProblem {
     #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,
     /// N, the workers [default: 18, or 24 to select].
-    #[arg(long, short = 'N')]
+    #[arg(long, short = 'N', value_parser = count(1, MOST_WORKERS))]
     pub workers: Option<usize>,
     /// Training samples a worker, and as many that are trusted [default: all].
-    #[arg(long)]
+    #[arg(long, value_parser = count(1, 1_000_000_000))]
     pub samples: Option<usize>,
     /// Share of the training labels that are redrawn at random [default: 0.1, or 0 to select].
     #[arg(long, allow_negative_numbers = true)]
@@ -60,7 +65,7 @@ pub(crate) struct DistributedProblem {
     #[arg(long, default_value_t = 34)]
     pub seed: u64,
     /// Entries of the vectors of `quadratic`.
-    #[arg(long, default_value_t = 1000, hide = true)]
+    #[arg(long, default_value_t = 1000, hide = true, value_parser = count(1, 1_000_000))]
     pub dim: usize,
 }
 
@@ -82,7 +87,7 @@ pub(crate) struct DistributedCourse {
     #[arg(long, short = 'S')]
     pub active: Option<usize>,
     /// τ: in so many iterations every worker is heard.
-    #[arg(long, default_value_t = 15)]
+    #[arg(long, default_value_t = 15, value_parser = count(1, 1_000_000_000))]
     pub staleness: usize,
     /// Time for each method, in seconds of its clock.
     #[arg(long, default_value_t = 120.0, allow_negative_numbers = true)]
@@ -91,7 +96,7 @@ pub(crate) struct DistributedCourse {
     #[arg(long)]
     pub iterations: Option<usize>,
     /// Planes are refreshed every so many iterations.
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, value_parser = count(1, 1_000_000_000))]
     pub refresh: usize,
     /// Seconds from one look at the accuracy to the next.
     #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
@@ -109,13 +114,14 @@ impl DistributedCourse {
     /// # Errors
     /// If a number is out of its range.
     pub fn check(&self, workers: usize, active: usize) -> Result<()> {
-        ensure!(workers > 0, "--workers must be at least 1");
+        ensure!(
+            (1..=MOST_WORKERS).contains(&workers),
+            "--workers must be from 1 to {MOST_WORKERS}, got {workers}"
+        );
         ensure!(
             (1..=workers).contains(&active),
             "--active must be from 1 to the {workers} workers, got {active}"
         );
-        ensure!(self.staleness > 0, "--staleness must be at least 1");
-        ensure!(self.refresh > 0, "--refresh must be at least 1");
         check_seconds("--seconds", self.seconds)?;
         check_seconds("--look", self.look)
     }
@@ -153,7 +159,7 @@ pub(crate) struct DistributedSettings {
     #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     pub sigma: f64,
     /// How many workers are slow, in simulated time.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = count(0, MOST_WORKERS))]
     pub stragglers: usize,
     /// How many times as long they take.
     #[arg(long, default_value_t = 4.0, allow_negative_numbers = true)]

@@ -6,16 +6,18 @@ use clap::Args;
 
 use crate::estimator::EstimatorName;
 
+use super::count;
+
 #[derive(Debug, Args)]
 pub(crate) struct SmallProblemArguments {
     /// A clean image, or a folder of them, that crops are cut from.
     #[arg(long, value_name = "FILE_OR_DIR", default_value = "assets/images/val")]
     pub image: PathBuf,
     /// Side of the crops in pixels.
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 16, value_parser = count(1, 512))]
     pub crop: usize,
     /// Crops, each a lower problem of its own.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = count(1, 10_000))]
     pub images: usize,
     /// Seed of all that is random.
     #[arg(long, default_value_t = 0)]
@@ -28,7 +30,7 @@ pub(crate) struct AuditArguments {
     #[arg(long, short, value_enum, value_name = "NAME")]
     pub estimator: EstimatorName,
     /// Its steps (terms, rank, directions, weight) [default: enough, where enough is possible].
-    #[arg(long)]
+    #[arg(long, value_parser = count(1, 1_000_000))]
     pub steps: Option<usize>,
     /// The model at whose parameters to look; without it three filters of 3x3, not yet trained.
     #[arg(long, short, value_name = "FILE")]
@@ -36,13 +38,13 @@ pub(crate) struct AuditArguments {
     #[command(flatten)]
     pub problem: SmallProblemArguments,
     /// Random directions along which the hypergradient is measured.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 4, value_parser = count(1, 1_000_000))]
     pub directions: usize,
     /// Relative error up to which two derivatives agree.
     #[arg(long, default_value_t = 1e-4, allow_negative_numbers = true)]
     pub tolerance: f64,
     /// Estimates that are averaged, for estimators that draw at random.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = count(1, 1_000_000))]
     pub draws: usize,
     /// Print one JSON object and nothing else.
     #[arg(long)]

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::count;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FewShotPreset {
     /// A few seconds: does everything work here?
@@ -68,16 +70,16 @@ pub(crate) struct FewShotEvaluateArguments {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "ways", "shots", "episodes"])]
     pub runs: Option<PathBuf>,
     /// Classes of a task.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = count(2, 10_000))]
     pub ways: usize,
     /// Pictures of each class to learn from.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = count(1, 10_000))]
     pub shots: usize,
     /// Pictures of each class to be asked about.
-    #[arg(long, default_value_t = 15)]
+    #[arg(long, default_value_t = 15, value_parser = count(1, 10_000))]
     pub queries: usize,
     /// Tasks.
-    #[arg(long, default_value_t = 600)]
+    #[arg(long, default_value_t = 600, value_parser = count(2, 10_000_000))]
     pub episodes: usize,
     /// Seed of the tasks.
     #[arg(long, default_value_t = 1)]

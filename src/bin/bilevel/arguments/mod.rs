@@ -3,6 +3,7 @@
 mod algorithms;
 mod bench;
 mod clean;
+mod count;
 mod distributed;
 mod distributed_network;
 mod estimators;
@@ -15,6 +16,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+use count::count;
 
 pub(crate) use algorithms::CompareAlgorithmsArguments;
 pub(crate) use bench::BenchStochasticArguments;

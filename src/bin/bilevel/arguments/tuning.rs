@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::method::Tuning;
 use crate::paper::Powers;
 
+use super::count;
+
 /// Numbers in place of the method's own.
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct TuningArguments {
@@ -26,10 +28,10 @@ pub(crate) struct TuningArguments {
     #[arg(long, allow_negative_numbers = true)]
     pub weight: Option<f64>,
     /// Steps of an inner loop, where there is one, in place of the method's own.
-    #[arg(long)]
+    #[arg(long, value_parser = count(0, 1_000_000))]
     pub inner_steps: Option<usize>,
     /// Terms of a Neumann series, where there is one, in place of the method's own.
-    #[arg(long)]
+    #[arg(long, value_parser = count(0, 1_000_000))]
     pub terms: Option<usize>,
     /// Step of a Neumann series, in place of the method's own: at most one over the largest curvature of the lower
     /// loss.

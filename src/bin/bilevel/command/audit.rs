@@ -49,9 +49,6 @@ pub(crate) fn audit(arguments: &AuditArguments) -> Result<ExitCode> {
         ..
     } = arguments;
     let budget = arguments.steps.unwrap_or_else(|| name.ample_budget());
-    ensure!(budget > 0, "--steps must be at least 1");
-    ensure!(*directions > 0, "--directions must be at least 1");
-    ensure!(arguments.draws > 0, "--draws must be at least 1");
     let tolerance = positive("--tolerance", arguments.tolerance)?;
     ensure!(
         arguments.steps.is_none() || name.has_budget(),

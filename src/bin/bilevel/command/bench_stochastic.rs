@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use bilevel_backend::Cpu;
 use bilevel_core::Oracle;
 use bilevel_models::quadratic::{Quadratic, QuadraticSettings};
@@ -17,8 +17,8 @@ use crate::comparison::jsonl;
 use crate::draw::{
     TradeoffAxes, TradeoffFamily, TradeoffPoint, TradeoffSeries, save, tradeoff_curves,
 };
-use crate::method::{Begin, MethodName, runner};
-use crate::output::say;
+use crate::method::{Begin, MethodName, Runner, runner};
+use crate::output::{say, shown};
 use crate::progress::Progress;
 use crate::quadratic_preset::preset;
 
@@ -31,10 +31,14 @@ struct Row {
     calls: u64,
     /// Time of the steps.
     seconds: f64,
-    /// `‖∇F(x)‖`.
-    gradient: f64,
+    /// `‖∇F(x)‖`; unknown where the method failed.
+    gradient: Option<f64>,
+    /// Why the method stopped there, if it failed.
+    failure: Option<String>,
 }
 
+/// The most calls that can be asked for.
+const MOST_CALLS: u64 = 1_000_000_000_000_000;
 /// A row is made whenever the calls grew by this factor.
 const SPACING: f64 = 1.5;
 /// Norms of the gradient whose cost the table gives.
@@ -55,7 +59,6 @@ const AXES: TradeoffAxes = TradeoffAxes {
 
 /// Runs the command.
 pub(crate) fn bench_stochastic(arguments: &BenchStochasticArguments) -> Result<ExitCode> {
-    let files = Files::new(&arguments.output, "stochastic", arguments.overwrite)?;
     let methods: Vec<MethodName> = match &arguments.method[..] {
         [] => MethodName::value_variants().to_vec(),
         some => some.to_vec(),
@@ -64,6 +67,17 @@ pub(crate) fn bench_stochastic(arguments: &BenchStochasticArguments) -> Result<E
         seed: arguments.seed,
         ..QuadraticSettings::default()
     };
+    ensure!(
+        (1..=MOST_CALLS).contains(&arguments.calls),
+        "--calls must be from 1 to {MOST_CALLS}, got {}",
+        arguments.calls
+    );
+    for &method in &methods {
+        let problem = Quadratic::<Cpu>::new(settings, &Default::default());
+        begin(method, &problem, arguments)?;
+    }
+    // Everything that can be wrong with the call has been found: only now is anything written.
+    let files = Files::new(&arguments.output, "stochastic", arguments.overwrite)?;
     let progress = Progress::new(methods.len(), "comparing");
     let mut courses = Vec::new();
     for &method in &methods {
@@ -82,9 +96,28 @@ pub(crate) fn bench_stochastic(arguments: &BenchStochasticArguments) -> Result<E
         say!("{}", serde_json::to_string(&rows().collect::<Vec<_>>())?);
     } else {
         say!("{}", table(&courses).trim_end());
-        say!("numbers and pictures: {}", arguments.output.display());
+        for row in rows() {
+            if let Some(failure) = &row.failure {
+                say!("{}, step {}: {failure}", row.method, row.step);
+            }
+        }
+        say!("numbers and pictures: {}", shown(&arguments.output));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A method before its first step.
+///
+/// # Errors
+/// If a number of its tuning is out of its range.
+fn begin<'a>(
+    method: MethodName,
+    problem: &'a Quadratic<Cpu>,
+    arguments: &BenchStochasticArguments,
+) -> Result<Box<dyn Runner<Cpu> + 'a>> {
+    let tuning = arguments.tuning.over(preset(method));
+    let start = Begin::At(problem.start());
+    runner(method, &tuning, problem, start, arguments.seed)
 }
 
 /// A method until its calls are spent or its numbers are of no use.
@@ -95,14 +128,7 @@ fn course(
 ) -> Result<Vec<Row>> {
     // A problem for each: its counter begins at zero.
     let problem = Quadratic::<Cpu>::new(settings, &Default::default());
-    let tuning = arguments.tuning.over(preset(method));
-    let mut run = runner(
-        method,
-        &tuning,
-        &problem,
-        Begin::At(problem.start()),
-        arguments.seed,
-    )?;
+    let mut run = begin(method, &problem, arguments)?;
     let (mut seconds, mut next) = (0.0, 1.0);
     let mut rows = Vec::new();
     for step in 1.. {
@@ -118,10 +144,9 @@ fn course(
                 step,
                 calls,
                 seconds,
-                gradient: match failure {
-                    Some(_) => f64::NAN,
-                    None => problem.hypergradient_norm(&run.at().x),
-                },
+                gradient: Some(problem.hypergradient_norm(&run.at().x))
+                    .filter(|norm| failure.is_none() && norm.is_finite()),
+                failure: failure.map(|failure| failure.to_string()),
             });
         }
         if done {
@@ -152,15 +177,18 @@ fn table(courses: &[(MethodName, Vec<Row>)]) -> String {
     for (method, rows) in courses {
         let last = rows.last().expect("a run has a step");
         table += &format!(
-            "{:<9} {:>8} {:>10} {:>8.2} {:>9.1e}",
+            "{:<9} {:>8} {:>10} {:>8.2} {:>9}",
             method.title(),
             last.step,
             last.calls,
             last.seconds,
             last.gradient
+                .map_or("failed".to_string(), |norm| format!("{norm:.1e}"))
         );
         for level in LEVELS {
-            let reached = rows.iter().find(|row| row.gradient <= level);
+            let reached = rows
+                .iter()
+                .find(|row| row.gradient.is_some_and(|norm| norm <= level));
             let calls = reached.map_or("-".to_string(), |row| row.calls.to_string());
             table += &format!(" {calls:>12}");
         }
@@ -183,7 +211,7 @@ fn families(courses: &[(MethodName, Vec<Row>)]) -> Vec<TradeoffFamily> {
                     cost: row.calls as f64,
                     seconds: row.seconds,
                     bytes: f64::NAN,
-                    error: row.gradient,
+                    error: row.gradient.unwrap_or(f64::NAN),
                 })
                 .collect(),
         });

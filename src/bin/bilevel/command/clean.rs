@@ -1,6 +1,7 @@
 //! `bilevel clean`: which labels of a data set can be trusted?
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use bilevel_core::Pair;
@@ -13,15 +14,18 @@ use serde::Serialize;
 use tracing::info;
 
 use crate::arguments::{CleanArguments, CleanSettings};
-use crate::cleaning::{Judgement, References, Sets, Workshop, kept, workshop};
+use crate::cleaning::{
+    Judgement, References, Sets, Workshop, check_class_count, check_classes, kept, workshop,
+};
 use crate::cleaning_preset::Preset;
 use crate::cleaning_run::{CleaningRun, End, Leaves, Saved, Spent};
 use crate::comparison::jsonl;
 use crate::draw::{CleaningPoint, SheetCell, SheetRow, cleaning_curves, comparison_sheet, save};
 use crate::interrupt;
 use crate::method::{MethodName, table_bytes};
-use crate::output::{say, tell};
+use crate::output::{one_line, say, tell};
 use crate::progress::Progress;
+use crate::resume::Resume;
 use crate::run_folder::RunFolder;
 
 /// What is known at a moment of a run.
@@ -61,10 +65,14 @@ struct Report {
     table_bytes: usize,
     /// Samples kept.
     kept: usize,
+    /// F1 of the samples kept, where it is known which are right.
+    f1_kept: Option<f64>,
     #[serde(flatten)]
     judgement: Judgement,
     /// Accuracy on the test set after training on the samples kept and those trusted.
     retrained_accuracy: Option<f64>,
+    /// Time spent on judging, the iterates on the way and the last.
+    judging_seconds: f64,
     /// What is reached without cleaning, with `--references`.
     references: Option<References>,
     /// Why the run ended early, if it did.
@@ -89,16 +97,7 @@ pub(crate) fn clean<B: Backend>(
         Some(saved) => saved.progress.settings.clone(),
         None => arguments.settings.clone().with_absolute_paths()?,
     };
-    let first = settings.first_weight;
-    ensure!(
-        first > 0.0 && first < 1.0,
-        "--first-weight must be in (0, 1), got {first}"
-    );
-    ensure!(
-        settings.ball.is_none() || settings.method == MethodName::Dmlcbo,
-        "--ball is for --method dmlcbo: {} does not keep the classifier in a set",
-        settings.method.title()
-    );
+    check_settings(&settings)?;
     let sets = sets(&settings)?;
     info!(
         data = %settings.data.display(),
@@ -119,7 +118,7 @@ pub(crate) fn clean<B: Backend>(
         device,
     )?;
     let oracle = workshop.oracle();
-    let start = workshop.start(first);
+    let start = workshop.start(settings.first_weight);
     let table_bytes = table_bytes(settings.method, &*oracle, &start)?;
     let mut run = CleaningRun::new(&settings, &preset, &sets, &*oracle, start, saved, device)?;
     // Everything that can be wrong with the call has been found: only now is anything written.
@@ -127,11 +126,8 @@ pub(crate) fn clean<B: Backend>(
         Some(folder) => folder,
         None => RunFolder::create(&arguments.output, arguments.overwrite)?,
     };
-    let go_on = format!(
-        "go on with: bilevel clean --resume --output {}",
-        folder.path().display()
-    );
-    let stopped = |step| format!("stopped after step {step}, its weights are saved; {go_on}");
+    let resume = Resume::new("clean", &folder);
+    let stopped = |step| resume.line(&format!("after step {step}, its weights are saved"));
     info!(
         output = %folder.path().display(),
         method = settings.method.title(),
@@ -146,7 +142,10 @@ pub(crate) fn clean<B: Backend>(
         arguments.stop_after,
         &Leaves {
             folder: &folder,
-            weights: &|at| table(&sets, &workshop.weights(at)),
+            weights: &|at| {
+                let weights = workshop.weights(at);
+                table(&sets, &weights, &kept(&weights))
+            },
             stopped: &stopped,
         },
         &mut held,
@@ -156,13 +155,17 @@ pub(crate) fn clean<B: Backend>(
         End::Done => None,
         End::Failed(failure) => Some(failure),
         End::Stopped => {
-            tell!("{}", stopped(run.spent().step));
+            let step = run.spent().step;
+            resume.say(&stopped(step), step, Some(preset.steps), arguments.json)?;
             return Ok(interrupt::exit_code());
         }
     };
-    held.saved(format!("stopped after the last step; {go_on}"));
+    held.saved(resume.line("after the last step"));
 
+    let judging = Instant::now();
     let course = course(&*workshop, &run.course())?;
+    let cleaned = workshop.cleaned(&weights)?;
+    save(&folder.weights(), &table(&sets, &weights, &cleaned.kept)?)?;
     let judgement = course.last().expect("the last iterate is judged").judgement;
     let Spent {
         step,
@@ -192,13 +195,15 @@ pub(crate) fn clean<B: Backend>(
         hessian_products: calls.hessian_products,
         cross_products: calls.cross_products,
         table_bytes,
-        kept: kept(&weights).iter().filter(|kept| **kept).count(),
+        kept: cleaned.kept.iter().filter(|kept| **kept).count(),
+        f1_kept: cleaned.f1,
         judgement,
-        retrained_accuracy: workshop.retrained(&weights)?,
+        retrained_accuracy: cleaned.retrained_accuracy,
         references: arguments
             .references
             .then(|| workshop.references())
             .transpose()?,
+        judging_seconds: judging.elapsed().as_secs_f64(),
         failure: failure.map(|failure| failure.to_string()),
         course,
         output: arguments.output.display().to_string(),
@@ -236,6 +241,28 @@ pub(crate) fn clean<B: Backend>(
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whether the settings of a call or of a run make sense, whatever the samples.
+///
+/// # Errors
+/// If one does not.
+fn check_settings(settings: &CleanSettings) -> Result<()> {
+    let first = settings.first_weight;
+    ensure!(
+        first > 0.0 && first < 1.0,
+        "--first-weight must be in (0, 1), got {first}"
+    );
+    ensure!(
+        settings.ball.is_none() || settings.method == MethodName::Dmlcbo,
+        "--ball is for --method dmlcbo: {} does not keep the classifier in a set",
+        settings.method.title()
+    );
+    ensure!(
+        settings.steps != Some(0) && settings.batch != Some(0),
+        "--steps and --batch must be at least 1"
+    );
+    Ok(())
+}
+
 /// The samples, divided and corrupted as the call says.
 fn sets(settings: &CleanSettings) -> Result<Sets> {
     let label = settings.label.as_deref();
@@ -261,10 +288,17 @@ fn sets(settings: &CleanSettings) -> Result<Sets> {
                 );
                 (data.train.subset(0..first)?, data.train.subset(first..n)?)
             }
-            None => data.train.halves(settings.seed)?,
+            None => {
+                check_class_count(data.train.class_count(), data.train.len())?;
+                data.train.halves(settings.seed)?
+            }
         },
     };
-    check_classes(&training, &trusted)?;
+    check_classes(
+        &training,
+        &trusted,
+        "without --trusted and --training each class is divided in halves",
+    )?;
     let labels = corrupt_labels(
         training.labels(),
         training.class_count(),
@@ -341,31 +375,6 @@ fn like(data: &LabelledSets, trusted: LabelledSets) -> Result<Labelled> {
     Ok(mine)
 }
 
-/// That there is something to tell apart, and that each class to be cleaned is known.
-///
-/// # Errors
-/// If all samples are of one class, or those of one have none to be compared with.
-fn check_classes(training: &Labelled, trusted: &Labelled) -> Result<()> {
-    let (sizes, known) = (training.class_sizes(), trusted.class_sizes());
-    let classes = training.classes();
-    let present = sizes.iter().zip(&known).filter(|(a, b)| *a + *b > 0);
-    ensure!(
-        present.count() > 1,
-        "all samples are of one class: there is no label to be wrong"
-    );
-    let unknown: Vec<String> = (0..classes.len())
-        .filter(|&class| sizes[class] > 0 && known[class] == 0)
-        .map(|class| format!("`{}`", classes[class]))
-        .collect();
-    ensure!(
-        unknown.is_empty(),
-        "no trusted sample of {}: every class needs some; without --trusted and --training each class is divided in \
-         halves",
-        unknown.join(", ")
-    );
-    Ok(())
-}
-
 /// The classes with their numbers of samples.
 fn counts(sets: &Sets) -> Vec<(String, usize, usize)> {
     let sizes = sets.training.class_sizes().into_iter();
@@ -394,13 +403,12 @@ fn course<B: Backend>(
     judged.collect()
 }
 
-/// The weight of every sample, as CSV.
-fn table(sets: &Sets, weights: &[f64]) -> Result<Vec<u8>> {
+/// The weight of every sample and whether it is kept, as CSV.
+fn table(sets: &Sets, weights: &[f64], kept: &[bool]) -> Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     let mut header = vec!["sample", "label", "weight", "kept"];
     header.extend(sets.right.as_ref().map(|_| "right"));
     csv.write_record(&header)?;
-    let kept = kept(weights);
     for (i, weight) in weights.iter().enumerate() {
         let training = &sets.training;
         let mut row = vec![
@@ -475,31 +483,41 @@ fn print(report: &Report) {
         ..
     } = report.judgement;
     say!(
-        "{}: {} steps in {:.1} s, keeps {} of {} samples, those with weights above {threshold:.2}",
+        "{}: {} steps in {:.1} s, and {:.1} s to judge {} iterates",
         report.method,
         report.steps,
         report.seconds,
-        report.kept,
-        report.samples[0]
+        report.judging_seconds,
+        report.course.len()
     );
+    match report.samples[0] - report.kept {
+        _ if report.failure.is_some() => {}
+        0 => say!("no wrong labels found among {} samples", report.kept),
+        wrong => say!(
+            "{wrong} wrong labels found among {} samples: a classifier contradicts them more than their weights, of which \
+             {threshold:.2} parts small from large, speak for them",
+            report.samples[0]
+        ),
+    }
     if report.table_bytes > 0 {
         let megabytes = report.table_bytes as f64 / 1e6;
         say!("its table of derivatives takes {megabytes:.1} MB");
     }
     if let Some(label) = &report.label {
         let classes = report.classes.iter();
-        let classes = classes.map(|(class, n, known)| format!("{class} {n} + {known}"));
+        let classes = classes.map(|(class, n, known)| format!("{} {n} + {known}", one_line(class)));
         let classes: Vec<String> = classes.take(SHOWN_CLASSES).collect();
         let more = match report.classes.len() > SHOWN_CLASSES {
             true => ", …",
             false => "",
         };
         say!(
-            "classes by `{label}`, to be cleaned + trusted: {}{more}",
+            "classes by `{}`, to be cleaned + trusted: {}{more}",
+            one_line(label),
             classes.join(", ")
         );
         if !report.dropped.is_empty() {
-            say!("no feature: {}", report.dropped.join(", "));
+            say!("no feature: {}", one_line(&report.dropped.join(", ")));
         }
     }
     let line = |name, value: String| say!("  {name:<47}{value}");
@@ -527,7 +545,8 @@ fn print(report: &Report) {
     }
     let share = |f1: Option<f64>| f1.map_or("not known".to_string(), |f1| format!("{f1:.3}"));
     say!("F1 of");
-    line("the samples kept", share(f1));
+    line("the samples kept", share(report.f1_kept));
+    line("those with weights above the threshold", share(f1));
     line(
         "those whose label the classifier agrees with",
         share(f1_agreed),
@@ -538,5 +557,5 @@ fn print(report: &Report) {
             share(references.f1_of_trusted),
         );
     }
-    say!("weights and pictures: {}", report.output);
+    say!("weights and pictures: {}", one_line(&report.output));
 }

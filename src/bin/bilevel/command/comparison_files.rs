@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use crate::run_folder::check_writable;
+use crate::run_folder::Claim;
 
 /// The files of a comparison.
 pub(super) struct Files {
@@ -14,6 +14,7 @@ pub(super) struct Files {
     pub jsonl: PathBuf,
     /// Without `.svg` or `.png`.
     pub picture: PathBuf,
+    _claim: Claim,
 }
 
 impl Files {
@@ -22,6 +23,7 @@ impl Files {
     /// # Errors
     /// If the folder already holds them (unless `overwrite`), or cannot be written to.
     pub fn new(folder: &Path, name: &str, overwrite: bool) -> Result<Self> {
+        let claim = Claim::new(folder)?;
         let file = |end: &str| folder.join(format!("{name}{end}"));
         let old = [".csv", ".jsonl", ".png", ".svg"];
         if !overwrite && old.iter().any(|end| file(end).exists()) {
@@ -31,8 +33,8 @@ impl Files {
                 folder.display()
             );
         }
-        check_writable(folder)?;
         Ok(Self {
+            _claim: claim,
             csv: file(".csv"),
             jsonl: file(".jsonl"),
             picture: file(""),

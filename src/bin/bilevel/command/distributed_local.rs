@@ -14,8 +14,8 @@ use crate::arguments::{
 };
 use crate::distributed::{Plan, Saved, centralised, preset, run, task};
 use crate::interrupt::{self, Kept};
-use crate::output::tell;
 use crate::progress::Progress;
+use crate::resume::Resume;
 use crate::run_folder::RunFolder;
 
 /// Runs the command.
@@ -67,6 +67,9 @@ pub(crate) fn distributed_local<B: Backend>(
             (saved, folder)
         }
     };
+    if saved.iterations() == 0 {
+        folder.begin()?;
+    }
     info!(
         output = %folder.path().display(),
         workers,
@@ -74,10 +77,8 @@ pub(crate) fn distributed_local<B: Backend>(
         samples = task.samples[0],
         "solving"
     );
-    let stopped = format!(
-        "stopped at a checkpoint; go on with: bilevel distributed local --resume --output {}",
-        arguments.output.display()
-    );
+    let resume = Resume::new("distributed local", &folder);
+    let stopped = resume.line("at a checkpoint");
     let mut held = interrupt::hold();
     // The last checkpoint is in its file.
     held.keep(true, || Ok(Kept::new(stopped.clone(), || Ok(()))))?;
@@ -86,7 +87,7 @@ pub(crate) fn distributed_local<B: Backend>(
     for (k, plan) in plans.iter().enumerate() {
         let path = folder.state();
         if !run(&task, plan, &mut saved, k, &mut left, &path, arguments.json)? {
-            tell!("{stopped}");
+            resume.say(&stopped, saved.iterations(), None, arguments.json)?;
             return Ok(interrupt::exit_code());
         }
     }
@@ -97,7 +98,7 @@ pub(crate) fn distributed_local<B: Backend>(
     let progress = Progress::new(steps, "one process");
     let alone = centralised(&task, &preset, steps, progress)?;
     if interrupt::pressed() {
-        tell!("{stopped}");
+        resume.say(&stopped, saved.iterations(), None, arguments.json)?;
         return Ok(interrupt::exit_code());
     }
 

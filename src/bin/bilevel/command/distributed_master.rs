@@ -14,6 +14,7 @@ use crate::distributed::{Keep, Launch, Saved, master_method, network, run_master
 use crate::interrupt::{self, Kept};
 use crate::output::tell;
 use crate::progress;
+use crate::resume::Resume;
 use crate::run_folder::RunFolder;
 
 /// Runs the command.
@@ -62,15 +63,16 @@ pub(crate) fn distributed_master<B: Backend>(
             (saved, folder)
         }
     };
+    if saved.iterations() == 0 {
+        folder.begin()?;
+    }
     saved.progress.settings.resumed = settings.resumed;
     if let Some(log) = log.as_ref().filter(|_| !arguments.resume) {
         // A pipe has no length.
         let _ = log.set_len(0);
     }
-    let stopped = format!(
-        "stopped, workers wait; go on with: bilevel distributed master --resume --output {}",
-        arguments.output.display()
-    );
+    let resume = Resume::new("distributed master", &folder);
+    let stopped = resume.line("while workers wait");
     // Until its report is written: a run that is over is not resumed.
     let mut held = interrupt::hold();
     held.keep(true, || Ok(Kept::new(stopped.clone(), || Ok(()))))?;
@@ -88,7 +90,7 @@ pub(crate) fn distributed_master<B: Backend>(
         quiet: arguments.json,
     };
     if !run_master(&task, &method.plan(), &mut saved, master, keep)? {
-        tell!("{stopped}");
+        resume.say(&stopped, saved.iterations(), None, arguments.json)?;
         return Ok(interrupt::exit_code());
     }
     let courses = &saved.progress.courses;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
-use bilevel_core::{Outcome, Status, positive};
+use bilevel_core::{Outcome, Status};
 use bilevel_data::{GrayImage, NamedImage, load_folder};
 use burn::tensor::backend::Backend;
 use serde::Serialize;
@@ -13,11 +13,12 @@ use tracing::info;
 use super::model_name;
 use crate::arguments::EvaluateArguments;
 use crate::data::{Pairs, pairs};
+use crate::degradation::noise_level;
 use crate::model_file::load_model;
-use crate::output::say;
+use crate::output::{one_line, say};
 use crate::progress::Progress;
-use crate::reconstruct::reconstruct;
-use crate::score::{Scores, table};
+use crate::reconstruct::{check_finite, reconstruct};
+use crate::score::{Scores, check_scored, table};
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
@@ -44,7 +45,7 @@ pub(crate) fn evaluate<B: Backend>(
     device: &B::Device,
 ) -> Result<ExitCode> {
     let model = load_model::<B>(arguments.model.as_deref(), device)?;
-    let sigma = positive("--sigma", arguments.sigma.unwrap_or(model.sigma))?;
+    let sigma = noise_level("--sigma", arguments.sigma.unwrap_or(model.sigma))?;
     let clean = load_folder(&arguments.images)?;
     info!(
         model = model_name(arguments.model.as_deref()),
@@ -55,11 +56,13 @@ pub(crate) fn evaluate<B: Backend>(
     );
     let Pairs { clean, data } =
         pairs::<B>(clean, &model.degradation, sigma / 255.0, arguments.seed)?;
+    check_scored(&clean)?;
     let progress = Progress::new(clean.len(), "reconstructing");
     let start = Instant::now();
     let images = reconstruct(&model, &data, device, || progress.inc())?;
     let seconds_per_image = start.elapsed().as_secs_f64() / clean.len() as f64;
     drop(progress);
+    check_finite(&images)?;
 
     let unfinished = |(c, (_, outcome)): (&NamedImage, &(GrayImage, Outcome))| {
         (outcome.status != Status::Converged).then(|| c.name.clone())
@@ -98,7 +101,7 @@ pub(crate) fn evaluate<B: Backend>(
     if !evaluation.not_converged.is_empty() {
         say!(
             "Not solved to the tolerance: {}.",
-            evaluation.not_converged.join(", ")
+            one_line(&evaluation.not_converged.join(", "))
         );
     }
     Ok(ExitCode::SUCCESS)

@@ -15,7 +15,7 @@ use tracing::info;
 use crate::arguments::FewShotAdaptArguments;
 use crate::draw::{EpisodePicture, QueryPicture, episode_sheet};
 use crate::few_shot::load_few_shot_model;
-use crate::output::say;
+use crate::output::{one_line, say};
 
 /// A picture with what it was taken for.
 #[derive(Debug, Serialize)]
@@ -70,6 +70,10 @@ pub(crate) fn few_shot_adapt<B: Backend>(
     let episode = episode::<B>(&given, &support, &queries, device)?;
     let scores = model.learner()?.outputs(&model.x, &episode);
     let probabilities: Vec<f64> = softmax(scores, 1).into_data().iter::<f64>().collect();
+    ensure!(
+        probabilities.iter().all(|p| p.is_finite()),
+        "the model's scores are not finite: it is damaged, or its step sizes are too large for these pictures"
+    );
     let classes = given.class_count();
     let answers: Vec<(usize, f64)> = probabilities
         .chunks(classes)
@@ -114,8 +118,8 @@ pub(crate) fn few_shot_adapt<B: Backend>(
         for answer in &answers {
             say!(
                 "{}: {} ({:.0} %)",
-                answer.file,
-                answer.class,
+                one_line(&answer.file),
+                one_line(&answer.class),
                 100.0 * answer.probability
             );
         }

@@ -78,6 +78,10 @@ impl Answered {
                 &model.x,
                 episodes.collect::<Result<_>>()?,
             ));
+            ensure!(
+                accuracies.iter().all(|accuracy| accuracy.is_finite()),
+                "the model's scores are not finite: it is damaged, or its step sizes are too large for these pictures"
+            );
             first = last;
             let (mean, half) = mean_and_interval(&accuracies);
             progress.set_message(format!("{:.1} ± {:.1} %", 100.0 * mean, 100.0 * half));
@@ -97,10 +101,6 @@ pub(crate) fn few_shot_evaluate<B: Backend>(
     device: &B::Device,
 ) -> Result<ExitCode> {
     let model = load_few_shot_model::<B>(&arguments.model, device)?;
-    ensure!(
-        arguments.episodes >= 2,
-        "--episodes must be at least 2, for an interval"
-    );
     let (ways, shots, answered, first) = if let Some(folder) = &arguments.runs {
         let side = model.side()?;
         let runs = load_omniglot_runs(folder, side)?;

@@ -24,8 +24,9 @@ use crate::few_shot::{
 };
 use crate::interrupt::{self, Held, Kept};
 use crate::metrics::{Metrics, MetricsLine};
-use crate::output::{say, tell};
+use crate::output::{say, shown, tell};
 use crate::progress::Progress;
+use crate::resume::Resume;
 use crate::run_folder::RunFolder;
 use crate::state_file::{load_state, save_state};
 
@@ -163,14 +164,10 @@ pub(crate) fn few_shot_train<B: Backend>(
         Some(((_, [x, optimizer]), run)) => (run, training.resumed(progress.step, x, optimizer)?),
         None => {
             let run = RunFolder::create(&arguments.output, arguments.overwrite)?;
-            save(&run.recipe(), toml::to_string(&recipe)?.as_bytes())?;
             (run, training)
         }
     };
-    let go_on = format!(
-        "go on with: bilevel few-shot train --resume --output {}",
-        run.path().display()
-    );
+    let resume = Resume::new("few-shot train", &run);
     info!(
         output = %run.path().display(),
         step = progress.step,
@@ -184,12 +181,13 @@ pub(crate) fn few_shot_train<B: Backend>(
         progress,
         arguments.stop_after,
         &mut held,
-        &go_on,
+        &resume,
     )?;
     match end {
         End::Done => {}
         End::Stopped => {
-            tell!("{}", stopped(progress.step, &go_on));
+            let line = resume.line(&after(progress.step));
+            resume.say(&line, progress.step, Some(recipe.steps), arguments.json)?;
             return Ok(interrupt::exit_code());
         }
         End::Failed { step, failure } => {
@@ -202,9 +200,9 @@ pub(crate) fn few_shot_train<B: Backend>(
             return Ok(ExitCode::FAILURE);
         }
     }
-    held.saved(format!("stopped after the last step; {go_on}"));
+    held.saved(resume.line("after the last step"));
     info!(episodes = TEST_EPISODES, "evaluating");
-    let (best_step, validation_accuracy) = progress.best.context("no step was taken")?;
+    let (best_step, validation_accuracy) = progress.best.context("no validation gave a number")?;
     let model = load_few_shot_model::<B>(&run.model(), device)?;
     let answered = Answered::new(&model, &test, TEST_SEED, TEST_EPISODES, device)?;
     picture(&model, &test.episode(TEST_SEED, 0), &run.episode(), device)?;
@@ -240,7 +238,7 @@ pub(crate) fn few_shot_train<B: Backend>(
             outcome.training_seconds,
             100.0 * validation_accuracy
         );
-        say!("model, metrics and pictures: {}", run.path().display());
+        say!("model, metrics and pictures: {}", shown(run.path()));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -283,9 +281,9 @@ enum End {
     Failed { step: usize, failure: Failure },
 }
 
-/// What is said when a run was stopped.
-fn stopped(step: usize, go_on: &str) -> String {
-    format!("stopped after step {step}; {go_on}")
+/// When a run was stopped.
+fn after(step: usize) -> String {
+    format!("after step {step}")
 }
 
 /// How the run is saved as it is now.
@@ -293,15 +291,18 @@ fn kept<B: Backend>(
     run: &RunFolder,
     training: &FewShotTraining<'_, B>,
     progress: &FewShotProgress,
-    go_on: &str,
+    resume: &Resume,
 ) -> Result<Kept>
 where
     Upper<B, AnyNetwork>: AutodiffModule<Tape<B>>,
 {
-    let (path, progress) = (run.state(), progress.clone());
+    let (run, progress) = (run.clone(), progress.clone());
     let records = training.records()?;
-    Ok(Kept::new(stopped(progress.step, go_on), move || {
-        save_state(&path, &progress, &records)
+    Ok(Kept::new(resume.line(&after(progress.step)), move || {
+        if progress.step > 0 {
+            run.sync_metrics()?;
+        }
+        save_state(&run.state(), &progress, &records)
     }))
 }
 
@@ -312,11 +313,17 @@ fn learn<B: Backend>(
     mut progress: FewShotProgress,
     stop_after: Option<usize>,
     held: &mut Held,
-    go_on: &str,
+    resume: &Resume,
 ) -> Result<(End, FewShotProgress)>
 where
     Upper<B, AnyNetwork>: AutodiffModule<Tape<B>>,
 {
+    held.keep(true, || kept(run, &training, &progress, resume))?;
+    if progress.step == 0 {
+        held.save()?;
+        run.begin()?;
+        save(&run.recipe(), toml::to_string(&progress.recipe)?.as_bytes())?;
+    }
     let mut metrics = Metrics::<Line>::open(&run.metrics(), progress.step, progress.metrics)?;
     let steps = progress.recipe.steps;
     let validate_every = progress.recipe.validate_every;
@@ -325,7 +332,6 @@ where
     let (first, before) = (progress.step, progress.seconds);
     let start = Instant::now();
     let mut end = End::Done;
-    held.keep(true, || kept(run, &training, &progress, go_on))?;
     while progress.step < steps {
         if interrupt::pressed() || stop_after.is_some_and(|n| progress.step - first >= n) {
             end = End::Stopped;
@@ -353,6 +359,7 @@ where
             .then(|| training.validation_accuracy())
             .transpose()?;
         if let Some(found) = found
+            && found.is_finite()
             && progress.best.is_none_or(|(_, best)| found > best)
         {
             progress.best = Some((progress.step, found));
@@ -374,14 +381,14 @@ where
         progress.seconds = before + start.elapsed().as_secs_f64();
         // A validation takes as long as many steps.
         let must = validate || validates(progress.step + 1);
-        held.keep(must, || kept(run, &training, &progress, go_on))?;
+        held.keep(must, || kept(run, &training, &progress, resume))?;
         if validate {
             held.save()?;
         }
         show(&bar, &metrics, &progress);
     }
     drop(bar);
-    held.keep(true, || kept(run, &training, &progress, go_on))?;
+    held.keep(true, || kept(run, &training, &progress, resume))?;
     held.save()?;
     if progress.step > 0 {
         training_curves(&metrics.curve(), Measure::ACCURACY, &run.curves())?;

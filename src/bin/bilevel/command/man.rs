@@ -7,13 +7,13 @@ use anyhow::{Context, Result};
 use clap::CommandFactory;
 
 use crate::arguments::Arguments;
-use crate::output::say;
+use crate::output::{say, shown};
 
 /// Runs the command.
 pub(crate) fn man(folder: &Path) -> Result<ExitCode> {
     std::fs::create_dir_all(folder)
         .and_then(|()| clap_mangen::generate_to(Arguments::command(), folder))
         .with_context(|| format!("cannot write to {}: give another folder", folder.display()))?;
-    say!("manual pages: {}", folder.display());
+    say!("manual pages: {}", shown(folder));
     Ok(ExitCode::SUCCESS)
 }

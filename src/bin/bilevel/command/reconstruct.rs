@@ -16,9 +16,9 @@ use crate::arguments::{PhysicsArguments, PhysicsName, ReconstructArguments};
 use crate::degradation::{Degradation, KernelShape};
 use crate::interrupt::writing;
 use crate::model_file::{Model, load_model};
-use crate::output::say;
+use crate::output::{one_line, say};
 use crate::progress::Progress;
-use crate::reconstruct::{Reconstructor, reconstruct as reconstruct_images};
+use crate::reconstruct::{Reconstructor, check_finite, reconstruct as reconstruct_images};
 
 /// How a model that was learned by few steps of descent is used on other data than it was learned for.
 const MINIMISER: Reconstructor = Reconstructor::Minimiser {
@@ -60,6 +60,7 @@ pub(crate) fn reconstruct<B: Backend>(
     for ((from, to), data) in files.iter().zip(photographs) {
         let done = || progress.inc();
         let images = reconstruct_images(&model, &split(data), device, done)
+            .and_then(|images| check_finite(&images).map(|()| images))
             .with_context(|| format!("{}", from.display()))?;
         let (channels, outcomes): (Vec<GrayImage>, Vec<Outcome>) = images.into_iter().unzip();
         {
@@ -67,9 +68,11 @@ pub(crate) fn reconstruct<B: Backend>(
             save_channels(&join(channels), to)?;
         }
         let status = Outcome::worst(&outcomes).status;
+        let to = to.display().to_string();
+        let name = one_line(&to);
         match status {
-            Status::Converged => say!("{}", to.display()),
-            other => say!("{} ({other}: {})", to.display(), other.advice()),
+            Status::Converged => say!("{name}"),
+            other => say!("{name} ({other}: {})", other.advice()),
         }
     }
     drop(progress);

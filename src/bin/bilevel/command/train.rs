@@ -20,14 +20,16 @@ use crate::draw::{
     Filter, Measure, SheetCell, SheetRow, comparison_sheet, filter_picture, save, training_curves,
 };
 use crate::interrupt::{self, Held, Kept};
+use crate::memory::check_memory;
 use crate::metrics::{Line, Metrics};
 use crate::model_file::{Model, load_model, save_model};
-use crate::output::{say, tell};
+use crate::output::{say, shown, tell};
 use crate::progress;
 use crate::recipe::Recipe;
-use crate::reconstruct::reconstruct;
+use crate::reconstruct::{bytes, check_finite, check_sizes, reconstruct};
+use crate::resume::Resume;
 use crate::run_folder::RunFolder;
-use crate::score::{Scores, table};
+use crate::score::{Scores, check_scored, table};
 use crate::state_file::{Best, Images, Progress, load_state, save_state};
 use crate::task::TaskName;
 use crate::training::Training;
@@ -68,7 +70,9 @@ pub(crate) fn train<B: Backend>(
         None => Recipe::new(task, arguments)?,
     };
     let known = saved.as_ref().map(|((progress, _), _)| &progress.images);
-    let (images, [train, val, test]) = load_images(arguments, known)?;
+    let pixels = recipe.crop * recipe.crop * recipe.batch;
+    check_memory("a step", bytes(&recipe.regularizer, pixels)).context("crop, batch")?;
+    let (images, [train, val, test]) = load_images(arguments, known, &recipe)?;
     let start = arguments.from.as_deref();
     let start = start
         .map(|path| start_from(path, &recipe, device))
@@ -89,29 +93,22 @@ pub(crate) fn train<B: Backend>(
             )?,
             Progress { images, ..progress },
         ),
-        None => {
-            let run = RunFolder::create(&output, arguments.overwrite)?;
-            save(&run.recipe(), toml::to_string(&recipe)?.as_bytes())?;
-            (
-                run,
-                training,
-                Progress {
-                    recipe,
-                    images,
-                    step: 0,
-                    cost: 0,
-                    capped: 0,
-                    best: None,
-                    seconds: 0.0,
-                    metrics: 0,
-                },
-            )
-        }
+        None => (
+            RunFolder::create(&output, arguments.overwrite)?,
+            training,
+            Progress {
+                recipe,
+                images,
+                step: 0,
+                cost: 0,
+                capped: 0,
+                best: None,
+                seconds: 0.0,
+                metrics: 0,
+            },
+        ),
     };
-    let go_on = format!(
-        "go on with: bilevel train {task} --resume --output {}",
-        run.path().display()
-    );
+    let resume = Resume::new(&format!("train {task}"), &run);
     info!(
         output = %run.path().display(),
         step = progress.step,
@@ -125,12 +122,19 @@ pub(crate) fn train<B: Backend>(
         progress,
         arguments.stop_after,
         &mut held,
-        &go_on,
+        &resume,
     )?;
     match &outcome.end {
         End::Done => {}
         End::Stopped => {
-            tell!("{}", stopped(outcome.progress.step, &go_on));
+            let step = outcome.progress.step;
+            let line = resume.line(&after(step));
+            resume.say(
+                &line,
+                step,
+                Some(outcome.progress.recipe.steps()),
+                arguments.json,
+            )?;
             return Ok(interrupt::exit_code());
         }
         End::Failed { step, failure } => {
@@ -143,7 +147,7 @@ pub(crate) fn train<B: Backend>(
             return Ok(ExitCode::FAILURE);
         }
     }
-    held.saved(format!("stopped after the last step; {go_on}"));
+    held.saved(resume.line("after the last step"));
     let model = load_model::<B>(Some(&run.model()), device)?;
     info!(images = test.len(), "evaluating");
     let evaluation = evaluate(&run, &model, &outcome, &test, device)?;
@@ -181,6 +185,7 @@ fn check_saved(progress: &Progress) -> Result<()> {
 fn load_images(
     arguments: &TrainArguments,
     known: Option<&Images>,
+    recipe: &Recipe,
 ) -> Result<(Images, [Vec<NamedImage>; 3])> {
     let folder = |typed: &Option<PathBuf>, known: Option<&PathBuf>, name: &str| {
         let given = typed.as_ref().or(known).cloned();
@@ -197,6 +202,17 @@ fn load_images(
     for (images, folder) in images.iter_mut().zip(&folders) {
         *images = load_folder(folder)?;
         info!(images = images.len(), folder = %folder.display(), "images loaded");
+    }
+    for (images, folder) in images.iter().zip(&folders).skip(1) {
+        let trimmed = |named: &NamedImage| NamedImage {
+            name: named.name.clone(),
+            image: recipe.degradation.trimmed(&named.image),
+        };
+        let scored: Vec<NamedImage> = images.iter().map(trimmed).collect();
+        let pixels = scored.iter().map(|named| named.image.pixels().len());
+        check_scored(&scored)
+            .and_then(|()| check_sizes(&recipe.regularizer, pixels))
+            .with_context(|| folder.display().to_string())?;
     }
     let mut checksum = Checksum::default();
     checksum.add_images(&images[0]);
@@ -255,9 +271,9 @@ struct Learned {
     validation: Pairs,
 }
 
-/// What is said when a run was stopped.
-fn stopped(step: usize, go_on: &str) -> String {
-    format!("stopped after step {step}; {go_on}")
+/// When a run was stopped.
+fn after(step: usize) -> String {
+    format!("after step {step}")
 }
 
 /// How the run is saved as it is now.
@@ -265,12 +281,15 @@ fn kept<B: Backend>(
     run: &RunFolder,
     training: &Training<B>,
     progress: &Progress,
-    go_on: &str,
+    resume: &Resume,
 ) -> Result<Kept> {
-    let (path, progress) = (run.state(), progress.clone());
+    let (run, progress) = (run.clone(), progress.clone());
     let records = training.records()?;
-    Ok(Kept::new(stopped(progress.step, go_on), move || {
-        save_state(&path, &progress, &records)
+    Ok(Kept::new(resume.line(&after(progress.step)), move || {
+        if progress.step > 0 {
+            run.sync_metrics()?;
+        }
+        save_state(&run.state(), &progress, &records)
     }))
 }
 
@@ -281,8 +300,14 @@ fn learn<B: Backend>(
     mut progress: Progress,
     stop_after: Option<usize>,
     held: &mut Held,
-    go_on: &str,
+    resume: &Resume,
 ) -> Result<Learned> {
+    held.keep(true, || kept(run, &training, &progress, resume))?;
+    if progress.step == 0 {
+        held.save()?;
+        run.begin()?;
+        save(&run.recipe(), toml::to_string(&progress.recipe)?.as_bytes())?;
+    }
     let mut metrics = Metrics::open(&run.metrics(), progress.step, progress.metrics)?;
     let recipe = progress.recipe.clone();
     let steps = recipe.steps();
@@ -292,7 +317,6 @@ fn learn<B: Backend>(
     let before = progress.seconds;
     let start = Instant::now();
     let mut end = End::Done;
-    held.keep(true, || kept(run, &training, &progress, go_on))?;
     while !training.is_done() {
         if interrupt::pressed() || stop_after.is_some_and(|n| progress.step - first >= n) {
             end = End::Stopped;
@@ -324,6 +348,7 @@ fn learn<B: Backend>(
         let validate = validates(progress.step);
         let psnr = validate.then(|| training.validation_psnr()).transpose()?;
         if let Some(psnr) = psnr
+            && !psnr.is_nan()
             && progress.best.is_none_or(|best| psnr > best.psnr)
         {
             progress.best = Some(Best {
@@ -344,14 +369,14 @@ fn learn<B: Backend>(
         progress.seconds = before + start.elapsed().as_secs_f64();
         // A validation takes as long as many steps.
         let must = validate || validates(progress.step + 1);
-        held.keep(must, || kept(run, &training, &progress, go_on))?;
+        held.keep(must, || kept(run, &training, &progress, resume))?;
         if validate {
             held.save()?;
         }
         show(&bar, &metrics, &progress);
     }
     drop(bar);
-    held.keep(true, || kept(run, &training, &progress, go_on))?;
+    held.keep(true, || kept(run, &training, &progress, resume))?;
     held.save()?;
     if progress.step > 0 {
         training_curves(&metrics.curve(), Measure::PSNR, &run.curves())?;
@@ -387,6 +412,7 @@ struct Evaluation {
     steps: usize,
     training_seconds: f64,
     best_step: usize,
+    #[serde(with = "crate::number")]
     validation_psnr: f64,
     /// Upper steps in which a lower solve ran out of steps.
     lower_not_converged: usize,
@@ -414,7 +440,7 @@ fn evaluate<B: Backend>(
     } = learned;
     let best = progress
         .best
-        .context("no step was taken: nothing to evaluate")?;
+        .context("no validation gave a number: nothing to evaluate")?;
     let bar = progress::Progress::new(2 * test.len(), "evaluating");
     let (tv_weight, tv) = best_tv(model, validation, device)?;
     let sigma = model.sigma / 255.0;
@@ -423,6 +449,7 @@ fn evaluate<B: Backend>(
     let done = || bar.inc();
     let by_tv = reconstruct(&tv, &data, device, done)?;
     let by_model = reconstruct(model, &data, device, done)?;
+    check_finite(&by_model)?;
     drop(bar);
     let evaluation = Evaluation {
         run: run.path().display().to_string(),
@@ -528,5 +555,5 @@ fn print(run: &RunFolder, e: &Evaluation) {
             e.lower_not_converged
         );
     }
-    say!("model, metrics and pictures: {}", run.path().display());
+    say!("model, metrics and pictures: {}", shown(run.path()));
 }

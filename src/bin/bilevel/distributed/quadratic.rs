@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 use bilevel_distributed::{LocalProblem, LowerProducts, UpperGradients};
 
 use super::{Shared, Task};
+use crate::memory::check_memory;
 
 /// What v costs.
 const RHO: f64 = 0.5;
@@ -30,6 +31,10 @@ impl Quadratic {
     /// If there are no entries or no workers.
     pub fn task(workers: usize, dim: usize) -> Result<Task> {
         ensure!(dim > 0, "--dim must be at least 1");
+        // What master and workers hold of each, and what is on the way.
+        const VECTORS: u64 = 16;
+        let numbers = (workers as u64).saturating_mul(dim as u64);
+        check_memory("the vectors", numbers.saturating_mul(8 * VECTORS))?;
         ensure!(workers > 0, "--workers must be at least 1");
         let all: Vec<_> = (0..workers)
             .map(|worker| Quadratic { worker, dim })

@@ -77,6 +77,12 @@ impl<S: Settings> Saved<S> {
         save_state(path, &Format(S::FORMAT.to_owned()), &records)
     }
 
+    /// Iterations of all methods so far.
+    pub fn iterations(&self) -> usize {
+        let courses = self.progress.courses.iter();
+        courses.map(|course| course.iterations).sum()
+    }
+
     /// Whether the states are of this task.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::Quadratic;
 use crate::arguments::{DistributedProblem, DistributedTaskName};
+use crate::cleaning::check_classes;
 
 /// The share of a table without a test set that becomes one.
 const TEST_SHARE: usize = 4;
@@ -189,12 +190,14 @@ fn sets(settings: &DistributedProblem, workers: usize, path: &Path) -> Result<[L
         DistributedTaskName::Clean => 0.1,
         _ => 0.0,
     });
+    let trusted = scaled(all.subset(count..2 * count)?)?;
+    check_classes(
+        &training,
+        &trusted,
+        "shuffle the rows, of which the first half is to be learned from",
+    )?;
     let classes = training.class_count();
     let labels = corrupt_labels(training.labels(), classes, corruption, settings.seed)
         .context("--corruption")?;
-    Ok([
-        training.with_labels(labels)?,
-        scaled(all.subset(count..2 * count)?)?,
-        scaled(test)?,
-    ])
+    Ok([training.with_labels(labels)?, trusted, scaled(test)?])
 }

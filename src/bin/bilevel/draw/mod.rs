@@ -39,7 +39,7 @@ pub(crate) use episode::{EpisodePicture, QueryPicture, episode_sheet};
 pub(crate) use filters::{Filter, filter_picture};
 pub(crate) use progress::{ProgressPoint, ProgressSeries, progress_curves};
 pub(crate) use race::{Racer, race_curves};
-pub(crate) use save::save;
+pub(crate) use save::{UNFINISHED, save};
 pub(crate) use sheet::{SheetCell, SheetRow, comparison_sheet};
 pub(crate) use tradeoff::{
     TradeoffAxes, TradeoffFamily, TradeoffPoint, TradeoffSeries, tradeoff_curves,

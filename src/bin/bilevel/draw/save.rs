@@ -1,5 +1,6 @@
 //! Writing a file whole or not at all.
 
+use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
@@ -7,10 +8,14 @@ use anyhow::{Context, Result};
 
 use crate::interrupt::writing;
 
+/// What the names of files begin with that are not whole yet.
+pub(crate) const UNFINISHED: &str = ".unfinished-";
+
 /// Writes `bytes` to `path` by way of a temporary file in the same directory.
 ///
-/// Whoever reads `path` sees the old file or the new one, never a part; neither a failure nor a
-/// signal leaves anything behind.
+/// Whoever reads `path` sees the old file or the new one, never a part, after a loss of power too.
+/// Neither a failure nor a signal leaves anything behind. What is killed on the way leaves a file
+/// that begins with [`UNFINISHED`].
 pub(crate) fn save(path: &Path, bytes: &[u8]) -> Result<()> {
     replace(path, bytes).with_context(|| {
         format!(
@@ -27,13 +32,18 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         _ => Path::new("."),
     };
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".unfinished-");
+    builder.prefix(UNFINISHED);
     // A temporary file is private by default; a picture is not. The umask still applies.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(directory)?;
     file.write_all(bytes)?;
+    file.as_file().sync_all()?;
     file.persist(path)?;
+    // The new name reaches the disk with its directory, on systems that open one.
+    if let Ok(directory) = File::open(directory) {
+        let _ = directory.sync_all();
+    }
     Ok(())
 }
 

@@ -9,8 +9,13 @@ use bilevel_models::meta::{
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
+use crate::recipe::count;
+
 /// A learner of networks whose kind a file names, perhaps of several tasks at once.
 pub(crate) type AnyLearner<B> = Box<dyn Learner<B, Network = Stack<AnyNetwork>>>;
+
+/// The most inner steps, and steps of an adjoint.
+const MOST_INNER: usize = 100_000;
 
 /// A method with its settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -129,6 +134,7 @@ impl Method {
             );
             Ok(())
         };
+        let some = |name: &str, steps: usize| count(name, steps, 0, MOST_INNER).context("method");
         let network = Stack {
             network: network.clone(),
             tasks,
@@ -145,6 +151,8 @@ impl Method {
             } => {
                 let (Rates::Fixed(rate) | Rates::Learned { start: rate, .. }) = rates;
                 positive("rates", rate)?;
+                some("steps", steps)?;
+                some("steps_in_use", steps_in_use.unwrap_or(steps))?;
                 ensure!(
                     (0.0..=1.0).contains(&every_step),
                     "method: every_step is a share in [0, 1], got {every_step}"
@@ -180,6 +188,8 @@ impl Method {
                 rate,
                 adjoint_steps,
             } => {
+                some("steps", steps)?;
+                some("adjoint_steps", adjoint_steps)?;
                 positive("proximity", proximity)?;
                 positive("rate", rate)?;
                 Box::new(ImplicitMaml {
@@ -199,6 +209,7 @@ impl Method {
                 })
             }
             Self::Reptile { steps, rate } => {
+                some("steps", steps)?;
                 positive("rate", rate)?;
                 Box::new(Reptile {
                     network,

@@ -106,13 +106,16 @@ pub(crate) fn load_few_shot_model<B: Backend>(
     decode(&bytes, device).with_context(|| format!("cannot use the model {}", path.display()))
 }
 
-fn decode<B: Backend>(bytes: &[u8], device: &B::Device) -> Result<FewShotModel<B>> {
+pub(crate) fn decode<B: Backend>(bytes: &[u8], device: &B::Device) -> Result<FewShotModel<B>> {
     let (header, values) = read_tensors(bytes, KIND, VERSION, "few-shot train")?;
     let Header { about, .. } =
         serde_json::from_value(header).context("its header is damaged: copy it again")?;
-    let learner = about
-        .method
-        .in_training::<B>(&about.network, about.normalization, 1)?;
+    let network = &about.network;
+    let learner = network.check().map_err(Into::into).and_then(|()| {
+        let method = &about.method;
+        method.in_training::<B>(network, about.normalization, 1)
+    });
+    let learner = learner.context("its header is damaged: copy it again")?;
     let x = learner.begin(about.network.init::<Tape<B>>(0, device));
     let x = load_values::<Tape<B>, _>(x, &values)?;
     Ok(FewShotModel { about, x })

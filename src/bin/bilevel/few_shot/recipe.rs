@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use bilevel_backend::Cpu;
 use bilevel_data::EpisodeShape;
 use bilevel_models::meta::{AnyNetwork, Normalization};
 use serde::{Deserialize, Serialize};
 
 use super::Method;
-use crate::recipe::{cosine, is_one, one, parse};
+use crate::memory::check_memory;
+use crate::recipe::{MOST_COUNT, cosine, count, is_one, one, parse};
 
 /// Everything that decides what a training computes, but for the pictures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,6 +56,20 @@ pub(crate) struct EpisodeRecipe {
     pub queries: usize,
 }
 
+/// The most episodes a step, and samples of a class in one.
+const MOST_EPISODES: usize = 10_000;
+const MOST_SAMPLES: usize = 10_000;
+
+impl EpisodeRecipe {
+    /// # Errors
+    /// If a number makes no sense.
+    pub fn check(&self) -> Result<()> {
+        count("ways", self.ways, 2, MOST_SAMPLES)?;
+        count("shots", self.shots, 1, MOST_SAMPLES)?;
+        count("queries", self.queries, 1, MOST_SAMPLES)
+    }
+}
+
 impl From<EpisodeRecipe> for EpisodeShape {
     fn from(recipe: EpisodeRecipe) -> Self {
         Self {
@@ -88,10 +104,13 @@ impl FewShotRecipe {
     /// # Errors
     /// If a number makes no sense.
     pub fn check(&self) -> Result<()> {
-        ensure!(
-            self.steps > 0 && self.batch > 0 && self.validate_every > 0,
-            "steps, batch and validate_every must be at least 1"
-        );
+        count("steps", self.steps, 1, MOST_COUNT)?;
+        count("batch", self.batch, 1, MOST_EPISODES)?;
+        count("validate_every", self.validate_every, 1, MOST_COUNT)?;
+        self.network.check().context("network")?;
+        for (name, episodes) in [("training", self.training), ("validation", self.validation)] {
+            episodes.check().context(name)?;
+        }
         ensure!(
             self.tasks_at_once > 0 && self.batch.is_multiple_of(self.tasks_at_once),
             "tasks_at_once must divide the batch of {}, got {}",
@@ -103,6 +122,9 @@ impl FewShotRecipe {
             "learning_rate must be finite and > 0, got {}",
             self.learning_rate
         );
+        self.method
+            .in_training::<Cpu>(&self.network, self.normalization, self.tasks_at_once)?;
+        check_memory("a batch of episodes", self.bytes()).context("batch, ways, shots, queries")?;
         let classes = self.network.classes();
         ensure!(
             self.network.side().is_some(),
@@ -123,6 +145,28 @@ impl FewShotRecipe {
             );
         }
         Ok(())
+    }
+
+    /// About the bytes that the episodes need at least which are learned from side by side: the maps of the first block,
+    /// before and after what is done with them.
+    fn bytes(&self) -> u64 {
+        const NUMBER: u64 = 16;
+        let EpisodeRecipe {
+            ways,
+            shots,
+            queries,
+        } = self.training;
+        let together = self.batch.min(rayon::current_num_threads()) * self.tasks_at_once;
+        let pixels = self.network.side().unwrap_or(1).pow(2);
+        let factors = [
+            ways,
+            shots + queries,
+            together,
+            pixels,
+            self.network.features(),
+        ];
+        let product = factors.iter().map(|&factor| factor as u64);
+        product.fold(NUMBER, u64::saturating_mul)
     }
 
     /// Cosine from `learning_rate` to a hundredth of it; `step` counts from 0.
@@ -164,19 +208,7 @@ mod tests {
         ] {
             let changed = text.replacen(good, bad, 1);
             assert_ne!(changed, text);
-            let recipe = FewShotRecipe::from_text(&changed);
-            let error = match recipe {
-                Err(error) => error,
-                Ok(recipe) => recipe
-                    .method
-                    .in_training::<bilevel_backend::Cpu>(
-                        &recipe.network,
-                        recipe.normalization,
-                        recipe.tasks_at_once,
-                    )
-                    .err()
-                    .expect("a mistake"),
-            };
+            let error = FewShotRecipe::from_text(&changed).expect_err("a mistake");
             let error = format!("{error:#}");
             assert!(error.contains(said) && !error.contains('\n'), "{error}");
         }
