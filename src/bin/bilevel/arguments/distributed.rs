@@ -65,7 +65,7 @@ pub(crate) struct DistributedProblem {
     #[arg(long, default_value_t = 34)]
     pub seed: u64,
     /// Entries of the vectors of `quadratic`.
-    #[arg(long, default_value_t = 1000, hide = true, value_parser = count(1, 1_000_000))]
+    #[arg(long, default_value_t = 1000, hide = true, value_parser = count(1, 1_000_000_000))]
     pub dim: usize,
 }
 
