@@ -50,6 +50,14 @@ impl Bench {
         command
     }
 
+    /// `train denoise --resume`, with no word of where the images are.
+    pub fn resume(&self, run: &str) -> Command {
+        let mut command = bilevel();
+        command.args(["train", "denoise", "--resume", "--output"]);
+        command.arg(self.path(run));
+        command
+    }
+
     pub fn smoke(&self, run: &str) -> Command {
         let mut command = self.train(run);
         command.args(["--preset", "smoke"]);

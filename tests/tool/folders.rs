@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::command_line::Bench;
-use crate::common::{bilevel, read, refuses, scene};
+use crate::common::{read, refuses, scene};
 
 /// Starts `train denoise` in the folder `run` with so many steps, and waits for its first state.
 fn started(bench: &Bench, run: &str, steps: &str, more: &[&str]) -> std::process::Child {
@@ -44,13 +44,15 @@ fn a_folder_is_written_to_by_one_run_alone() {
         bench.smoke("run").arg("--overwrite"),
         &["another run writes to", "--output"],
     );
-    let mut resume = bilevel();
-    resume.args(["train", "denoise", "--resume", "--output"]);
-    refuses(resume.arg(bench.path("run")), &["another run writes to"]);
+    refuses(&mut bench.resume("run"), &["another run writes to"]);
     child.kill().expect("killed");
     child.wait().expect("ended");
     // A dead run leaves no lock.
-    resume.args(["--stop-after", "1"]).assert().success();
+    bench
+        .resume("run")
+        .args(["--stop-after", "1"])
+        .assert()
+        .success();
 }
 
 #[test]
@@ -70,10 +72,8 @@ fn what_a_killed_run_left_half_written_is_removed() {
     // Of somebody who writes here now.
     fs::write(run.join(".unfinished-new"), "half").expect("written");
     fs::write(run.join("notes.txt"), "mine").expect("written");
-    let mut resume = bilevel();
-    resume.args(["train", "denoise", "--resume", "--output"]);
-    resume
-        .arg(&run)
+    bench
+        .resume("run")
         .args(["--stop-after", "1"])
         .assert()
         .success();
@@ -107,9 +107,7 @@ fn a_run_that_is_killed_at_once_can_be_resumed() {
         std::thread::sleep(Duration::from_millis(kill_after));
         child.kill().expect("killed");
         child.wait().expect("ended");
-        let mut resume = bilevel();
-        resume.args(["train", "denoise", "--resume", "--output"]);
-        resume.arg(bench.path(&name)).assert().success();
+        bench.resume(&name).assert().success();
         for file in ["metrics.jsonl", "model.safetensors"] {
             let of = |run: &str| read(bench.path(run).join(file));
             assert!(of("whole") == of(&name), "{name}: {file}");
@@ -189,17 +187,9 @@ fn states_are_saved_now_and_then_without_a_validation() {
     }
     child.kill().expect("killed");
     child.wait().expect("ended");
-    let mut resume = bilevel();
-    resume.args([
-        "train",
-        "denoise",
-        "--resume",
-        "--json",
-        "--stop-after",
-        "0",
-        "--output",
-    ]);
-    let output = resume.arg(bench.path("run")).output().expect("it runs");
+    let mut resume = bench.resume("run");
+    resume.args(["--json", "--stop-after", "0"]);
+    let output = resume.output().expect("it runs");
     let json: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
     assert!(
         json["stopped_after"].as_u64().expect("a number") > 0,

@@ -2,18 +2,8 @@
 
 use std::fs;
 
-use assert_cmd::Command;
-
 use crate::command_line::Bench;
 use crate::common::{bilevel, read, refuses, scene};
-
-/// `train denoise --resume`, with no word of where the images are.
-fn resume(bench: &Bench, run: &str) -> Command {
-    let mut command = bilevel();
-    command.args(["train", "denoise", "--resume", "--output"]);
-    command.arg(bench.path(run));
-    command
-}
 
 #[test]
 fn no_bit_of_a_state_can_flip_unnoticed() {
@@ -34,10 +24,11 @@ fn no_bit_of_a_state_can_flip_unnoticed() {
         let mut damaged = state.clone();
         damaged[place] ^= 1 << (i % 8);
         fs::write(&path, &damaged).expect("written");
-        refuses(&mut resume(&bench, "run"), &["state.safetensors"]);
+        refuses(&mut bench.resume("run"), &["state.safetensors"]);
     }
     fs::write(&path, &state).expect("written");
-    resume(&bench, "run")
+    bench
+        .resume("run")
         .args(["--stop-after", "1"])
         .assert()
         .success();
@@ -57,13 +48,10 @@ fn metrics_of_another_run_are_refused() {
     let other = text.replacen("\"upper_loss\":0.", "\"upper_loss\":1.", 1);
     for foreign in [first, "", &other] {
         fs::write(&path, foreign).expect("written");
-        refuses(
-            &mut resume(&bench, "run"),
-            &["metrics.jsonl", "--overwrite"],
-        );
+        refuses(&mut bench.resume("run"), &["metrics.jsonl", "--overwrite"]);
     }
     fs::write(&path, &text).expect("written");
-    resume(&bench, "run").assert().success();
+    bench.resume("run").assert().success();
 }
 
 #[test]
@@ -77,7 +65,7 @@ fn a_run_goes_on_with_the_images_that_it_began_with() {
         .success();
     // From another folder than it was started in, by the command that it printed.
     let elsewhere = tempfile::tempdir().expect("a folder");
-    let mut command = resume(&bench, "parts");
+    let mut command = bench.resume("parts");
     command.current_dir(elsewhere.path()).assert().success();
     for name in ["metrics.jsonl", "model.safetensors"] {
         let of = |run: &str| read(bench.path(run).join(name));
@@ -93,7 +81,7 @@ fn a_run_goes_on_with_the_images_that_it_began_with() {
         .save_png(bench.path("train/0.png"))
         .expect("saved");
     refuses(
-        &mut resume(&bench, "other"),
+        &mut bench.resume("other"),
         &["train", "do not hold the images", "--overwrite"],
     );
 }

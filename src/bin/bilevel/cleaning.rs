@@ -175,7 +175,8 @@ pub(crate) trait Workshop<B: Backend> {
     fn references(&self) -> Result<References>;
 }
 
-/// The weight above which a sample is taken to be right until a classifier is heard: where the two heaps of log odds meet, if there are two, else a half.
+/// The weight above which a sample is taken to be right until a classifier is heard: where the two heaps of log odds
+/// meet, if there are two, else a half.
 ///
 /// Right and wrong labels part long before the weights of the wrong ones are zero, and those of the right ones go on
 /// growing: where they part moves, and is not at a half.
@@ -488,20 +489,24 @@ where
     }
 
     fn cleaned(&self, weights: &[f64]) -> Result<Cleaned> {
-        let large = kept(weights);
-        let y = self.trained_on(&large, true)?.valid();
+        let threshold = threshold(weights);
+        let large = above(weights, threshold);
+        let y = self.trained_on(&large, true)?;
         let training = self.data.training.whole();
-        let against = contradiction(&self.problem.classifier, &y, training);
+        let against = contradiction(&self.problem.classifier, &y.valid(), training);
         let odds = log_odds(weights);
-        let least = Weighting::Sigmoid.value_of(threshold(weights));
+        let least = Weighting::Sigmoid.value_of(threshold);
         let doubted = |(odds, against): (&f64, &f64)| *against > SURE.max(odds - least);
         let kept: Vec<bool> = odds
             .iter()
             .zip(&against)
             .map(|pair| !doubted(pair))
             .collect();
-        let test = self.test.as_ref();
-        let retrained = test.map(|_| self.trained_on(&kept, true)).transpose()?;
+        let retrained = match &self.test {
+            None => None,
+            Some(_) if kept == large => Some(y),
+            Some(_) => Some(self.trained_on(&kept, true)?),
+        };
         let right = self.sets.right.as_ref();
         Ok(Cleaned {
             f1: right.map(|right| Verdict::new(&kept, right).f1()),

@@ -48,6 +48,11 @@ impl Resume {
         format!("stopped {when}; go on with: {}", one_line(&self.command))
     }
 
+    /// What is said of a run that stopped after a step.
+    pub fn after(&self, step: usize) -> String {
+        self.line(&format!("after step {step}"))
+    }
+
     /// Says `line`, and with `json` an object on standard output.
     ///
     /// # Errors

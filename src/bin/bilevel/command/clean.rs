@@ -494,8 +494,8 @@ fn print(report: &Report) {
         _ if report.failure.is_some() => {}
         0 => say!("no wrong labels found among {} samples", report.kept),
         wrong => say!(
-            "{wrong} wrong labels found among {} samples: a classifier contradicts them more than their weights, of which \
-             {threshold:.2} parts small from large, speak for them",
+            "{wrong} wrong labels found among {} samples: a classifier contradicts them by more than their weights speak \
+             for them (small below {threshold:.2})",
             report.samples[0]
         ),
     }

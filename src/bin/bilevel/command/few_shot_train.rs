@@ -186,7 +186,7 @@ pub(crate) fn few_shot_train<B: Backend>(
     match end {
         End::Done => {}
         End::Stopped => {
-            let line = resume.line(&after(progress.step));
+            let line = resume.after(progress.step);
             resume.say(&line, progress.step, Some(recipe.steps), arguments.json)?;
             return Ok(interrupt::exit_code());
         }
@@ -281,11 +281,6 @@ enum End {
     Failed { step: usize, failure: Failure },
 }
 
-/// When a run was stopped.
-fn after(step: usize) -> String {
-    format!("after step {step}")
-}
-
 /// How the run is saved as it is now.
 fn kept<B: Backend>(
     run: &RunFolder,
@@ -298,7 +293,7 @@ where
 {
     let (run, progress) = (run.clone(), progress.clone());
     let records = training.records()?;
-    Ok(Kept::new(resume.line(&after(progress.step)), move || {
+    Ok(Kept::new(resume.after(progress.step), move || {
         if progress.step > 0 {
             run.sync_metrics()?;
         }

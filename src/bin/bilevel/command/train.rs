@@ -128,7 +128,7 @@ pub(crate) fn train<B: Backend>(
         End::Done => {}
         End::Stopped => {
             let step = outcome.progress.step;
-            let line = resume.line(&after(step));
+            let line = resume.after(step);
             resume.say(
                 &line,
                 step,
@@ -271,11 +271,6 @@ struct Learned {
     validation: Pairs,
 }
 
-/// When a run was stopped.
-fn after(step: usize) -> String {
-    format!("after step {step}")
-}
-
 /// How the run is saved as it is now.
 fn kept<B: Backend>(
     run: &RunFolder,
@@ -285,7 +280,7 @@ fn kept<B: Backend>(
 ) -> Result<Kept> {
     let (run, progress) = (run.clone(), progress.clone());
     let records = training.records()?;
-    Ok(Kept::new(resume.line(&after(progress.step)), move || {
+    Ok(Kept::new(resume.after(progress.step), move || {
         if progress.step > 0 {
             run.sync_metrics()?;
         }
