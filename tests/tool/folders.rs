@@ -28,6 +28,18 @@ fn started(bench: &Bench, run: &str, steps: &str, more: &[&str]) -> std::process
     child
 }
 
+/// Whether every moment is tried: `bash .ci/run drivers`.
+fn long() -> bool {
+    std::env::var_os("LONG_DRIVERS").is_some()
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    fs::create_dir(to).expect("made");
+    for name in names(from) {
+        fs::copy(from.join(&name), to.join(&name)).expect("copied");
+    }
+}
+
 fn names(folder: &std::path::Path) -> Vec<String> {
     let entries = fs::read_dir(folder).expect("a folder");
     let names = entries.map(|entry| entry.expect("readable").file_name());
@@ -90,7 +102,9 @@ fn what_a_killed_run_left_half_written_is_removed() {
 fn a_run_that_is_killed_at_once_can_be_resumed() {
     let bench = Bench::new();
     bench.smoke("whole").assert().success();
-    for kill_after in [0, 20, 60, 150] {
+    // A smoke run takes about as long as the last of these.
+    let every = if long() { 2 } else { 50 };
+    for kill_after in (0..=150).step_by(every) {
         let name = format!("killed-{kill_after}");
         let smoke = bench.smoke(&name);
         let mut command = Process::new(smoke.get_program());
@@ -113,6 +127,56 @@ fn a_run_that_is_killed_at_once_can_be_resumed() {
             assert!(of("whole") == of(&name), "{name}: {file}");
         }
     }
+}
+
+/// A disk that is full at any byte of a run: one line, and the state before is whole.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_loses_no_state() {
+    let bench = Bench::new();
+    bench.smoke("whole").assert().success();
+    bench
+        .smoke("begun")
+        .args(["--stop-after", "2"])
+        .assert()
+        .success();
+    let largest = fs::metadata(bench.path("whole/state.safetensors")).expect("a file");
+    // Blocks of 512 bytes that one file may have. Where a signal would end the program, it is told by an error.
+    let blocks = largest.len() / 512 + 1;
+    let every = if long() { 1 } else { blocks / 6 };
+    let mut full = 0;
+    for most in (0..=blocks).step_by(every.max(1) as usize) {
+        for (run, command) in [("begun", bench.resume("run")), ("new", bench.smoke("run"))] {
+            let folder = bench.path("run");
+            let _ = fs::remove_dir_all(&folder);
+            if run == "begun" {
+                copy(&bench.path("begun"), &folder);
+            }
+            let limit = format!("trap '' XFSZ; ulimit -f {most}; exec \"$0\" \"$@\"");
+            let mut limited = Process::new("sh");
+            limited.arg("-c").arg(limit).arg(command.get_program());
+            limited.args(command.get_args()).arg("--quiet");
+            let output = limited.output().expect("it runs");
+            let told = String::from_utf8_lossy(&output.stderr);
+            if output.status.success() {
+                continue;
+            }
+            full += 1;
+            assert_eq!(output.status.code(), Some(2), "{run}, {most}: {told}");
+            assert_eq!(told.lines().count(), 1, "{run}, {most}: {told}");
+            if folder.join("state.safetensors").exists() {
+                bench.resume("run").assert().success();
+            } else {
+                assert_eq!(run, "new", "{most}: the state is gone");
+                bench.smoke("run").assert().success();
+            }
+            for file in ["metrics.jsonl", "model.safetensors"] {
+                let of = |run: &str| read(bench.path(run).join(file));
+                assert!(of("whole") == of("run"), "{run}, {most}: {file}");
+            }
+        }
+    }
+    assert!(full > 3, "{full} of the disks were full");
 }
 
 /// A run that was killed before its first state leaves a folder in which one can be started.

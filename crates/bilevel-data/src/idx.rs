@@ -112,6 +112,21 @@ mod tests {
             let expected = (sizes.map(|size| size as usize), bytes);
             prop_assert_eq!(read(&file[..]), Ok(expected));
         }
+
+        #[test]
+        fn damaged_files_are_read_or_refused_in_one_line(
+            places in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        ) {
+            let mut file = idx(&[3, 2, 2], &[7; 12]);
+            for (place, byte) in places {
+                let place = place.index(file.len());
+                file[place] = byte;
+            }
+            match read::<3>(&file[..]) {
+                Ok((sizes, bytes)) => prop_assert_eq!(sizes.iter().product::<usize>(), bytes.len()),
+                Err(reason) => prop_assert_eq!(reason.lines().count(), 1),
+            }
+        }
     }
 
     #[test]
