@@ -19,7 +19,7 @@ use bilevel::parameters::pack_gradients;
 use bilevel::{
     BilevelProblem, CentralDifference, ConjugateGradient, DoubleBackward, GradientDescent,
     Hypergradient, ImplicitDifferentiation, LowerObjective, LowerSolver, Point, SecondOrder,
-    Vector,
+    Tolerance, Vector,
 };
 use divan::Bencher;
 
@@ -152,7 +152,7 @@ mod fields_of_experts {
         // The tolerance is out of reach: all 20 steps are taken.
         let solver = ConjugateGradient {
             max_steps: 20,
-            tolerance: 0.0,
+            tolerance: Tolerance::Relative(0.0),
         };
         let estimator = ImplicitDifferentiation {
             second_order,
@@ -177,7 +177,7 @@ mod fields_of_experts {
         let solver = GradientDescent {
             learning_rate: 0.1,
             max_steps: 20,
-            tolerance: 0.0,
+            tolerance: Tolerance::Absolute(0.0),
         };
         bencher.bench_local(|| solver.solve(point!(scene)));
     }

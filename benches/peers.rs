@@ -32,6 +32,7 @@ use bilevel::models::regularizer::{
 use bilevel::{
     ConjugateGradient, Decay, DoubleBackward, GradientDescent, Hypergradient,
     ImplicitDifferentiation, Keep, LowerSolver, Pair, Point, Run, RunState, SecondOrder, Soba,
+    Tolerance,
 };
 use clap::Parser;
 
@@ -328,7 +329,7 @@ fn works() -> Vec<Work> {
         let solver = GradientDescent {
             learning_rate: 0.1,
             max_steps: 20,
-            tolerance: 0.0,
+            tolerance: Tolerance::Absolute(0.0),
         };
         move || solver.solve(scene.point())
     }));
@@ -484,7 +485,7 @@ where
     // The tolerance is out of reach: all 20 steps are taken.
     let solver = ConjugateGradient {
         max_steps: 20,
-        tolerance: 0.0,
+        tolerance: Tolerance::Relative(0.0),
     };
     let estimator = ImplicitDifferentiation {
         second_order,

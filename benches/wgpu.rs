@@ -17,7 +17,7 @@ use bilevel::models::regularizer::{FieldsOfExperts, FieldsOfExpertsParameters, P
 use bilevel::vector::reads;
 use bilevel::{
     Accelerated, ConjugateGradient, DoubleBackward, Hypergradient, ImplicitDifferentiation, Known,
-    LinearSolver, LowerObjective, LowerSolver, Point, ReadEvery, SecondOrder, Vector,
+    LinearSolver, LowerObjective, LowerSolver, Point, ReadEvery, SecondOrder, Tolerance, Vector,
 };
 
 /// Where the process that counts is told to.
@@ -111,13 +111,13 @@ fn works<B: Backend>() -> Vec<(String, Work<B>)> {
     let second_order = DoubleBackward;
     let solver = ConjugateGradient {
         max_steps: STEPS,
-        tolerance: 0.0,
+        tolerance: Tolerance::Relative(0.0),
     };
     let lower = Accelerated {
         smoothness: Known(8.0),
         strong_convexity: 1.0,
         max_steps: STEPS,
-        tolerance: 0.0,
+        tolerance: Tolerance::Absolute(0.0),
     };
     let linear = |steps| {
         let solver = ReadEvery { steps, solver };

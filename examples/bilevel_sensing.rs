@@ -20,7 +20,7 @@ use bilevel::burn::tensor::{Distribution, Int, Tensor, TensorData};
 use bilevel::parameters::unpack;
 use bilevel::{
     BilevelProblem, DoubleBackward, GradientDescent, LowerSolver, NeumannForm, Point,
-    StochasticNeumann, Task, Vector,
+    StochasticNeumann, Task, Tolerance, Vector,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -30,7 +30,7 @@ type B = Cpu;
 const LOWER: GradientDescent = GradientDescent {
     learning_rate: 0.2,
     max_steps: 10,
-    tolerance: 0.0,
+    tolerance: Tolerance::Absolute(0.0),
 };
 
 struct Sensing;
@@ -222,16 +222,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (f, error) = (here.loss, error.into_scalar());
         println!("{name:16} {f:10.2e} {error:10.2e} {lowest:9.4} {seconds:8.1}");
     };
-    for (name, tolerance) in [("AID", 0.0), ("perturbed AID", 1e-2)] {
+    for (name, epsilon) in [("AID", 0.0), ("perturbed AID", 1e-2)] {
         let clock = Instant::now();
-        let method = aid(tolerance);
+        let method = aid(epsilon);
         let mut objective = method.objective::<B, Sensing>(&Sensing, x(), task());
         let end = method.run(&mut objective, steps, 7, &mut |visit| say(name, visit));
         report(name, clock, &end);
     }
     let ineon = Ineon {
         step: 0.2,
-        tolerance: 0.5,
+        epsilon: 0.5,
         length: 0.1,
         search: IneonSearch {
             step: 0.2,
@@ -245,8 +245,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     for (name, search) in [("stocBiO", false), ("stocBiO + iNEON", true)] {
         let clock = Instant::now();
-        let tolerance = if search {
-            ineon.tolerance
+        let epsilon = if search {
+            ineon.epsilon
         } else {
             f64::MIN_POSITIVE
         };
@@ -260,7 +260,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let first = aid(0.0)
             .objective::<B, Sensing>(&Sensing, x(), task())
             .first();
-        let method = Ineon { tolerance, ..ineon };
+        let method = Ineon { epsilon, ..ineon };
         let end = method.run(&mut drawn, first, steps, 7, &mut |visit| say(name, visit));
         report(name, clock, &end);
     }
@@ -275,15 +275,15 @@ fn say(name: &str, visit: &Visit<'_, B>) {
     }
 }
 
-/// AID with a displacement where the hypergradient is no longer than `tolerance`.
-fn aid(tolerance: f64) -> PerturbedAid {
+/// AID with a displacement where the hypergradient is no longer than `epsilon`.
+fn aid(epsilon: f64) -> PerturbedAid {
     PerturbedAid {
         lower_step: LOWER.learning_rate,
         lower_steps: LOWER.max_steps,
         linear_steps: 10,
         perturbation: Perturbation {
             step: 0.2,
-            tolerance,
+            epsilon,
             radius: 0.01,
             scaled: false,
             window: 40,

@@ -21,7 +21,7 @@ use bilevel::projection::{L1Ball, ProjectionJacobian};
 use bilevel::vector::read;
 use bilevel::{
     ConstrainedImplicit, DoubleBackward, Hypergradient, LowerSolver, Pair, Point,
-    ProjectedGradient, Richardson, Run, Vector,
+    ProjectedGradient, Richardson, Run, Tolerance, Vector,
 };
 use plot::Words;
 use plotters::prelude::{BLUE, RED, RGBColor, SeriesLabelPosition};
@@ -64,7 +64,7 @@ impl Bench {
             learning_rate: 0.1,
             momentum: true,
             max_steps,
-            tolerance: 1e-4,
+            tolerance: Tolerance::Absolute(1e-4),
         };
         let point = Point {
             problem: &self.problem,
@@ -229,7 +229,7 @@ fn double_loop(bench: &Bench, start: Pair<Cpu>, steps: usize) -> Curve {
         solver: Richardson {
             learning_rate: 1.0,
             max_steps: 10,
-            tolerance: 1e-3,
+            tolerance: Tolerance::Relative(1e-3),
         },
         projection: bench.ball,
         learning_rate: 0.1,

@@ -10,7 +10,7 @@ use bilevel::models::physics::{ClosedForm, CurvatureBound, Denoising, ImagePairs
 use bilevel::models::regularizer::{FieldsOfExperts, Potential};
 use bilevel::{
     Accelerated, ConjugateGradient, DoubleLoop, ImplicitDifferentiation, LowerSolver, Point, State,
-    Task,
+    Task, Tolerance,
 };
 
 const SIGMA: f32 = 25.0 / 255.0;
@@ -36,13 +36,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             smoothness: CurvatureBound,
             strong_convexity: 0.0,
             max_steps: 100,
-            tolerance: 0.04,
+            tolerance: Tolerance::Absolute(0.04),
         },
         hypergradient: ImplicitDifferentiation {
             second_order: ClosedForm,
             solver: ConjugateGradient {
                 max_steps: 10,
-                tolerance: 1e-3,
+                tolerance: Tolerance::Relative(1e-3),
             },
         },
     };

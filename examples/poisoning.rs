@@ -24,7 +24,7 @@ use bilevel::models::poisoning::{Perturbation, Poisoning};
 use bilevel::parameters::unpack;
 use bilevel::projection::L2Ball;
 use bilevel::vector::read;
-use bilevel::{DoubleBackward, LowerSolver, Point, ProjectedGradient, Run, Sampled};
+use bilevel::{DoubleBackward, LowerSolver, Point, ProjectedGradient, Run, Sampled, Tolerance};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use rand_chacha::ChaCha8Rng;
@@ -132,7 +132,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             learning_rate: 0.1,
             momentum: true,
             max_steps: training_steps,
-            tolerance: 1e-4,
+            tolerance: Tolerance::Absolute(1e-4),
         };
         let accuracies = SEEDS.map(|seed| {
             let point = Point {

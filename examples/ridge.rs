@@ -7,7 +7,9 @@ use bilevel::burn::{
     module::{Module, Param},
     optim::AdamConfig,
 };
-use bilevel::{Accelerated, BilevelProblem, ConjugateGradient, DoubleBackward, DoubleLoop};
+use bilevel::{
+    Accelerated, BilevelProblem, ConjugateGradient, DoubleBackward, DoubleLoop, Tolerance,
+};
 use bilevel::{ImplicitDifferentiation, PowerIteration, Report, State, Stop, Task};
 
 #[derive(Module, Debug)]
@@ -70,13 +72,13 @@ fn main() {
             },
             strong_convexity: 0.0,
             max_steps: 500,
-            tolerance: 1e-10,
+            tolerance: Tolerance::Absolute(1e-10),
         },
         hypergradient: ImplicitDifferentiation {
             second_order: DoubleBackward,
             solver: ConjugateGradient {
                 max_steps: 10,
-                tolerance: 1e-10,
+                tolerance: Tolerance::Relative(1e-10),
             },
         },
     };

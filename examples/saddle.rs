@@ -66,7 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let mut ways = Vec::new();
     // Never small enough to be displaced; displaced once, in either direction.
-    for (name, tolerance, seed) in [
+    for (name, epsilon, seed) in [
         ("descent", 1e-300, 0),
         ("perturbed", 1e-4, 0),
         ("perturbed", 1e-4, 4),
@@ -77,7 +77,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             linear_steps: 2,
             perturbation: Perturbation {
                 step: 0.1,
-                tolerance,
+                epsilon,
                 radius: 1e-3,
                 scaled: false,
                 window: 50,

@@ -14,7 +14,7 @@ use bilevel::burn::tensor::backend::Backend;
 use bilevel::burn::tensor::{Distribution, Tensor, TensorData};
 use bilevel::projection::{Projection, Simplex};
 use bilevel::vector::read;
-use bilevel::{ProjectedGradient, Task, Vector};
+use bilevel::{ProjectedGradient, Task, Tolerance, Vector};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -91,7 +91,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "{:10} {:>10} {:>12} {:>9} {:>8}",
         "", "Φ", "error", "λ_min", "seconds"
     );
-    for (name, tolerance) in [("GDmax", 1e-300), ("perturbed", 1e-2)] {
+    for (name, epsilon) in [("GDmax", 1e-300), ("perturbed", 1e-2)] {
         let method = PerturbedGdMax {
             // f is quadratic in y with curvature 2: one projected step is the maximum.
             ascent: ProjectedGradient {
@@ -99,11 +99,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 learning_rate: 0.5,
                 momentum: false,
                 max_steps: 1,
-                tolerance: 1e-12,
+                tolerance: Tolerance::Absolute(1e-12),
             },
             perturbation: Perturbation {
                 step: 0.2,
-                tolerance,
+                epsilon,
                 radius: 0.01,
                 scaled: false,
                 window: 20,

@@ -7,7 +7,7 @@ use bilevel::parameters::pack;
 use bilevel::{
     Accelerated, ConjugateGradient, Decay, DoubleBackward, DoubleLoop, Hoag, HoagState,
     ImplicitDifferentiation, Isgd, IsgdSettings, Known, Maid, MaidSettings, MaidState, Probe,
-    Sampling, State, Stop, Tape,
+    Sampling, State, Stop, Tape, Tolerance,
 };
 
 use crate::quadratic::{Instance, L, MU, Numbers, Quadratic};
@@ -33,12 +33,12 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
         smoothness: Known(L),
         strong_convexity: MU,
         max_steps: 500,
-        tolerance,
+        tolerance: Tolerance::Absolute(tolerance),
     };
     let second_order = DoubleBackward;
     let solver = ConjugateGradient {
         max_steps: 50,
-        tolerance,
+        tolerance: Tolerance::Relative(tolerance),
     };
     let hypergradient = ImplicitDifferentiation {
         second_order,
@@ -111,7 +111,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
         linear_steps: 5,
         perturbation: Perturbation {
             step: 0.2,
-            tolerance: 1e-12,
+            epsilon: 1e-12,
             radius: 1e-3,
             scaled: false,
             window: 50,

@@ -2,7 +2,9 @@
 
 use bilevel::backend::{Wgpu, WgpuDevice};
 use bilevel::burn::module::Module;
-use bilevel::{ConjugateGradient, DoubleBackward, Hypergradient, ImplicitDifferentiation};
+use bilevel::{
+    ConjugateGradient, DoubleBackward, Hypergradient, ImplicitDifferentiation, Tolerance,
+};
 
 use crate::quadratic::{At, Instance};
 
@@ -22,7 +24,7 @@ fn two_devices_in_one_problem_are_refused() {
         second_order: DoubleBackward,
         solver: ConjugateGradient {
             max_steps: 5,
-            tolerance: 1e-6,
+            tolerance: Tolerance::Relative(1e-6),
         },
     };
     method.estimate(at.point(), None, 0);

@@ -6,8 +6,8 @@ use bilevel::projection::Everywhere;
 use bilevel::{
     CentralDifference, ConjugateGradient, ConstrainedImplicit, Darts, Dense, DoubleBackward,
     ForwardMode, GradientDescent, Hypergradient, ImplicitDifferentiation, JacobianFree, Keep,
-    NeumannForm, OneStep, PartialGradient, Penalty, ReadEvery, StochasticNeumann, Unrolled,
-    ZerothOrder,
+    NeumannForm, OneStep, PartialGradient, Penalty, ReadEvery, StochasticNeumann, Tolerance,
+    Unrolled, ZerothOrder,
 };
 
 use crate::quadratic::{At, Instance, L, MU, Quadratic, module};
@@ -30,12 +30,12 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
         bilevel::vector::epsilon(&bilevel::Vector::<B>::zeros([1, 1], &Default::default())) * 10.0;
     let cg = ConjugateGradient {
         max_steps: 50,
-        tolerance,
+        tolerance: Tolerance::Relative(tolerance),
     };
     let lower = GradientDescent {
         learning_rate: STEP,
         max_steps: 300,
-        tolerance: 0.0,
+        tolerance: Tolerance::Absolute(0.0),
     };
     let second_order = DoubleBackward;
     let keep = Keep::All;

@@ -5,7 +5,7 @@ use bilevel::models::meta::{
     Conv4, Episode, Filter, ImplicitMaml, Learner, Loss, Maml, Normalization, Prototypes, Rates,
     Reptile, RidgeHead, Samples, StepLosses,
 };
-use bilevel::{ConjugateGradient, GradientDescent, Keep, Tape};
+use bilevel::{ConjugateGradient, GradientDescent, Keep, Tape, Tolerance};
 
 use crate::images::uniform;
 use crate::row::{Rows, entries};
@@ -44,11 +44,11 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
         lower: GradientDescent {
             learning_rate: 0.02,
             max_steps: 3,
-            tolerance: 0.0,
+            tolerance: Tolerance::Absolute(0.0),
         },
         adjoint: ConjugateGradient {
             max_steps: 2,
-            tolerance: 0.0,
+            tolerance: Tolerance::Relative(0.0),
         },
     };
     add::<B, _>(rows, "MAML", &maml, network);

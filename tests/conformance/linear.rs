@@ -2,8 +2,8 @@
 
 use bilevel::burn::tensor::backend::Backend;
 use bilevel::{
-    Absolute, ConjugateGradient, Damping, Dense, Gmres, Jacobi, LinearSolver, Minres, Neumann,
-    Normal, Nystrom, ReadEvery, Richardson, Status, Vector,
+    ConjugateGradient, Damping, Dense, Gmres, Jacobi, LinearSolver, Minres, Neumann, Normal,
+    Nystrom, ReadEvery, Richardson, Status, Tolerance, Vector, WithTolerance,
 };
 
 use crate::quadratic::{DIM, Instance, L, SYSTEMS, multiply, tensor};
@@ -28,16 +28,16 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
     let (max_steps, learning_rate) = (400, 1.0 / L);
     let cg = ConjugateGradient {
         max_steps,
-        tolerance,
+        tolerance: Tolerance::Relative(tolerance),
     };
     let minres = Minres {
         max_steps,
-        tolerance,
+        tolerance: Tolerance::Relative(tolerance),
     };
     let richardson = Richardson {
         learning_rate,
         max_steps,
-        tolerance,
+        tolerance: Tolerance::Relative(tolerance),
     };
     add("conjugate gradients", &cg, 0.0);
     add(
@@ -61,7 +61,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
         "generalized minimal residuals",
         &Gmres {
             max_steps: DIM,
-            tolerance,
+            tolerance: Tolerance::Relative(tolerance),
         },
         0.0,
     );
@@ -105,10 +105,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
     );
     add(
         "to an absolute residual",
-        &Absolute {
-            solver: cg,
-            tolerance: 10.0 * tolerance,
-        },
+        &cg.with_tolerance(Tolerance::Absolute(10.0 * tolerance)),
         0.0,
     );
 

@@ -8,7 +8,7 @@ use bilevel::models::physics::{Denoising, ImagePairs};
 use bilevel::models::regularizer::{FieldsOfExperts, Potential};
 use bilevel::{
     Accelerated, Backtracking, ConjugateGradient, DoubleBackward, DoubleLoop,
-    ImplicitDifferentiation, State, Tape, Task,
+    ImplicitDifferentiation, State, Tape, Task, Tolerance,
 };
 
 use crate::images::pairs;
@@ -37,13 +37,13 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
             },
             strong_convexity: 1.0,
             max_steps: 3,
-            tolerance: 0.0,
+            tolerance: Tolerance::Absolute(0.0),
         },
         hypergradient: ImplicitDifferentiation {
             second_order: DoubleBackward,
             solver: ConjugateGradient {
                 max_steps: 2,
-                tolerance: 0.0,
+                tolerance: Tolerance::Relative(0.0),
             },
         },
     };

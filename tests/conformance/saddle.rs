@@ -7,7 +7,9 @@ use bilevel::algorithm::escape::{
 use bilevel::burn::module::AutodiffModule;
 use bilevel::burn::tensor::Tensor;
 use bilevel::burn::tensor::backend::Backend;
-use bilevel::{ConjugateGradient, DoubleBackward, GradientDescent, ImplicitDifferentiation, Task};
+use bilevel::{
+    ConjugateGradient, DoubleBackward, GradientDescent, ImplicitDifferentiation, Task, Tolerance,
+};
 
 use crate::quadratic::{Numbers, module};
 use crate::row::{Rows, entries};
@@ -47,13 +49,13 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
     let ascent = GradientDescent {
         learning_rate: 1.0,
         max_steps: 5,
-        tolerance: 1e-6,
+        tolerance: Tolerance::Absolute(1e-6),
     };
     let hypergradient = ImplicitDifferentiation {
         second_order: DoubleBackward,
         solver: ConjugateGradient {
             max_steps: 5,
-            tolerance: 1e-6,
+            tolerance: Tolerance::Relative(1e-6),
         },
     };
     let objective = || ReducedObjective::new(problem, (ascent, hypergradient), x(), task());
@@ -65,7 +67,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
 
     let ineon = Ineon {
         step: 0.3,
-        tolerance: 0.3,
+        epsilon: 0.3,
         length: 0.5,
         search: IneonSearch {
             step: 0.3,
@@ -84,7 +86,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
 
     let prgda = Prgda {
         step: 0.1,
-        tolerance: 0.3,
+        epsilon: 0.3,
         radius: 0.05,
         escape_step: 0.3,
         movement: 1e-3,
@@ -97,7 +99,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
         ascent,
         perturbation: Perturbation {
             step: 0.3,
-            tolerance: 0.3,
+            epsilon: 0.3,
             radius: 0.05,
             scaled: false,
             window: 50,

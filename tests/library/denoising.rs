@@ -12,7 +12,8 @@ use bilevel::parameters::{pack, unpack};
 use bilevel::vector::{norm, read};
 use bilevel::{
     Accelerated, ConjugateGradient, DoubleBackward, Hypergradient, ImplicitDifferentiation, Keep,
-    LowerObjective, LowerSolver, Point, SecondOrder, Status, TwiceDifferentiable, Unrolled, Vector,
+    LowerObjective, LowerSolver, Point, SecondOrder, Status, Tolerance, TwiceDifferentiable,
+    Unrolled, Vector,
 };
 use double_precision::{B, in_single_precision};
 use rand_chacha::ChaCha8Rng;
@@ -66,7 +67,7 @@ where
             smoothness: CurvatureBound,
             strong_convexity: 0.0,
             max_steps: 50_000,
-            tolerance: 1e-11,
+            tolerance: Tolerance::Absolute(1e-11),
         };
         let y = lower.solve(Point {
             problem: &problem,
@@ -86,7 +87,7 @@ where
     };
     let solver = ConjugateGradient {
         max_steps: 1000,
-        tolerance: 1e-12,
+        tolerance: Tolerance::Relative(1e-12),
     };
     let gradient = ImplicitDifferentiation {
         second_order,
@@ -230,7 +231,7 @@ fn a_thousand_steps_fit_in_a_budget() {
     // It is the hypergradient: 1,000 steps reach the solution.
     let solver = ConjugateGradient {
         max_steps: 500,
-        tolerance: 1e-12,
+        tolerance: Tolerance::Relative(1e-12),
     };
     let solved = unpack::<Tape<B>, _>(y.clone(), full.y.clone());
     let implicit = ImplicitDifferentiation {

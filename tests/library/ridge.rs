@@ -14,7 +14,7 @@ use bilevel::vector::read;
 use bilevel::{
     Accelerated, BilevelProblem, CentralDifference, ConjugateGradient, DoubleBackward,
     Hypergradient, ImplicitDifferentiation, LowerSolver, Point, PowerIteration, SecondOrder,
-    Status,
+    Status, Tolerance,
 };
 use double_precision::B;
 use rand_chacha::ChaCha8Rng;
@@ -157,11 +157,11 @@ fn errors<D: SecondOrder<B, Ridge>>(second_order: D) -> (f64, f64) {
         },
         strong_convexity: 0.0,
         max_steps: 5000,
-        tolerance: 1e-12,
+        tolerance: Tolerance::Absolute(1e-12),
     };
     let solver = ConjugateGradient {
         max_steps: 50,
-        tolerance: 1e-13,
+        tolerance: Tolerance::Relative(1e-13),
     };
     let start = Point {
         problem: &Ridge,

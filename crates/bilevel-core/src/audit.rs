@@ -20,7 +20,7 @@ pub struct Settings {
     /// Length of the differences relative to `1 + ‖x‖`.
     pub step: f64,
     /// Relative error up to which two derivatives agree.
-    pub tolerance: f64,
+    pub max_error: f64,
     /// Estimates averaged, each with another seed: more than one for estimators that draw.
     pub draws: usize,
     /// Seed of the directions and the draws.
@@ -33,7 +33,7 @@ impl Default for Settings {
         Self {
             directions: 4,
             step: 1e-3,
-            tolerance: 1e-4,
+            max_error: 1e-4,
             draws: 1,
             seed: 0,
         }
@@ -122,12 +122,12 @@ pub enum Finding {
     )]
     Inconclusive(f64),
     /// The estimate is not the derivative of the solved problem.
-    #[error("the estimate is off by {error:.1e}, more than {tolerance:.1e}")]
+    #[error("the estimate is off by {error:.1e}, more than {max_error:.1e}")]
     Inconsistent {
         /// Relative error over the directions.
         error: f64,
         /// What was allowed.
-        tolerance: f64,
+        max_error: f64,
     },
 }
 
@@ -160,11 +160,11 @@ impl Audit {
 /// ```
 /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
 /// # use example::*;
-/// let lower = GradientDescent { learning_rate: 0.5, max_steps: 50, tolerance: 1e-12 };
+/// let lower = GradientDescent { learning_rate: 0.5, max_steps: 50, tolerance: Tolerance::Absolute(1e-12) };
 ///
 /// let exact = ImplicitDifferentiation {
 ///     second_order: DoubleBackward,
-///     solver: ConjugateGradient { max_steps: 10, tolerance: 1e-10 },
+///     solver: ConjugateGradient { max_steps: 10, tolerance: Tolerance::Relative(1e-10) },
 /// };
 /// let at = scalar(1.0, 0.0);
 /// assert!(audit(at.point(), &lower, &exact, &AuditSettings::default()).is_sound());
@@ -279,7 +279,7 @@ where
     if !unreached.lower_loss_in_y.is_empty() {
         findings.push(Finding::Undetermined(unreached.lower_loss_in_y.clone()));
     }
-    let worse = |error: f64| error.is_nan() || error > settings.tolerance;
+    let worse = |error: f64| error.is_nan() || error > settings.max_error;
     if worse(first_order_error) {
         findings.push(Finding::FirstOrderCut(first_order_error));
     }
@@ -293,7 +293,7 @@ where
     if worse(error) {
         findings.push(Finding::Inconsistent {
             error,
-            tolerance: settings.tolerance,
+            max_error: settings.max_error,
         });
     }
     if randomness > 0.0 {

@@ -14,8 +14,8 @@
 //!
 //! | part | choices |
 //! |---|---|
-//! | [`LowerSolver`] | [`GradientDescent`], [`Accelerated`]; [`ProjectedGradient`] onto any [`Projection`]; [`Relative`] tolerances |
-//! | [`LinearSolver`] | [`ConjugateGradient`], [`Minres`], [`Gmres`], [`Neumann`], [`Richardson`], [`Nystrom`], [`Dense`]; around them [`Normal`], [`Damping`], [`Jacobi`], [`Absolute`], [`ReadEvery`] |
+//! | [`LowerSolver`] | [`GradientDescent`], [`Accelerated`]; [`ProjectedGradient`] onto any [`Projection`] |
+//! | [`LinearSolver`] | [`ConjugateGradient`], [`Minres`], [`Gmres`], [`Neumann`], [`Richardson`], [`Nystrom`], [`Dense`]; around them [`Normal`], [`Damping`], [`Jacobi`], [`ReadEvery`] |
 //! | [`SecondOrder`] | [`DoubleBackward`] (exact), [`CentralDifference`] (one tape) |
 //! | [`Hypergradient`] | [`ImplicitDifferentiation`], [`ConstrainedImplicit`], [`ConstrainedNeumann`], [`JacobianFree`], [`Unrolled`], [`ForwardMode`], [`OneStep`], [`Darts`], [`PartialGradient`], [`StochasticNeumann`], [`ZerothOrder`], [`Penalty`]: [which when](hypergradient#which-estimator-when) |
 //! | algorithm | [`DoubleLoop`], [`Maid`], [`Isgd`], [`Hoag`], [`Bome`], [`Soba`]: [which when](algorithm); any optimizer of `burn::optim`, [`ScheduleFreeSgd`], [`ScheduleFreeAdam`] |
@@ -31,7 +31,6 @@ pub mod audit;
 pub mod derivative;
 mod error;
 pub mod hypergradient;
-mod inexact;
 pub mod linear;
 pub mod lower;
 pub mod observe;
@@ -42,6 +41,7 @@ pub mod projection;
 mod random;
 mod read_every;
 mod solution;
+mod tolerance;
 pub mod vector;
 
 pub use algorithm::{
@@ -64,14 +64,13 @@ pub use hypergradient::{
     ForwardMode, Hypergradient, ImplicitDifferentiation, JacobianFree, Keep, NeumannForm, OneStep,
     PartialGradient, Penalty, Probe, StochasticNeumann, Unrolled, ZerothOrder,
 };
-pub use inexact::Inexact;
 pub use linear::{
-    Absolute, ConjugateGradient, Damping, Dense, Gmres, Jacobi, LinearOperator, LinearSolver,
-    Minres, Neumann, Normal, Nystrom, Richardson,
+    ConjugateGradient, Damping, Dense, Gmres, Jacobi, LinearOperator, LinearSolver, Minres,
+    Neumann, Normal, Nystrom, Richardson,
 };
 pub use lower::{
     Accelerated, Backtracking, GradientDescent, Known, LowerSolver, PowerIteration,
-    ProjectedGradient, Relative, Smoothness,
+    ProjectedGradient, Smoothness,
 };
 pub use observe::{Accuracy, Cause, Failure, Level, Observer, Report};
 pub use problem::{BilevelProblem, Differentiable, TwiceDifferentiable};
@@ -79,6 +78,7 @@ pub use projection::Projection;
 pub use random::dropout_mask;
 pub use read_every::ReadEvery;
 pub use solution::{Outcome, Solution, Status};
+pub use tolerance::{Tolerance, WithTolerance};
 pub use vector::Vector;
 
 /// The example in the README is compiled with the documentation tests.

@@ -1,6 +1,6 @@
 //! Solvers that seldom ask the device how they are doing.
 
-use crate::Inexact;
+use crate::{Tolerance, WithTolerance};
 
 /// Lets an iterative solver read from the device only every `steps` steps whether it is done.
 ///
@@ -17,7 +17,7 @@ use crate::Inexact;
 /// use bilevel_core::{ConjugateGradient, LinearSolver, ReadEvery, Vector};
 ///
 /// Cpu::use_f64().expect("the first tensors");
-/// let solver = ConjugateGradient { max_steps: 20, tolerance: 1e-9 };
+/// let solver = ConjugateGradient { max_steps: 20, tolerance: Tolerance::Relative(1e-9) };
 /// let b = Vector::<Cpu>::from_data([[2.0, 4.0]], &Default::default());
 /// let scale = Vector::<Cpu>::from_data([[1.0, 2.0]], &Default::default());
 /// let q = ReadEvery { steps: 5, solver }.solve(&|v: Vector<Cpu>| v * scale.clone(), b, None);
@@ -57,10 +57,10 @@ impl<S> ReadEvery<S> {
 }
 
 /// The accuracy of the solver within.
-impl<S: Inexact> Inexact for ReadEvery<S> {
-    fn to(&self, tolerance: f64) -> Self {
+impl<S: WithTolerance> WithTolerance for ReadEvery<S> {
+    fn map_tolerance(&self, other: impl Fn(Tolerance) -> Tolerance) -> Self {
         Self {
-            solver: self.solver.to(tolerance),
+            solver: self.solver.map_tolerance(other),
             steps: self.steps,
         }
     }

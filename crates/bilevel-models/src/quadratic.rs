@@ -14,7 +14,7 @@
 use bilevel_core::algorithm::rule::{Block, Blocks, Calls, Counter, Second};
 use bilevel_core::vector::{norms, read};
 use bilevel_core::{
-    ConjugateGradient, LinearOperator, LinearSolver, LossGradients, Oracle, Pair, Vector,
+    ConjugateGradient, LinearOperator, LinearSolver, LossGradients, Oracle, Pair, Tolerance, Vector,
 };
 use burn::tensor::backend::Backend;
 use burn::tensor::{Distribution, Tensor, TensorData};
@@ -174,7 +174,7 @@ impl<B: Backend> Quadratic<B> {
         let solve = |b: Vector<B>| {
             let solver = ConjugateGradient {
                 max_steps: 20 * b.dims()[1],
-                tolerance: EXACT,
+                tolerance: Tolerance::Relative(EXACT),
             };
             solver.solve(&Matrix(a.clone()), b, None).value
         };

@@ -5,7 +5,9 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use bilevel_backend::{Cpu, Tape};
 use bilevel_core::vector::{dot, norms, read};
-use bilevel_core::{ConjugateGradient, Hypergradient, ImplicitDifferentiation, Status, Vector};
+use bilevel_core::{
+    ConjugateGradient, Hypergradient, ImplicitDifferentiation, Status, Tolerance, Vector,
+};
 use bilevel_models::physics::{ClosedForm, Image};
 use serde::Serialize;
 
@@ -91,7 +93,7 @@ impl Reference {
             second_order: ClosedForm,
             solver: ConjugateGradient {
                 max_steps: 1000,
-                tolerance: ADJOINT_TOLERANCE,
+                tolerance: Tolerance::Relative(ADJOINT_TOLERANCE),
             },
         };
         let estimate = exact.estimate(problem.at(&solution.value), None, 0);

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use bilevel_core::{
     ConjugateGradient, Decay, Hoag, HoagState, ImplicitDifferentiation, Isgd, IsgdSettings, Maid,
-    MaidSettings, MaidState, Probe, Report, Sampling, State, Task,
+    MaidSettings, MaidState, Probe, Report, Sampling, State, Task, Tolerance,
 };
 use bilevel_models::physics::ClosedForm;
 use burn::optim::SgdConfig;
@@ -131,7 +131,7 @@ pub(crate) fn run<B: Backend>(
     let x = contest.start.clone();
     let solver = ConjugateGradient {
         max_steps: ADJOINT_STEPS,
-        tolerance: 0.0,
+        tolerance: Tolerance::Relative(0.0),
     };
     let implicit = ImplicitDifferentiation {
         second_order: ClosedForm,

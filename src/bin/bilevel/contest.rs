@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use bilevel_backend::Tape;
-use bilevel_core::{Accelerated, BilevelProblem, LowerSolver, Point, Task, parallel};
+use bilevel_core::{Accelerated, BilevelProblem, LowerSolver, Point, Task, Tolerance, parallel};
 use bilevel_data::{RandomCrops, add_gaussian_noise, from_tensor, load_folder, psnr, to_tensor};
 use bilevel_models::physics::{CurvatureBound, Denoising, Image, ImagePairs};
 use bilevel_models::regularizer::{
@@ -120,7 +120,7 @@ impl<B: Backend> Contest<B> {
             smoothness: CurvatureBound,
             strong_convexity: 1.0,
             max_steps: LOWER_STEPS,
-            tolerance: SCORE_TOLERANCE,
+            tolerance: Tolerance::Absolute(SCORE_TOLERANCE),
         }
     }
 

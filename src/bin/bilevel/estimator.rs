@@ -5,8 +5,8 @@ use bilevel_core::hypergradient::{Adam, Descent, HeavyBall, LowerMap, Nesterov};
 use bilevel_core::{
     Accelerated, BilevelProblem, ConjugateGradient, Darts, ForwardMode, Gmres,
     ImplicitDifferentiation, Jacobi, JacobianFree, Keep, Known, LinearSolver, Minres, Neumann,
-    NeumannForm, Normal, Nystrom, OneStep, Penalty, Richardson, StochasticNeumann, Unrolled,
-    ZerothOrder,
+    NeumannForm, Normal, Nystrom, OneStep, Penalty, Richardson, StochasticNeumann, Tolerance,
+    Unrolled, ZerothOrder,
 };
 use bilevel_models::physics::ClosedForm;
 use burn::module::AutodiffModule;
@@ -171,7 +171,7 @@ impl EstimatorName {
         let root = eta.sqrt();
         let krylov = ConjugateGradient {
             max_steps: budget,
-            tolerance: TOLERANCE,
+            tolerance: Tolerance::Relative(TOLERANCE),
         };
         let heavy_ball = HeavyBall {
             momentum: (1.0 - root).powi(2),
@@ -184,11 +184,11 @@ impl EstimatorName {
             Self::Implicit => implicit(krylov),
             Self::Minres => implicit(Minres {
                 max_steps: budget,
-                tolerance: TOLERANCE,
+                tolerance: Tolerance::Relative(TOLERANCE),
             }),
             Self::Gmres => implicit(Gmres {
                 max_steps: budget,
-                tolerance: TOLERANCE,
+                tolerance: Tolerance::Relative(TOLERANCE),
             }),
             Self::Normal => implicit(Normal(krylov)),
             Self::Jacobi => implicit(Jacobi {
@@ -203,7 +203,7 @@ impl EstimatorName {
             Self::Richardson => implicit(Richardson {
                 learning_rate: eta,
                 max_steps: budget,
-                tolerance: TOLERANCE,
+                tolerance: Tolerance::Relative(TOLERANCE),
             }),
             Self::Nystrom => implicit(Nystrom {
                 rank: budget,
@@ -314,7 +314,7 @@ fn penalty(weight: f64, problem: &SmallProblem) -> Estimator {
             smoothness: Known(problem.smoothness + upper / weight),
             strong_convexity: problem.strong_convexity(),
             max_steps: 5000,
-            tolerance: 1e-12,
+            tolerance: Tolerance::Absolute(1e-12),
         },
         weight,
     })

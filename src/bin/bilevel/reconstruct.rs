@@ -5,7 +5,9 @@ use std::ops::Range;
 use anyhow::{Context, Result, ensure};
 use bilevel_core::hypergradient::LowerMap;
 use bilevel_core::vector::norms;
-use bilevel_core::{Accelerated, LowerObjective, LowerSolver, Outcome, Point, Status, parallel};
+use bilevel_core::{
+    Accelerated, LowerObjective, LowerSolver, Outcome, Point, Status, Tolerance, parallel,
+};
 use bilevel_data::{GrayImage, from_tensor, to_tensor};
 use bilevel_models::physics::{CurvatureBound, ImagePairs, Learned, Measurement, Reconstruction};
 use bilevel_models::regularizer::Architecture;
@@ -128,7 +130,7 @@ pub(crate) fn lower_solver(
         smoothness: CurvatureBound,
         strong_convexity: 0.0, // learned potentials are not convex: restarts instead
         max_steps,
-        tolerance: tolerance * (pixels as f64).sqrt(),
+        tolerance: Tolerance::Absolute(tolerance * (pixels as f64).sqrt()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use bilevel_backend::{Cpu, Tape};
-use bilevel_core::{Accelerated, Hypergradient, LowerSolver, Point, Solution, Status};
+use bilevel_core::{Accelerated, Hypergradient, LowerSolver, Point, Solution, Status, Tolerance};
 use bilevel_data::{
     GrayImage, NamedImage, RandomCrops, add_gaussian_noise, load_folder, to_tensor,
 };
@@ -117,7 +117,7 @@ impl SmallProblem {
             smoothness: CurvatureBound,
             strong_convexity: self.strong_convexity(),
             max_steps: LOWER_STEPS,
-            tolerance,
+            tolerance: Tolerance::Absolute(tolerance),
         }
     }
 

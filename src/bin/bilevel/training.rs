@@ -6,7 +6,7 @@ use bilevel_core::hypergradient::{Descent, LowerMap};
 use bilevel_core::{
     Accelerated, ConjugateGradient, DoubleLoop, Hypergradient, ImplicitDifferentiation,
     JacobianFree, Keep, LinearSolver, LowerSolver, Minres, Point, ReadEvery, Report, Solution,
-    Spent, State, Status, Task, Unrolled,
+    Spent, State, Status, Task, Tolerance, Unrolled,
 };
 use bilevel_data::{GrayImage, NamedImage, RandomCrops};
 use bilevel_models::physics::{
@@ -100,14 +100,14 @@ fn parts<B: Backend>(recipe: &Recipe, stage: &Stage) -> Parts<B> {
                     recipe,
                     ConjugateGradient {
                         max_steps,
-                        tolerance,
+                        tolerance: Tolerance::Relative(tolerance),
                     },
                 ),
                 LinearSolverName::Minres => implicit(
                     recipe,
                     Minres {
                         max_steps,
-                        tolerance,
+                        tolerance: Tolerance::Relative(tolerance),
                     },
                 ),
             },

@@ -12,13 +12,13 @@ use super::{Decay, End, Spent, Stop, Task};
 use crate::parameters::{pack, unpack};
 use crate::vector::norms;
 use crate::{
-    Accuracy, Differentiable, Error, Hypergradient, Inexact, LowerSolver, Observer, Report,
+    Accuracy, Differentiable, Error, Hypergradient, LowerSolver, Observer, Report, WithTolerance,
 };
 
 /// Hyperparameter optimization with approximate gradients: the baseline of adaptive methods.
 ///
 /// ```text
-/// y to ‖∇y g‖ ≤ ε_k,   q to ε_k,   z = ∇x f − ∇²xy g · q,   L₀ = ‖z₀‖/√d,   x₊ = Π(x − z/L)
+/// y to ‖∇y g‖ ≤ ε_k,   q to ‖∇y f − ∇²yy g · q‖ ≤ ε_k,   z = ∇x f − ∇²xy g · q,   L₀ = ‖z₀‖/√d,   x₊ = Π(x − z/L)
 /// r = ‖x₊ − x‖,  C = ¼
 /// f ≤ f₋ + C ε_k + (C + 1) ε₋ r − L r²:    x ← x₊,  L ← 0.95 L
 /// else f ≥ 1.2 f₋:                         x stays, L ← 2 L,  ε ← ε/2 from now on
@@ -26,7 +26,7 @@ use crate::{
 /// ```
 ///
 /// `f₋`, `ε₋` are those of the step before. ε_k is a [`Decay`]: `0.9ᵏ`, `(k+1)^{−2}` and `(k+1)^{−3}` are the
-/// usual ones. A step is judged one step later, by an inexact loss, and never taken back: with a
+/// usual ones. It is the number in the tolerances of both solvers, which are absolute in the paper. A step is judged one step later, by an inexact loss, and never taken back: with a
 /// first step that is too long the loss grows before it falls. Costs one lower solve and one estimate
 /// a step.
 ///
@@ -36,13 +36,10 @@ use crate::{
 /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
-/// let lower = GradientDescent { learning_rate: 0.4, max_steps: 1000, tolerance: 0.0 };
+/// let lower = GradientDescent { learning_rate: 0.4, max_steps: 1000, tolerance: Tolerance::Absolute(0.0) };
 /// let hypergradient = ImplicitDifferentiation {
 ///     second_order: DoubleBackward,
-///     solver: Absolute {
-///         solver: ConjugateGradient { max_steps: 10, tolerance: 0.0 },
-///         tolerance: 0.0,
-///     },
+///     solver: ConjugateGradient { max_steps: 10, tolerance: Tolerance::Absolute(0.0) },
 /// };
 /// let accuracy = Decay::Geometric { initial: 0.01, factor: 0.9 };
 /// let hoag = Hoag::new(Scalar, lower, hypergradient, accuracy)?;
@@ -139,8 +136,8 @@ impl<P: Sync, L: Sync, H: Sync> Hoag<P, L, H> {
     where
         B: Backend,
         P: Differentiable<B>,
-        L: LowerSolver<B, P> + Inexact,
-        H: Hypergradient<B, P> + Inexact,
+        L: LowerSolver<B, P> + WithTolerance,
+        H: Hypergradient<B, P> + WithTolerance,
     {
         const C: f64 = 0.25;
         let weights = equal_weights(tasks.len());
@@ -148,8 +145,8 @@ impl<P: Sync, L: Sync, H: Sync> Hoag<P, L, H> {
         let epsilon = self.accuracy.at(k) * state.scale;
         let solvers = Solvers {
             problem: &self.problem,
-            lower: &self.lower.to(epsilon),
-            hypergradient: &self.hypergradient.to(epsilon),
+            lower: &self.lower.with_number(epsilon),
+            hypergradient: &self.hypergradient.with_number(epsilon),
         };
         let first = (k + 1) * tasks.len();
         let solved = each(&state.x, tasks.iter(), |index, x, task| {
@@ -215,8 +212,8 @@ impl<P: Sync, L: Sync, H: Sync> Hoag<P, L, H> {
     where
         B: Backend,
         P: Differentiable<B>,
-        L: LowerSolver<B, P> + Inexact,
-        H: Hypergradient<B, P> + Inexact,
+        L: LowerSolver<B, P> + WithTolerance,
+        H: Hypergradient<B, P> + WithTolerance,
     {
         let progress = |state: &HoagState<B, P>| (state.step, state.spent);
         let Ok(end) = run((state, tasks), stop, observer, progress, |state, tasks| {

@@ -10,7 +10,7 @@ use super::evaluation::{Evaluation, Solvers, each};
 use super::stop::run;
 use super::{Decay, End, Sampling, State, Step, Stop, Task};
 use crate::{
-    Accuracy, Differentiable, Error, Hypergradient, Inexact, LowerSolver, Observer, positive,
+    Accuracy, Differentiable, Error, Hypergradient, LowerSolver, Observer, WithTolerance, positive,
 };
 
 /// Stochastic gradient descent on the hypergradients of few tasks at a time, solved as exactly as a
@@ -37,10 +37,10 @@ use crate::{
 /// # use example::*;
 /// use burn::optim::SgdConfig;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
-/// let lower = GradientDescent { learning_rate: 0.4, max_steps: 1000, tolerance: 0.0 };
+/// let lower = GradientDescent { learning_rate: 0.4, max_steps: 1000, tolerance: Tolerance::Absolute(0.0) };
 /// let hypergradient = ImplicitDifferentiation {
 ///     second_order: DoubleBackward,
-///     solver: ConjugateGradient { max_steps: 10, tolerance: 0.0 },
+///     solver: ConjugateGradient { max_steps: 10, tolerance: Tolerance::Relative(0.0) },
 /// };
 /// let settings = IsgdSettings {
 ///     batch: 1,
@@ -66,8 +66,8 @@ use crate::{
 ///
 /// # Differences from the paper
 /// The accuracy of the adjoint has a schedule of its own. Accuracies are norms of residuals: divide by μ
-/// for distances to the solution, and wrap the linear solver in [`Absolute`](crate::Absolute) where
-/// δ is to be absolute. A task that is drawn twice into a batch is solved once and counts twice.
+/// for distances to the solution. ε and δ are the numbers in the solvers' tolerances: the paper's are
+/// [`Absolute`](crate::Tolerance::Absolute). A task that is drawn twice into a batch is solved once and counts twice.
 #[derive(Debug, Clone)]
 pub struct Isgd<P, L, H> {
     problem: P,
@@ -135,8 +135,8 @@ impl<P: Sync, L: Sync, H: Sync> Isgd<P, L, H> {
     where
         B: Backend,
         P: Differentiable<B>,
-        L: LowerSolver<B, P> + Inexact,
-        H: Hypergradient<B, P> + Inexact,
+        L: LowerSolver<B, P> + WithTolerance,
+        H: Hypergradient<B, P> + WithTolerance,
         O: Optimizer<P::Upper<Tape<B>>, Tape<B>>,
     {
         let IsgdSettings {
@@ -156,8 +156,8 @@ impl<P: Sync, L: Sync, H: Sync> Isgd<P, L, H> {
         let (drawn, weights) = counted(sampling.batch(tasks.len(), batch, t, seed));
         let solvers = Solvers {
             problem: &self.problem,
-            lower: &self.lower.to(epsilon),
-            hypergradient: &self.hypergradient.to(delta),
+            lower: &self.lower.with_number(epsilon),
+            hypergradient: &self.hypergradient.with_number(delta),
         };
         let first = (t + 1) * tasks.len();
         let batch = drawn.iter().map(|&index| &tasks[index]);
@@ -196,8 +196,8 @@ impl<P: Sync, L: Sync, H: Sync> Isgd<P, L, H> {
     where
         B: Backend,
         P: Differentiable<B>,
-        L: LowerSolver<B, P> + Inexact,
-        H: Hypergradient<B, P> + Inexact,
+        L: LowerSolver<B, P> + WithTolerance,
+        H: Hypergradient<B, P> + WithTolerance,
         O: Optimizer<P::Upper<Tape<B>>, Tape<B>>,
     {
         let progress = |state: &State<B, P, O>| (state.step, state.spent);

@@ -97,7 +97,7 @@ impl Certificate {
     /// # use example::*;
     /// let method = ImplicitDifferentiation {
     ///     second_order: DoubleBackward,
-    ///     solver: ConjugateGradient { max_steps: 10, tolerance: 1e-9 },
+    ///     solver: ConjugateGradient { max_steps: 10, tolerance: Tolerance::Relative(1e-9) },
     /// };
     /// // y is off by 0.1, and with it the hypergradient by 0.05.
     /// let certificate = method.estimate(scalar(1.0, 0.6).point(), None, 0).certificate;

@@ -5,7 +5,7 @@ use burn::tensor::backend::Backend;
 use super::draft::{Adjoint, Draft, fixed, y_of};
 use super::tally::{Counted, Finished, Tally};
 use super::{Estimate, Hypergradient};
-use crate::{Differentiable, LinearSolver, Point, SecondOrder, Vector};
+use crate::{Differentiable, LinearSolver, Point, SecondOrder, Tolerance, Vector, WithTolerance};
 
 /// Approximate implicit differentiation (AID).
 ///
@@ -30,7 +30,7 @@ use crate::{Differentiable, LinearSolver, Point, SecondOrder, Vector};
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  y* = x/2,  dF/dx = (x/2 − 0.2)/2
 /// let method = ImplicitDifferentiation {
 ///     second_order: DoubleBackward,
-///     solver: ConjugateGradient { max_steps: 10, tolerance: 1e-9 },
+///     solver: ConjugateGradient { max_steps: 10, tolerance: Tolerance::Relative(1e-9) },
 /// };
 /// let estimate = method.estimate(scalar(1.0, 0.5).point(), None, 0);
 /// assert_eq!(estimate.certificate.products, 2); // one step, and the check of its residual
@@ -47,6 +47,15 @@ pub struct ImplicitDifferentiation<D, S> {
     pub second_order: D,
     /// The solver for the adjoint.
     pub solver: S,
+}
+
+impl<D: Clone, S: WithTolerance> WithTolerance for ImplicitDifferentiation<D, S> {
+    fn map_tolerance(&self, other: impl Fn(Tolerance) -> Tolerance) -> Self {
+        Self {
+            second_order: self.second_order.clone(),
+            solver: self.solver.map_tolerance(other),
+        }
+    }
 }
 
 impl<B, P, D, S> Hypergradient<B, P> for ImplicitDifferentiation<D, S>

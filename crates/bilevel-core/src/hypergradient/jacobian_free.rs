@@ -5,7 +5,7 @@ use burn::tensor::backend::Backend;
 use super::draft::with_adjoint;
 use super::tally::Tally;
 use super::{Estimate, Hypergradient};
-use crate::{Differentiable, Point, SecondOrder, Vector};
+use crate::{Differentiable, Point, SecondOrder, Tolerance, Vector, WithTolerance};
 
 /// Jacobian-free backpropagation (JFB): one step of the lower solver stands for all of them.
 ///
@@ -38,6 +38,13 @@ pub struct JacobianFree<D> {
     pub second_order: D,
     /// Step size η of the lower map.
     pub learning_rate: f64,
+}
+
+/// It solves nothing: the same estimator.
+impl<D: Clone> WithTolerance for JacobianFree<D> {
+    fn map_tolerance(&self, _: impl Fn(Tolerance) -> Tolerance) -> Self {
+        self.clone()
+    }
 }
 
 impl<B, P, D> Hypergradient<B, P> for JacobianFree<D>

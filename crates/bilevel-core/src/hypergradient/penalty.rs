@@ -29,7 +29,7 @@ use crate::{BilevelProblem, Differentiable, LowerSolver, Point, Tape, Vector};
 /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  y* = x/2,  dF/dx = (x/2 − 0.2)/2
-/// let lower = GradientDescent { learning_rate: 0.4, max_steps: 200, tolerance: 1e-13 };
+/// let lower = GradientDescent { learning_rate: 0.4, max_steps: 200, tolerance: Tolerance::Absolute(1e-13) };
 /// let method = Penalty { lower, weight: 1e3 };
 /// let estimate = method.estimate(scalar(1.0, 0.5).point(), None, 0);
 /// assert!((estimate.gradient.into_scalar() - 0.15).abs() < 1e-3); // O(1/λ)

@@ -34,7 +34,7 @@ use crate::{
 /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  y* = x/2,  dF/dx = (x/2 − 0.2)/2
-/// let lower = GradientDescent { learning_rate: 0.5, max_steps: 20, tolerance: 0.0 };
+/// let lower = GradientDescent { learning_rate: 0.5, max_steps: 20, tolerance: Tolerance::Absolute(0.0) };
 /// let method = ZerothOrder { lower, directions: 1, radius: 0.1 };
 /// let draws = (0..2000).map(|seed| {
 ///     let estimate = method.estimate(scalar(1.0, 0.0).point(), None, seed);

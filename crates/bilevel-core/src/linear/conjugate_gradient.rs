@@ -6,8 +6,8 @@ use burn::tensor::{Bool, Tensor, TensorData};
 use super::units::in_units;
 use super::{LinearOperator, LinearSolver, begin};
 use crate::read_every::Reads;
-use crate::vector::{dot, largest, norm, norms, read};
-use crate::{ReadEvery, Solution, Status, Vector};
+use crate::vector::{dot, largest, norms, read};
+use crate::{ReadEvery, Solution, Status, Tolerance, Vector, WithTolerance};
 
 /// Conjugate gradients for symmetric positive definite `A`, one step size per row.
 ///
@@ -16,7 +16,7 @@ use crate::{ReadEvery, Solution, Status, Vector};
 /// repeat:  α = rᵀr / pᵀAp,  q ← q + α p,  r₊ = r − α A p,  β = r₊ᵀr₊ / rᵀr,  p ← r₊ + β p
 /// ```
 ///
-/// A row stops when `‖r‖ ≤ tolerance · ‖b‖`, or where `pᵀAp ≤ 0` shows that `A` is not positive
+/// A row stops when `‖r‖` is within the tolerance, or where `pᵀAp ≤ 0` shows that `A` is not positive
 /// definite ([`Status::Breakdown`]); the other rows go on. The last iterate is returned: its error is
 /// the smallest, even where its residual is not. Only a row that broke down, and all of them after a
 /// number that is not finite, return their iterate with the smallest residual. The residual is computed
@@ -28,12 +28,12 @@ use crate::{ReadEvery, Solution, Status, Vector};
 ///
 /// ```
 /// use bilevel_backend::Cpu;
-/// use bilevel_core::{ConjugateGradient, LinearSolver, Status, Vector};
+/// use bilevel_core::{ConjugateGradient, LinearSolver, Status, Tolerance, Vector};
 ///
 /// Cpu::use_f64().expect("the first tensors");
 /// let b = Vector::<Cpu>::from_data([[2.0, 4.0]], &Default::default());
 /// let twice = |v: Vector<Cpu>| v * 2.0;
-/// let q = ConjugateGradient { max_steps: 2, tolerance: 1e-12 }.solve(&twice, b, None);
+/// let q = ConjugateGradient { max_steps: 2, tolerance: Tolerance::Relative(1e-12) }.solve(&twice, b, None);
 /// assert_eq!(q.value.into_data().to_vec::<f64>().unwrap(), [1.0, 2.0]);
 /// assert_eq!((q.status, q.steps), (Status::Converged, 1));
 /// ```
@@ -48,8 +48,17 @@ use crate::{ReadEvery, Solution, Status, Vector};
 pub struct ConjugateGradient {
     /// Steps at most.
     pub max_steps: usize,
-    /// Stop when `‖b − A q‖ ≤ tolerance · ‖b‖` in every row.
-    pub tolerance: f64,
+    /// Stop when `‖b − A q‖` is that small in every row.
+    pub tolerance: Tolerance,
+}
+
+impl WithTolerance for ConjugateGradient {
+    fn map_tolerance(&self, other: impl Fn(Tolerance) -> Tolerance) -> Self {
+        Self {
+            tolerance: other(self.tolerance),
+            ..*self
+        }
+    }
 }
 
 impl ConjugateGradient {
@@ -60,8 +69,9 @@ impl ConjugateGradient {
         a: &dyn LinearOperator<B>,
         b: Vector<B>,
         start: Option<Vector<B>>,
+        units: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
-        let goal = (norm(b.clone()) * self.tolerance).square();
+        let goal = self.tolerance.bounds(&b, units).square();
         let goals = read(goal.clone());
         let (mut q, mut r) = begin(a, &b, start);
         let mut steps = 0;
@@ -121,8 +131,8 @@ impl<B: Backend> LinearSolver<B> for ConjugateGradient {
         b: Vector<B>,
         start: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
-        in_units(a, b, start, |a, b, start| {
-            self.solve_reading(Reads::ALWAYS, a, b, start)
+        in_units(a, b, start, |a, b, start, units| {
+            self.solve_reading(Reads::ALWAYS, a, b, start, units)
         })
     }
 
@@ -130,7 +140,7 @@ impl<B: Backend> LinearSolver<B> for ConjugateGradient {
         6 // q, the best q, r, p, A p, b
     }
 
-    fn tolerance(&self) -> Option<f64> {
+    fn tolerance(&self) -> Option<Tolerance> {
         Some(self.tolerance)
     }
 }
@@ -142,8 +152,8 @@ impl<B: Backend> LinearSolver<B> for ReadEvery<ConjugateGradient> {
         b: Vector<B>,
         start: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
-        in_units(a, b, start, |a, b, start| {
-            self.solver.solve_reading(self.reads(), a, b, start)
+        in_units(a, b, start, |a, b, start, units| {
+            self.solver.solve_reading(self.reads(), a, b, start, units)
         })
     }
 
@@ -151,7 +161,7 @@ impl<B: Backend> LinearSolver<B> for ReadEvery<ConjugateGradient> {
         LinearSolver::<B>::vectors(&self.solver, dim)
     }
 
-    fn tolerance(&self) -> Option<f64> {
+    fn tolerance(&self) -> Option<Tolerance> {
         Some(self.solver.tolerance)
     }
 }

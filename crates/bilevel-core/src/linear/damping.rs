@@ -4,7 +4,7 @@ use burn::tensor::backend::Backend;
 
 use super::remember::Remember;
 use super::{LinearOperator, LinearSolver};
-use crate::{Error, Inexact, Solution, Vector, positive};
+use crate::{Error, Solution, Tolerance, Vector, WithTolerance, positive};
 
 /// The operator `A + λI`.
 pub struct Damped<'a, B: Backend> {
@@ -40,9 +40,9 @@ impl<B: Backend> LinearOperator<B> for Damped<'_, B> {
 ///
 /// ```
 /// use bilevel_backend::Cpu;
-/// use bilevel_core::{ConjugateGradient, Damping, LinearSolver, Vector};
+/// use bilevel_core::{ConjugateGradient, Damping, LinearSolver, Tolerance, Vector};
 ///
-/// let solver = ConjugateGradient { max_steps: 1, tolerance: 1e-12 };
+/// let solver = ConjugateGradient { max_steps: 1, tolerance: Tolerance::Relative(1e-12) };
 /// let damped = Damping::new(2.0, solver).unwrap();
 /// let b = Vector::<Cpu>::from_data([[8.0]], &Default::default());
 /// let q = damped.solve(&|v: Vector<Cpu>| v * 2.0, b, None);
@@ -69,11 +69,10 @@ impl<S> Damping<S> {
     }
 }
 
-/// The accuracy of the damped system.
-impl<S: Inexact> Inexact for Damping<S> {
-    fn to(&self, tolerance: f64) -> Self {
+impl<S: WithTolerance> WithTolerance for Damping<S> {
+    fn map_tolerance(&self, other: impl Fn(Tolerance) -> Tolerance) -> Self {
         Self {
-            solver: self.solver.to(tolerance),
+            solver: self.solver.map_tolerance(other),
             ..*self
         }
     }

@@ -6,7 +6,7 @@ use burn::tensor::backend::Backend;
 use super::units::in_units;
 use super::{LinearOperator, LinearSolver, begin, reached, residuals};
 use crate::vector::{dot, epsilon, largest, norm, quotient, read};
-use crate::{Solution, Status, Vector};
+use crate::{Solution, Status, Tolerance, Vector, WithTolerance};
 
 /// Generalized minimal residuals for any `A`, symmetric or not, without restarts.
 ///
@@ -22,13 +22,13 @@ use crate::{Solution, Status, Vector};
 ///
 /// ```
 /// use bilevel_backend::Cpu;
-/// use bilevel_core::{Gmres, LinearSolver, Vector};
+/// use bilevel_core::{Gmres, LinearSolver, Tolerance, Vector};
 ///
 /// Cpu::use_f64().expect("the first tensors");
 /// type B = Cpu;
 /// let turn = |v: Vector<B>| v.flip([1]) * Vector::from_data([[-1.0, 1.0]], &Default::default());
 /// let b = Vector::<B>::from_data([[3.0, 4.0]], &Default::default());
-/// let q = Gmres { max_steps: 2, tolerance: 1e-12 }.solve(&turn, b, None);
+/// let q = Gmres { max_steps: 2, tolerance: Tolerance::Relative(1e-12) }.solve(&turn, b, None);
 /// let value = q.value.into_data().to_vec::<f64>().unwrap();
 /// assert!((value[0] - 4.0).abs() < 1e-12 && (value[1] + 3.0).abs() < 1e-12);
 /// ```
@@ -43,8 +43,17 @@ use crate::{Solution, Status, Vector};
 pub struct Gmres {
     /// Steps at most.
     pub max_steps: usize,
-    /// Stop when `‖b − A q‖ ≤ tolerance · ‖b‖` in every row.
-    pub tolerance: f64,
+    /// Stop when `‖b − A q‖` is that small in every row.
+    pub tolerance: Tolerance,
+}
+
+impl WithTolerance for Gmres {
+    fn map_tolerance(&self, other: impl Fn(Tolerance) -> Tolerance) -> Self {
+        Self {
+            tolerance: other(self.tolerance),
+            ..*self
+        }
+    }
 }
 
 impl Gmres {
@@ -53,9 +62,10 @@ impl Gmres {
         a: &dyn LinearOperator<B>,
         b: Vector<B>,
         start: Option<Vector<B>>,
+        units: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
         let epsilon = epsilon(&b);
-        let goals = read(norm(b.clone()) * self.tolerance);
+        let goals = read(self.tolerance.bounds(&b, units));
         let (first, r) = begin(a, &b, start);
         let beta = norm(r.clone());
         let mut rows: Vec<LeastSquares> = read(beta.clone())
@@ -125,14 +135,16 @@ impl<B: Backend> LinearSolver<B> for Gmres {
         b: Vector<B>,
         start: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
-        in_units(a, b, start, |a, b, start| self.solve_moderate(a, b, start))
+        in_units(a, b, start, |a, b, start, units| {
+            self.solve_moderate(a, b, start, units)
+        })
     }
 
     fn vectors(&self, dim: usize) -> usize {
         self.max_steps.min(dim) + 5
     }
 
-    fn tolerance(&self) -> Option<f64> {
+    fn tolerance(&self) -> Option<Tolerance> {
         Some(self.tolerance)
     }
 }

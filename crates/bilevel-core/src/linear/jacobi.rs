@@ -8,7 +8,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use super::remember::Remember;
 use super::{LinearOperator, LinearSolver};
 use crate::vector::{epsilon, is_finite};
-use crate::{Solution, Status, Vector};
+use crate::{Solution, Status, Tolerance, Vector, WithTolerance};
 
 /// The operator `D^-½ A D^-½`.
 pub struct Scaled<'a, B: Backend> {
@@ -41,17 +41,17 @@ impl<B: Backend> LinearOperator<B> for Scaled<'_, B> {
 /// Pays where the diagonal spans orders of magnitude, as with weights of different layers. The
 /// estimate of an entry has the variance `2/m` times the squares of the other entries of its row; it
 /// is exact for a diagonal `A`. Costs `m` products before `solver` begins. The tolerance of `solver` is
-/// relative in the scaled norm; residual and status are those of `A q = b`.
+/// that of the scaled system; residual and status are those of `A q = b`.
 ///
 /// ```
 /// use bilevel_backend::Cpu;
-/// use bilevel_core::{ConjugateGradient, Jacobi, LinearSolver, Vector};
+/// use bilevel_core::{ConjugateGradient, Jacobi, LinearSolver, Tolerance, Vector};
 ///
 /// Cpu::use_f64().expect("the first tensors");
 /// type B = Cpu;
 /// let d = Vector::<B>::from_data([[1.0, 1e3, 1e6]], &Default::default());
 /// let a = |v: Vector<B>| v * d.clone();
-/// let solver = ConjugateGradient { max_steps: 10, tolerance: 1e-9 };
+/// let solver = ConjugateGradient { max_steps: 10, tolerance: Tolerance::Relative(1e-9) };
 /// let q = Jacobi { probes: 1, seed: 0, solver }.solve(&a, d.clone(), None);
 /// assert_eq!(q.steps, 1); // three without
 /// ```
@@ -71,6 +71,15 @@ pub struct Jacobi<S> {
 
 /// Entries of `D` below this part of the row's largest are raised to it.
 const FLOOR: f64 = 16.0;
+
+impl<S: WithTolerance> WithTolerance for Jacobi<S> {
+    fn map_tolerance(&self, other: impl Fn(Tolerance) -> Tolerance) -> Self {
+        Self {
+            solver: self.solver.map_tolerance(other),
+            ..*self
+        }
+    }
+}
 
 impl<S> Jacobi<S> {
     /// `D`, row by row.
@@ -132,7 +141,7 @@ impl<B: Backend, S: LinearSolver<B>> LinearSolver<B> for Jacobi<S> {
         self.solver.vectors(dim) + 3
     }
 
-    fn tolerance(&self) -> Option<f64> {
+    fn tolerance(&self) -> Option<Tolerance> {
         self.solver.tolerance()
     }
 }

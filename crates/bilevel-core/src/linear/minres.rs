@@ -6,7 +6,7 @@ use super::units::in_units;
 use super::{LinearOperator, LinearSolver, begin, reached, residuals};
 use crate::read_every::Reads;
 use crate::vector::{dot, epsilon, largest, norm, quotient, read};
-use crate::{ReadEvery, Solution, Status, Vector};
+use crate::{ReadEvery, Solution, Status, Tolerance, Vector, WithTolerance};
 
 /// Minimal residuals for symmetric `A`, definite or not, one recursion per row.
 ///
@@ -17,20 +17,20 @@ use crate::{ReadEvery, Solution, Status, Vector};
 /// ```
 ///
 /// `φ̄ = ‖b − A q‖` is the smallest over the Krylov space and never grows. A row stops when it is at
-/// most `tolerance · ‖b‖`. For a singular `A` it tends to a least squares solution, whose residual
+/// most the tolerance. For a singular `A` it tends to a least squares solution, whose residual
 /// stays; for a lower Hessian that is singular or not positive definite, where conjugate gradients
 /// break down. Exact in `dim` steps. Costs one product a step, one for the final residual, one more for
 /// a warm start, and one read a step.
 ///
 /// ```
 /// use bilevel_backend::Cpu;
-/// use bilevel_core::{LinearSolver, Minres, Status, Vector};
+/// use bilevel_core::{LinearSolver, Minres, Status, Tolerance, Vector};
 ///
 /// Cpu::use_f64().expect("the first tensors");
 /// type B = Cpu;
 /// let d = Vector::<B>::from_data([[1.0, -2.0]], &Default::default()); // indefinite
 /// let b = Vector::<B>::from_data([[3.0, 4.0]], &Default::default());
-/// let q = Minres { max_steps: 2, tolerance: 1e-12 }.solve(&|v: Vector<B>| v * d.clone(), b, None);
+/// let q = Minres { max_steps: 2, tolerance: Tolerance::Relative(1e-12) }.solve(&|v: Vector<B>| v * d.clone(), b, None);
 /// let value = q.value.into_data().to_vec::<f64>().unwrap();
 /// assert!((value[0] - 3.0).abs() < 1e-12 && (value[1] + 2.0).abs() < 1e-12);
 /// assert_eq!((q.status, q.steps), (Status::Converged, 2));
@@ -43,8 +43,17 @@ use crate::{ReadEvery, Solution, Status, Vector};
 pub struct Minres {
     /// Steps at most.
     pub max_steps: usize,
-    /// Stop when `‖b − A q‖ ≤ tolerance · ‖b‖` in every row.
-    pub tolerance: f64,
+    /// Stop when `‖b − A q‖` is that small in every row.
+    pub tolerance: Tolerance,
+}
+
+impl WithTolerance for Minres {
+    fn map_tolerance(&self, other: impl Fn(Tolerance) -> Tolerance) -> Self {
+        Self {
+            tolerance: other(self.tolerance),
+            ..*self
+        }
+    }
 }
 
 impl Minres {
@@ -55,9 +64,10 @@ impl Minres {
         a: &dyn LinearOperator<B>,
         b: Vector<B>,
         start: Option<Vector<B>>,
+        units: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
         let epsilon = epsilon(&b);
-        let goal = norm(b.clone()) * self.tolerance;
+        let goal = self.tolerance.bounds(&b, units);
         let goals = read(goal.clone());
         let (mut q, r) = begin(a, &b, start);
         let mut last_good = q.clone();
@@ -170,8 +180,8 @@ impl<B: Backend> LinearSolver<B> for Minres {
         b: Vector<B>,
         start: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
-        in_units(a, b, start, |a, b, start| {
-            self.solve_reading(Reads::ALWAYS, a, b, start)
+        in_units(a, b, start, |a, b, start, units| {
+            self.solve_reading(Reads::ALWAYS, a, b, start, units)
         })
     }
 
@@ -179,7 +189,7 @@ impl<B: Backend> LinearSolver<B> for Minres {
         9 // q, the last q, v, v₋, A v, w, w₋, the next w, b
     }
 
-    fn tolerance(&self) -> Option<f64> {
+    fn tolerance(&self) -> Option<Tolerance> {
         Some(self.tolerance)
     }
 }
@@ -191,8 +201,8 @@ impl<B: Backend> LinearSolver<B> for ReadEvery<Minres> {
         b: Vector<B>,
         start: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
-        in_units(a, b, start, |a, b, start| {
-            self.solver.solve_reading(self.reads(), a, b, start)
+        in_units(a, b, start, |a, b, start, units| {
+            self.solver.solve_reading(self.reads(), a, b, start, units)
         })
     }
 
@@ -200,7 +210,7 @@ impl<B: Backend> LinearSolver<B> for ReadEvery<Minres> {
         LinearSolver::<B>::vectors(&self.solver, dim) + 1 // q at the last read
     }
 
-    fn tolerance(&self) -> Option<f64> {
+    fn tolerance(&self) -> Option<Tolerance> {
         Some(self.solver.tolerance)
     }
 }

@@ -10,12 +10,10 @@
 //! | [`Nystrom`] | symmetric positive semidefinite, few large eigenvalues | rank + 1 |
 //! | [`Dense`] | any; a test's oracle | dim + 1 |
 //!
-//! A warm start costs one product more. Four more solvers wrap a solver: [`Normal`] squares the
-//! system, [`Damping`] solves `A + λI`, [`Jacobi`] preconditions with the diagonal, [`Absolute`] stops at
-//! a residual that is not relative to `b`. [`ReadEvery`](crate::ReadEvery) lets solvers look at the device only every few
+//! A warm start costs one product more. Three more solvers wrap a solver: [`Normal`] squares the
+//! system, [`Damping`] solves `A + λI`, [`Jacobi`] preconditions with the diagonal. [`ReadEvery`](crate::ReadEvery) lets solvers look at the device only every few
 //! steps.
 
-mod absolute;
 mod conjugate_gradient;
 mod damping;
 mod dense;
@@ -29,7 +27,6 @@ mod remember;
 mod richardson;
 mod units;
 
-pub use absolute::Absolute;
 pub use conjugate_gradient::ConjugateGradient;
 pub use damping::{Damped, Damping};
 pub use dense::Dense;
@@ -44,7 +41,7 @@ pub use richardson::Richardson;
 use burn::tensor::backend::Backend;
 
 use crate::vector::{norm, norms};
-use crate::{Solution, Vector};
+use crate::{Solution, Tolerance, Vector};
 
 /// A square linear map on each row: `[systems, dim] → [systems, dim]`.
 pub trait LinearOperator<B: Backend> {
@@ -93,8 +90,8 @@ pub trait LinearSolver<B: Backend> {
     /// How many vectors of the size of `b` a solve of `dim` unknowns holds at once, at most.
     fn vectors(&self, dim: usize) -> usize;
 
-    /// The residual, relative to `‖b‖`, that the solver is content with: none if it has no goal.
-    fn tolerance(&self) -> Option<f64> {
+    /// When the solver stops: none if it makes a fixed number of steps.
+    fn tolerance(&self) -> Option<Tolerance> {
         None
     }
 }
@@ -114,7 +111,7 @@ impl<B: Backend, S: LinearSolver<B> + ?Sized> LinearSolver<B> for Box<S> {
         (**self).vectors(dim)
     }
 
-    fn tolerance(&self) -> Option<f64> {
+    fn tolerance(&self) -> Option<Tolerance> {
         (**self).tolerance()
     }
 }

@@ -109,7 +109,9 @@ impl<B: Backend> LinearSolver<B> for Neumann {
         b: Vector<B>,
         start: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
-        in_units(a, b, start, |a, b, start| self.solve_moderate(a, b, start))
+        in_units(a, b, start, |a, b, start, _| {
+            self.solve_moderate(a, b, start)
+        })
     }
 
     fn vectors(&self, _: usize) -> usize {

@@ -4,7 +4,7 @@ use burn::tensor::backend::Backend;
 
 use super::remember::Remember;
 use super::{LinearOperator, LinearSolver};
-use crate::{Solution, Vector};
+use crate::{Solution, Tolerance, Vector, WithTolerance};
 
 /// The operator `AᵀA`.
 pub struct Squared<'a, B: Backend>(
@@ -31,17 +31,17 @@ impl<B: Backend> LinearOperator<B> for Squared<'_, B> {
 /// Makes any invertible `A` positive definite, so that conjugate gradients apply, and squares its
 /// condition number: for symmetric `A` prefer [`Minres`](super::Minres), for others
 /// [`Gmres`](super::Gmres) while its memory lasts. Costs two products where `solver` makes one. The
-/// tolerance of `solver` is relative to `‖Aᵀb‖`; residual and status are those of `A q = b`. Where that
+/// tolerance of `solver` is that of `AᵀA q = Aᵀb`; residual and status are those of `A q = b`. Where that
 /// has no solution q is of least squares and not converged; where it is badly conditioned a smaller tolerance helps, and
 /// more steps do not.
 ///
 /// ```
 /// use bilevel_backend::Cpu;
-/// use bilevel_core::{ConjugateGradient, LinearSolver, Normal, Vector};
+/// use bilevel_core::{ConjugateGradient, LinearSolver, Normal, Tolerance, Vector};
 ///
 /// let b = Vector::<Cpu>::from_data([[6.0]], &Default::default());
 /// let minus_two = |v: Vector<Cpu>| v * -2.0; // conjugate gradients alone break down
-/// let solver = Normal(ConjugateGradient { max_steps: 1, tolerance: 1e-12 });
+/// let solver = Normal(ConjugateGradient { max_steps: 1, tolerance: Tolerance::Relative(1e-12) });
 /// assert_eq!(solver.solve(&minus_two, b, None).value.into_scalar(), -3.0);
 /// ```
 ///
@@ -52,6 +52,12 @@ pub struct Normal<S>(
     /// The solver for `AᵀA`.
     pub S,
 );
+
+impl<S: WithTolerance> WithTolerance for Normal<S> {
+    fn map_tolerance(&self, other: impl Fn(Tolerance) -> Tolerance) -> Self {
+        Self(self.0.map_tolerance(other))
+    }
+}
 
 impl<B: Backend, S: LinearSolver<B>> LinearSolver<B> for Normal<S> {
     fn solve(
@@ -70,7 +76,7 @@ impl<B: Backend, S: LinearSolver<B>> LinearSolver<B> for Normal<S> {
         self.0.vectors(dim) + 2
     }
 
-    fn tolerance(&self) -> Option<f64> {
+    fn tolerance(&self) -> Option<Tolerance> {
         self.0.tolerance()
     }
 }

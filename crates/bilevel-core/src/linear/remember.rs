@@ -6,7 +6,7 @@ use burn::tensor::backend::Backend;
 
 use super::{LinearOperator, reached};
 use crate::vector::{largest, norms};
-use crate::{Solution, Status, Vector};
+use crate::{Solution, Status, Tolerance, Vector};
 
 /// `A`, with `A q` of the last [`finish`](LinearOperator::finish) kept.
 ///
@@ -31,18 +31,18 @@ impl<'a, B: Backend> Remember<'a, B> {
     }
 
     /// What a solve of another system by a solver with that `tolerance` is for this one: `solution` with the residual
-    /// of this one, and converged only if that is within the tolerance of `‖b‖` in every row. Of a solver without a
+    /// of this one, and converged only if that is within the tolerance in every row. Of a solver without a
     /// tolerance the status is left as it is.
     pub fn judged<T>(
         self,
         b: Vector<B>,
-        tolerance: Option<f64>,
+        tolerance: Option<Tolerance>,
         solution: Solution<T>,
     ) -> Solution<T> {
         let sizes = norms(b.clone());
         let residuals = self.residuals(b);
         let solved = tolerance.is_none_or(|tolerance| {
-            let goals: Vec<f64> = sizes.iter().map(|size| size * tolerance).collect();
+            let goals: Vec<f64> = sizes.iter().map(|&size| tolerance.bound(size)).collect();
             reached(&residuals, &goals)
         });
         let status = match solution.status {

@@ -6,7 +6,7 @@ use super::units::in_units;
 use super::{LinearOperator, LinearSolver, begin, residuals};
 use crate::read_every::Reads;
 use crate::vector::{largest, norm, quotient, read};
-use crate::{ReadEvery, Solution, Status, Vector};
+use crate::{ReadEvery, Solution, Status, Tolerance, Vector, WithTolerance};
 
 /// Richardson's iteration, with a test of its residual at every step.
 ///
@@ -24,12 +24,12 @@ use crate::{ReadEvery, Solution, Status, Vector};
 ///
 /// ```
 /// use bilevel_backend::Cpu;
-/// use bilevel_core::{LinearSolver, Richardson, Status, Vector};
+/// use bilevel_core::{LinearSolver, Richardson, Status, Tolerance, Vector};
 ///
 /// Cpu::use_f64().expect("the first tensors");
 /// let solve = |learning_rate| {
 ///     let b = Vector::<Cpu>::from_data([[4.0]], &Default::default());
-///     let solver = Richardson { learning_rate, max_steps: 99, tolerance: 1e-9 };
+///     let solver = Richardson { learning_rate, max_steps: 99, tolerance: Tolerance::Relative(1e-9) };
 ///     solver.solve(&|v: Vector<Cpu>| v * 2.0, b, None)
 /// };
 /// assert!((solve(0.25).value.into_data().to_vec::<f64>().unwrap()[0] - 2.0).abs() < 1e-8);
@@ -45,8 +45,17 @@ pub struct Richardson {
     pub learning_rate: f64,
     /// Steps at most.
     pub max_steps: usize,
-    /// Stop when `‖b − A q‖ ≤ tolerance · ‖b‖` in every row.
-    pub tolerance: f64,
+    /// Stop when `‖b − A q‖` is that small in every row.
+    pub tolerance: Tolerance,
+}
+
+impl WithTolerance for Richardson {
+    fn map_tolerance(&self, other: impl Fn(Tolerance) -> Tolerance) -> Self {
+        Self {
+            tolerance: other(self.tolerance),
+            ..*self
+        }
+    }
 }
 
 impl Richardson {
@@ -57,9 +66,10 @@ impl Richardson {
         a: &dyn LinearOperator<B>,
         b: Vector<B>,
         start: Option<Vector<B>>,
+        units: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
         let eta = self.learning_rate;
-        let goals: Vec<f64> = read(norm(b.clone()) * self.tolerance);
+        let goals = read(self.tolerance.bounds(&b, units));
         let (first, mut r) = begin(a, &b, start);
         let mut q = first.clone();
         let mut grown = r.zeros_like().slice([0..b.dims()[0], 0..1]);
@@ -112,8 +122,8 @@ impl<B: Backend> LinearSolver<B> for Richardson {
         b: Vector<B>,
         start: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
-        in_units(a, b, start, |a, b, start| {
-            self.solve_reading(Reads::ALWAYS, a, b, start)
+        in_units(a, b, start, |a, b, start, units| {
+            self.solve_reading(Reads::ALWAYS, a, b, start, units)
         })
     }
 
@@ -121,7 +131,7 @@ impl<B: Backend> LinearSolver<B> for Richardson {
         5 // first, q, r, A r, b
     }
 
-    fn tolerance(&self) -> Option<f64> {
+    fn tolerance(&self) -> Option<Tolerance> {
         Some(self.tolerance)
     }
 }
@@ -133,8 +143,8 @@ impl<B: Backend> LinearSolver<B> for ReadEvery<Richardson> {
         b: Vector<B>,
         start: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
-        in_units(a, b, start, |a, b, start| {
-            self.solver.solve_reading(self.reads(), a, b, start)
+        in_units(a, b, start, |a, b, start, units| {
+            self.solver.solve_reading(self.reads(), a, b, start, units)
         })
     }
 
@@ -142,7 +152,7 @@ impl<B: Backend> LinearSolver<B> for ReadEvery<Richardson> {
         LinearSolver::<B>::vectors(&self.solver, dim)
     }
 
-    fn tolerance(&self) -> Option<f64> {
+    fn tolerance(&self) -> Option<Tolerance> {
         Some(self.solver.tolerance)
     }
 }

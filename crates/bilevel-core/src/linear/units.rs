@@ -11,7 +11,7 @@ use crate::{Solution, Vector};
 /// Rows whose largest entry lies between `2^−20` and `2^20` are solved as they are.
 const MODERATE: f64 = 20.0;
 
-/// `solve` for `b` in units of each row's largest entry, powers of two, if one of them is very small or large.
+/// `solve`, which gets the units as its last argument, for `b` in units of each row's largest entry, powers of two, if one of them is very small or large.
 ///
 /// ```text
 /// A q' = b / u,   q = u q'
@@ -24,7 +24,12 @@ pub(super) fn in_units<B: Backend>(
     a: &dyn LinearOperator<B>,
     b: Vector<B>,
     start: Option<Vector<B>>,
-    solve: impl FnOnce(&dyn LinearOperator<B>, Vector<B>, Option<Vector<B>>) -> Solution<Vector<B>>,
+    solve: impl FnOnce(
+        &dyn LinearOperator<B>,
+        Vector<B>,
+        Option<Vector<B>>,
+        Option<Vector<B>>,
+    ) -> Solution<Vector<B>>,
 ) -> Solution<Vector<B>> {
     let powers: Vec<f64> = read(b.clone().abs().max_dim(1))
         .iter()
@@ -33,7 +38,7 @@ pub(super) fn in_units<B: Backend>(
     // Of zero, and of what is not finite, there is no power.
     let extreme = |power: &f64| power.is_finite() && power.abs() > MODERATE;
     if !powers.iter().any(extreme) {
-        return solve(a, b, start);
+        return solve(a, b, start, None);
     }
     // Powers that the float type has.
     let largest = match epsilon(&b) < 1e-10 {
@@ -52,7 +57,8 @@ pub(super) fn in_units<B: Backend>(
         a: &a,
         units: units.clone(),
     };
-    let solution = solve(&scaled, b.clone() / units.clone(), None);
+    let right = b.clone() / units.clone();
+    let solution = solve(&scaled, right, None, Some(units.clone()));
     Solution {
         value: solution.value * units,
         residual: a.residual(b),
@@ -87,6 +93,7 @@ mod tests {
     use crate::vector::largest;
     use crate::{
         ConjugateGradient, Gmres, Jacobi, LinearSolver, Minres, Normal, Richardson, Status,
+        Tolerance,
     };
     use bilevel_backend::Cpu;
 
@@ -114,7 +121,7 @@ mod tests {
         double_precision::in_single_precision(|| {
             let cg = ConjugateGradient {
                 max_steps: 10,
-                tolerance: 1e-6,
+                tolerance: Tolerance::Relative(1e-6),
             };
             let b = Vector::<Cpu>::from_data([[1.0], [1e-25], [0.0], [1e25]], &Default::default());
             let twice = |v: Vector<Cpu>| v * 2.0;
@@ -127,26 +134,50 @@ mod tests {
         });
     }
 
+    /// An absolute tolerance has the unit of b, also where b is solved in units of its own.
+    #[test]
+    fn absolute_tolerances_are_kept_at_every_scale() {
+        double_precision::in_single_precision(|| {
+            let device = Default::default();
+            let diagonal = Vector::<Cpu>::from_data([[1.0, 2.0, 40.0]], &device);
+            let a = |v: Vector<Cpu>| v * diagonal.clone();
+            for s in [1e-30, 1.0, 1e30] {
+                let b = Vector::from_data([[3.0 * s, 4.0 * s, 5.0 * s]], &device);
+                let steps = |digits: f64| {
+                    let cg = ConjugateGradient {
+                        max_steps: 10,
+                        tolerance: Tolerance::Absolute(digits * s),
+                    };
+                    let q = cg.solve(&a, b.clone(), None);
+                    assert_eq!(q.status, Status::Converged, "{s:e}");
+                    assert!(q.residual <= 1.001 * digits * s, "{s:e}: {:e}", q.residual);
+                    q.steps
+                };
+                assert_eq!([10.0, 4.0, 1e-3].map(steps), [0, 2, 3], "{s:e}");
+            }
+        });
+    }
+
     #[test]
     fn small_and_large_right_sides_are_solved() {
         double_precision::in_single_precision(|| {
             let (max_steps, tolerance) = (100, 1e-6);
             let cg = ConjugateGradient {
                 max_steps,
-                tolerance,
+                tolerance: Tolerance::Relative(tolerance),
             };
             let minres = Minres {
                 max_steps,
-                tolerance,
+                tolerance: Tolerance::Relative(tolerance),
             };
             let gmres = Gmres {
                 max_steps,
-                tolerance,
+                tolerance: Tolerance::Relative(tolerance),
             };
             let richardson = Richardson {
                 learning_rate: 0.5,
                 max_steps,
-                tolerance,
+                tolerance: Tolerance::Relative(tolerance),
             };
             let jacobi = Jacobi {
                 probes: 4,

@@ -3,10 +3,13 @@
 use bilevel_backend::Tape;
 use burn::tensor::backend::Backend;
 
-use super::{LowerSolver, Smoothness, residual, solution};
+use super::{Goal, LowerSolver, Smoothness, residual, solution};
 use crate::read_every::Reads;
 use crate::vector::{dot, epsilon, read};
-use crate::{Differentiable, LowerObjective, Point, ReadEvery, Solution, Status, Vector};
+use crate::{
+    Differentiable, LowerObjective, Point, ReadEvery, Solution, Status, Tolerance, Vector,
+    WithTolerance,
+};
 
 /// FISTA for smooth, (strongly) convex `g`, with restarts; one momentum per system.
 ///
@@ -38,12 +41,21 @@ pub struct Accelerated<S> {
     pub strong_convexity: f64,
     /// Steps at most.
     pub max_steps: usize,
-    /// Stop when `‖∇y g‖ ≤ tolerance` in every system.
-    pub tolerance: f64,
+    /// Stop when `‖∇y g‖` is that small in every system.
+    pub tolerance: Tolerance,
 }
 
 /// Trials of a step size before backtracking gives up.
 const MAX_TRIALS: usize = 60;
+
+impl<S: Clone> WithTolerance for Accelerated<S> {
+    fn map_tolerance(&self, other: impl Fn(Tolerance) -> Tolerance) -> Self {
+        Self {
+            tolerance: other(self.tolerance),
+            ..self.clone()
+        }
+    }
+}
 
 impl<S> Accelerated<S> {
     /// [`LowerSolver::solve`], with a look at the device only when a read is due.
@@ -64,14 +76,15 @@ impl<S> Accelerated<S> {
         let mut y_last = y.clone();
         let mut t = l.zeros_like();
         let mut last = None;
+        let mut goal = Goal::new(self.tolerance);
         for steps in 0..self.max_steps {
             let (t_next, beta) = momentum(t, l.clone().recip() * self.strong_convexity);
             let z = y.clone() + (y.clone() - y_last) * beta;
             let gradient = objective.gradient(z.clone());
             if reads.due(steps) {
                 let norm = residual(gradient.clone());
-                if norm <= self.tolerance || !norm.is_finite() {
-                    return solution(&objective, (z, gradient), last, steps, self.tolerance);
+                if norm <= goal.at(norm) || !norm.is_finite() {
+                    return solution(&objective, (z, gradient), last, steps, goal);
                 }
                 last = Some((z.clone(), gradient.clone()));
             }
@@ -82,8 +95,7 @@ impl<S> Accelerated<S> {
                 while !descends(&objective, &y_next, value, &gradient, &l) {
                     trials += 1;
                     if trials > MAX_TRIALS {
-                        let stuck =
-                            solution(&objective, (z, gradient), None, steps, self.tolerance);
+                        let stuck = solution(&objective, (z, gradient), None, steps, goal);
                         return Solution {
                             status: Status::Breakdown,
                             ..stuck
@@ -99,13 +111,7 @@ impl<S> Accelerated<S> {
             y = y_next;
         }
         let gradient = objective.gradient(y.clone());
-        solution(
-            &objective,
-            (y, gradient),
-            last,
-            self.max_steps,
-            self.tolerance,
-        )
+        solution(&objective, (y, gradient), last, self.max_steps, goal)
     }
 }
 

@@ -3,9 +3,9 @@
 use bilevel_backend::Tape;
 use burn::tensor::backend::Backend;
 
-use super::{LowerSolver, residual, solution};
+use super::{Goal, LowerSolver, residual, solution};
 use crate::read_every::Reads;
-use crate::{Differentiable, LowerObjective, Point, ReadEvery, Solution};
+use crate::{Differentiable, LowerObjective, Point, ReadEvery, Solution, Tolerance, WithTolerance};
 
 /// Gradient descent with a fixed step.
 ///
@@ -24,8 +24,17 @@ pub struct GradientDescent {
     pub learning_rate: f64,
     /// Steps at most.
     pub max_steps: usize,
-    /// Stop when `‖∇y g‖ ≤ tolerance` in every system.
-    pub tolerance: f64,
+    /// Stop when `‖∇y g‖` is that small in every system.
+    pub tolerance: Tolerance,
+}
+
+impl WithTolerance for GradientDescent {
+    fn map_tolerance(&self, other: impl Fn(Tolerance) -> Tolerance) -> Self {
+        Self {
+            tolerance: other(self.tolerance),
+            ..*self
+        }
+    }
 }
 
 impl GradientDescent {
@@ -43,11 +52,12 @@ impl GradientDescent {
         let mut y = objective.start();
         let mut gradient = objective.gradient(y.clone());
         let mut last = None;
+        let mut goal = Goal::new(self.tolerance);
         let mut steps = 0;
         while steps < self.max_steps {
             if reads.due(steps) {
                 let norm = residual(gradient.clone());
-                if norm <= self.tolerance || !norm.is_finite() {
+                if norm <= goal.at(norm) || !norm.is_finite() {
                     break;
                 }
                 last = Some((y.clone(), gradient.clone()));
@@ -56,7 +66,7 @@ impl GradientDescent {
             gradient = objective.gradient(y.clone());
             steps += 1;
         }
-        solution(&objective, (y, gradient), last, steps, self.tolerance)
+        solution(&objective, (y, gradient), last, steps, goal)
     }
 }
 

@@ -3,20 +3,18 @@
 mod accelerated;
 mod gradient_descent;
 mod projected_gradient;
-mod relative;
 mod smoothness;
 
 pub use accelerated::Accelerated;
 pub use gradient_descent::GradientDescent;
 pub use projected_gradient::ProjectedGradient;
-pub use relative::Relative;
 pub use smoothness::{Backtracking, Known, PowerIteration, Smoothness};
 
 use bilevel_backend::Tape;
 use burn::tensor::backend::Backend;
 
 use crate::vector::{largest, norms};
-use crate::{Differentiable, LowerObjective, Point, Solution, Status, Vector};
+use crate::{Differentiable, LowerObjective, Point, Solution, Status, Tolerance, Vector};
 
 /// Solves the lower problem, all systems at once.
 pub trait LowerSolver<B: Backend, P: Differentiable<B>> {
@@ -29,18 +27,37 @@ pub trait LowerSolver<B: Backend, P: Differentiable<B>> {
 /// A point and `∇y g` there.
 type Iterate<B> = (Vector<B>, Vector<B>);
 
+/// The residual to reach, known from the first one.
+#[derive(Clone, Copy)]
+struct Goal {
+    tolerance: Tolerance,
+    bound: Option<f64>,
+}
+
+impl Goal {
+    fn new(tolerance: Tolerance) -> Self {
+        let bound = None;
+        Self { tolerance, bound }
+    }
+
+    /// The bound, where `norm` is the residual now.
+    fn at(&mut self, norm: f64) -> f64 {
+        *self.bound.get_or_insert_with(|| self.tolerance.bound(norm))
+    }
+}
+
 /// The solution at `(y, gradient)`; if that is not finite, at `last`, where it still was.
 fn solution<B: Backend, P: Differentiable<B>>(
     objective: &LowerObjective<'_, B, P>,
     (y, gradient): Iterate<B>,
     last: Option<Iterate<B>>,
     steps: usize,
-    tolerance: f64,
+    mut goal: Goal,
 ) -> Solution<P::Lower<Tape<B>>> {
     let norm = residual(gradient);
     let status = if !norm.is_finite() {
         Status::NonFinite
-    } else if norm <= tolerance {
+    } else if norm <= goal.at(norm) {
         Status::Converged
     } else {
         Status::MaxSteps

@@ -3,9 +3,9 @@
 use bilevel_backend::Tape;
 use burn::tensor::backend::Backend;
 
-use super::{LowerSolver, residual, solution};
+use super::{Goal, LowerSolver, residual, solution};
 use crate::projection::Projection;
-use crate::{Differentiable, LowerObjective, Point, Solution, Vector};
+use crate::{Differentiable, LowerObjective, Point, Solution, Tolerance, Vector, WithTolerance};
 
 /// Gradient descent that stays in a convex set, with or without momentum.
 ///
@@ -33,8 +33,17 @@ pub struct ProjectedGradient<C> {
     pub momentum: bool,
     /// Steps at most.
     pub max_steps: usize,
-    /// Stop when `‖G‖ ≤ tolerance` in every system.
-    pub tolerance: f64,
+    /// Stop when `‖G‖` is that small in every system.
+    pub tolerance: Tolerance,
+}
+
+impl<C: Clone> WithTolerance for ProjectedGradient<C> {
+    fn map_tolerance(&self, other: impl Fn(Tolerance) -> Tolerance) -> Self {
+        Self {
+            tolerance: other(self.tolerance),
+            ..self.clone()
+        }
+    }
 }
 
 impl<C> ProjectedGradient<C> {
@@ -62,12 +71,13 @@ impl<B: Backend, P: Differentiable<B>, C: Projection<B>> LowerSolver<B, P>
         let mut z = y.clone();
         let mut t = Vector::ones([y.dims()[0], 1], &y.device());
         let mut last = None;
+        let mut goal = Goal::new(self.tolerance);
         let mut steps = 0;
         loop {
             let [next, mapping] = self.step(&objective, &z);
             let norm = residual(mapping.clone());
             // An extrapolated point may be outside the set: the residual is taken at y then.
-            if norm <= self.tolerance || !norm.is_finite() || steps >= self.max_steps {
+            if norm <= goal.at(norm) || !norm.is_finite() || steps >= self.max_steps {
                 let [_, mapping] = if self.momentum {
                     let at = if norm.is_finite() { next } else { z };
                     let mapping = self.step(&objective, &at);
@@ -76,7 +86,7 @@ impl<B: Backend, P: Differentiable<B>, C: Projection<B>> LowerSolver<B, P>
                 } else {
                     [next, mapping]
                 };
-                return solution(&objective, (y, mapping), last, steps, self.tolerance);
+                return solution(&objective, (y, mapping), last, steps, goal);
             }
             last = Some((y.clone(), mapping.clone()));
             if self.momentum {

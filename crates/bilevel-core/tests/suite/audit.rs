@@ -6,7 +6,8 @@ use bilevel_core::hypergradient::Descent;
 use bilevel_core::{
     Audit, AuditSettings, BilevelProblem, ConjugateGradient, DoubleBackward, Finding,
     GradientDescent, Hypergradient, ImplicitDifferentiation, JacobianFree, Keep, Neumann,
-    NeumannForm, Penalty, Point, Status, StochasticNeumann, Unrolled, ZerothOrder, audit,
+    NeumannForm, Penalty, Point, Status, StochasticNeumann, Tolerance, Unrolled, ZerothOrder,
+    audit,
 };
 use burn::module::Param;
 use burn::tensor::backend::Backend;
@@ -19,7 +20,7 @@ use crate::problems::{Nothing, Pair, Shift};
 const LOWER: GradientDescent = GradientDescent {
     learning_rate: 0.05,
     max_steps: 20_000,
-    tolerance: 1e-11,
+    tolerance: Tolerance::Absolute(1e-11),
 };
 
 fn implicit() -> ImplicitDifferentiation<DoubleBackward, ConjugateGradient> {
@@ -27,7 +28,7 @@ fn implicit() -> ImplicitDifferentiation<DoubleBackward, ConjugateGradient> {
         second_order: DoubleBackward,
         solver: ConjugateGradient {
             max_steps: 50,
-            tolerance: 1e-11,
+            tolerance: Tolerance::Relative(1e-11),
         },
     }
 }
@@ -74,7 +75,7 @@ fn wrong_estimators_are_told_by_how_much() {
     let audit = of(&biased, AuditSettings::default());
     assert!(matches!(audit.findings[..], [Finding::Inconsistent { error, .. }] if error < 0.2));
     let wide = AuditSettings {
-        tolerance: 0.3,
+        max_error: 0.3,
         ..AuditSettings::default()
     };
     assert!(of(&biased, wide).is_sound());
@@ -108,7 +109,7 @@ fn draws_are_averaged() {
     assert!(of(&series, AuditSettings::default()).is_sound());
     let lower = GradientDescent {
         max_steps: 100,
-        tolerance: 0.0,
+        tolerance: Tolerance::Absolute(0.0),
         ..LOWER
     };
     let noisy = ZerothOrder {
@@ -216,7 +217,7 @@ fn findings(fault: Fault) -> Vec<String> {
     let lower = GradientDescent {
         learning_rate: 0.5,
         max_steps: 500,
-        tolerance: 1e-12,
+        tolerance: Tolerance::Absolute(1e-12),
     };
     let point: Point<'_, B, Spoilt> = setup.point();
     let audit = audit(point, &lower, &implicit(), &AuditSettings::default());

@@ -6,8 +6,8 @@ use bilevel_core::hypergradient::{Adam, Descent, HeavyBall};
 use bilevel_core::{
     BilevelProblem, Cause, ConjugateGradient, Darts, DoubleBackward, Failure, ForwardMode,
     GradientDescent, Hypergradient, ImplicitDifferentiation, JacobianFree, Keep, Level,
-    LinearSolver, Minres, Neumann, NeumannForm, OneStep, Penalty, StochasticNeumann, Unrolled,
-    Vector, ZerothOrder,
+    LinearSolver, Minres, Neumann, NeumannForm, OneStep, Penalty, StochasticNeumann, Tolerance,
+    Unrolled, Vector, ZerothOrder,
 };
 use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
@@ -91,7 +91,7 @@ fn lower() -> GradientDescent {
     GradientDescent {
         learning_rate: 0.5,
         max_steps: 4,
-        tolerance: 0.0,
+        tolerance: Tolerance::Absolute(0.0),
     }
 }
 
@@ -102,14 +102,14 @@ fn all() -> Vec<(&'static str, Estimator)> {
             "cg",
             implicit(ConjugateGradient {
                 max_steps: 5,
-                tolerance: 1e-9,
+                tolerance: Tolerance::Relative(1e-9),
             }),
         ),
         (
             "minres",
             implicit(Minres {
                 max_steps: 5,
-                tolerance: 1e-9,
+                tolerance: Tolerance::Relative(1e-9),
             }),
         ),
         (
@@ -363,7 +363,7 @@ fn a_response_below_the_tolerance_is_told() {
         let lower = GradientDescent {
             learning_rate: 0.1,
             max_steps: 100,
-            tolerance: 1e-3,
+            tolerance: Tolerance::Absolute(1e-3),
         };
         let estimator = ZerothOrder {
             lower,
@@ -430,7 +430,7 @@ fn a_warm_start_of_another_shape_panics() {
     let warm: Vector<B> = row(&[1.0, 2.0, 3.0]);
     let cg = ConjugateGradient {
         max_steps: 3,
-        tolerance: 0.0,
+        tolerance: Tolerance::Relative(0.0),
     };
     ImplicitDifferentiation {
         second_order: DoubleBackward,

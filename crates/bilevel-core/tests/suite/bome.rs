@@ -3,7 +3,7 @@
 use bilevel_core::algorithm::rule::Block;
 use bilevel_core::{
     Barrier, BilevelProblem, Bome, ConjugateGradient, DoubleBackward, Hypergradient,
-    ImplicitDifferentiation, Oracle, Pair, Point, Run, Sampled, Tape, Whole,
+    ImplicitDifferentiation, Oracle, Pair, Point, Run, Sampled, Tape, Tolerance, Whole,
 };
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -228,7 +228,7 @@ fn a_lower_problem_with_many_solutions() {
     let Whole(batch) = nothing();
     let solver = ConjugateGradient {
         max_steps: 50,
-        tolerance: 1e-10,
+        tolerance: Tolerance::Relative(1e-10),
     };
     let implicit = ImplicitDifferentiation {
         second_order: DoubleBackward,

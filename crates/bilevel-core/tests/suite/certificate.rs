@@ -3,7 +3,7 @@
 use bilevel_core::parameters::unpack;
 use bilevel_core::{
     Bound, ConjugateGradient, Constants, DoubleBackward, Hypergradient, ImplicitDifferentiation,
-    JacobianFree, Keep, Neumann, Point, Probe, Tape, Unrolled, hypergradient::Descent,
+    JacobianFree, Keep, Neumann, Point, Probe, Tape, Tolerance, Unrolled, hypergradient::Descent,
 };
 use proptest::prelude::*;
 
@@ -16,7 +16,7 @@ fn cg(max_steps: usize) -> ImplicitDifferentiation<DoubleBackward, ConjugateGrad
         second_order: DoubleBackward,
         solver: ConjugateGradient {
             max_steps,
-            tolerance: 1e-13,
+            tolerance: Tolerance::Relative(1e-13),
         },
     }
 }

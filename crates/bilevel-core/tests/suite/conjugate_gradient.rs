@@ -1,7 +1,9 @@
 use double_precision::in_single_precision;
 use std::cell::Cell;
 
-use bilevel_core::{ConjugateGradient, LinearOperator, LinearSolver, Solution, Status, Vector};
+use bilevel_core::{
+    ConjugateGradient, LinearOperator, LinearSolver, Solution, Status, Tolerance, Vector,
+};
 use proptest::prelude::*;
 
 use crate::matrices::{Blocks, Symmetric, numbers, systems};
@@ -19,7 +21,7 @@ fn solve(
 ) -> Solution<Vector<B>> {
     let solver = ConjugateGradient {
         max_steps,
-        tolerance,
+        tolerance: Tolerance::Relative(tolerance),
     };
     solver.solve(a, b, start)
 }
@@ -281,7 +283,7 @@ fn a_tolerance_below_the_precision_ends_honestly() {
             let b = numbers(12, rng);
             let solver = ConjugateGradient {
                 max_steps: 200,
-                tolerance,
+                tolerance: Tolerance::Relative(tolerance),
             };
             let blocks = Blocks::<B>::one(&a);
             let q = solver.solve(&blocks, row(&b), None);

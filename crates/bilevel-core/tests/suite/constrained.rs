@@ -12,7 +12,8 @@ use bilevel_core::vector::read;
 use bilevel_core::{
     BilevelProblem, ConjugateGradient, ConstrainedImplicit, ConstrainedNeumann, Dmlcbo,
     DoubleBackward, Gmres, Hypergradient, ImplicitDifferentiation, LossGradients, LowerSolver,
-    Oracle, Pair, Point, ProjectedGradient, Run, Sampled, Solution, Status, Tape, Vector, Whole,
+    Oracle, Pair, Point, ProjectedGradient, Run, Sampled, Solution, Status, Tape, Tolerance,
+    Vector, Whole,
 };
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -61,7 +62,7 @@ impl BilevelProblem for Confined {
 
 const TIGHT: Gmres = Gmres {
     max_steps: 50,
-    tolerance: 1e-14,
+    tolerance: Tolerance::Relative(1e-14),
 };
 
 struct Setup {
@@ -127,7 +128,7 @@ impl Setup {
             learning_rate: 0.2,
             momentum: true,
             max_steps: 5000,
-            tolerance: 1e-13,
+            tolerance: Tolerance::Absolute(1e-13),
         };
         let start = self.data.t.zeros_like();
         let solution: Solution<Row<Tape<B>>> = self.at(x, &start, |point| solver.solve(point));
@@ -275,7 +276,7 @@ fn everywhere_is_unconstrained() {
         second_order: DoubleBackward,
         solver: ConjugateGradient {
             max_steps: 50,
-            tolerance: 1e-14,
+            tolerance: Tolerance::Relative(1e-14),
         },
     };
     let expected = setup.at(&x, &y, |point| plain.estimate(point, None, 0).gradient);
@@ -300,7 +301,7 @@ fn projected_gradients_end_in_the_set() {
                 learning_rate: 0.2,
                 momentum,
                 max_steps: steps,
-                tolerance: 1e-12,
+                tolerance: Tolerance::Absolute(1e-12),
             };
             let far = Tensor::full([1, 6], 7.0, &Default::default());
             let found = setup.at(&x, &far, |point| solver.solve(point));

@@ -2,7 +2,7 @@ use bilevel_core::parameters::pack;
 use bilevel_core::{
     Accelerated, ConjugateGradient, Differentiable, DoubleBackward, DoubleLoop, Estimate,
     GradientDescent, Hypergradient, ImplicitDifferentiation, Known, Level, Outcome, Point, Report,
-    State, Status, Stop, Stopped, Tape, Task, Vector,
+    State, Status, Stop, Stopped, Tape, Task, Tolerance, Vector,
 };
 use burn::module::Param;
 use burn::optim::SgdConfig;
@@ -22,7 +22,7 @@ fn implicit(tolerance: f64) -> Implicit {
         second_order: DoubleBackward,
         solver: ConjugateGradient {
             max_steps: 100,
-            tolerance,
+            tolerance: Tolerance::Relative(tolerance),
         },
     }
 }
@@ -38,7 +38,7 @@ fn double_loop(
             smoothness: Known(l),
             strong_convexity: mu,
             max_steps: 2000,
-            tolerance,
+            tolerance: Tolerance::Absolute(tolerance),
         },
         hypergradient: implicit(tolerance),
     }
@@ -201,7 +201,7 @@ fn a_nan_stops_the_run_where_it_appears() {
             lower: GradientDescent {
                 learning_rate: 1.0,
                 max_steps: 5,
-                tolerance: 1e-12,
+                tolerance: Tolerance::Absolute(1e-12),
             },
             hypergradient: implicit(1e-12),
         };

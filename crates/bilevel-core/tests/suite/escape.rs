@@ -9,7 +9,7 @@ use bilevel_core::algorithm::escape::{
 };
 use bilevel_core::vector::{norm, read};
 use bilevel_core::{
-    BilevelProblem, Cause, GradientDescent, Level, PartialGradient, Tape, Task, Vector,
+    BilevelProblem, Cause, GradientDescent, Level, PartialGradient, Tape, Task, Tolerance, Vector,
 };
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -72,7 +72,7 @@ impl BilevelProblem for Hidden {
 
 const PERTURBATION: Perturbation = Perturbation {
     step: 0.1,
-    tolerance: 1e-4,
+    epsilon: 1e-4,
     radius: 1e-3,
     scaled: false,
     window: 50,
@@ -111,7 +111,7 @@ fn escape(
 #[test]
 fn descent_stays_at_a_saddle_and_a_displacement_leaves_it() {
     let never = Perturbation {
-        tolerance: 1e-300,
+        epsilon: 1e-300,
         ..PERTURBATION
     };
     let (stuck, _) = escape(0.0, 0.0, never, 2000, 0);
@@ -167,7 +167,7 @@ fn a_missing_implicit_term_is_seen() {
     let lower = GradientDescent {
         learning_rate: 1.0,
         max_steps: 3,
-        tolerance: 0.0,
+        tolerance: Tolerance::Absolute(0.0),
     };
     let (x, y) = (matrix(row(&[1.0, 0.1])), matrix(row(&[0.0])));
     let mut objective =
@@ -181,7 +181,7 @@ fn a_missing_implicit_term_is_seen() {
 #[test]
 fn the_time_of_an_escape() {
     let never = Perturbation {
-        tolerance: 1e-300,
+        epsilon: 1e-300,
         ..PERTURBATION
     };
     for s in [1e-2, 1e-4, 1e-6] {
@@ -250,14 +250,14 @@ fn a_matrix_is_factored() {
         m: outer(&q1) * 2.0 + outer(&q2),
     };
     let start = Tensor::cat(vec![q1.clone() * 1.2, q1.zeros_like()], 1);
-    let run = |tolerance: f64, steps: usize, seed: u64| {
+    let run = |epsilon: f64, steps: usize, seed: u64| {
         let method = PerturbedAid {
             lower_step: 0.5,
             lower_steps: 3,
             linear_steps: 2,
             perturbation: Perturbation {
                 step: 0.05,
-                tolerance,
+                epsilon,
                 window: 100,
                 ..PERTURBATION
             },
@@ -307,15 +307,15 @@ fn a_minimax_saddle_is_left() {
         }
     }
     let (problem, batch) = (Minimax(Game), nothing());
-    let run = |tolerance: f64, seed: u64| {
+    let run = |epsilon: f64, seed: u64| {
         let method = PerturbedGdMax {
             ascent: GradientDescent {
                 learning_rate: 0.5,
                 max_steps: 10,
-                tolerance: 0.0,
+                tolerance: Tolerance::Absolute(0.0),
             },
             perturbation: Perturbation {
-                tolerance,
+                epsilon,
                 ..PERTURBATION
             },
         };
@@ -344,7 +344,7 @@ fn a_minimax_saddle_is_left() {
 fn prgda_leaves_a_saddle_and_not_a_minimum() {
     let method = Prgda {
         step: 0.01,
-        tolerance: 0.011,
+        epsilon: 0.011,
         radius: 1e-3,
         escape_step: 0.1,
         movement: 4e-6,
@@ -379,7 +379,7 @@ const SEARCH: IneonSearch = IneonSearch {
 
 const INEON: Ineon = Ineon {
     step: 0.1,
-    tolerance: 1e-4,
+    epsilon: 1e-4,
     length: 0.1,
     search: IneonSearch {
         step: 0.3,
@@ -489,7 +489,7 @@ fn ineon_goes_from_a_saddle_to_a_minimum() {
 #[test]
 fn ineon_searches_again_further_on() {
     let method = Ineon {
-        tolerance: 2.0,
+        epsilon: 2.0,
         window: 30,
         ..INEON
     };
@@ -740,7 +740,7 @@ fn the_error_of_the_hypergradient_is_bounded() {
 fn a_failure_is_not_a_minimum() {
     let prgda = Prgda {
         step: 0.01,
-        tolerance: 0.011,
+        epsilon: 0.011,
         radius: 1e-3,
         escape_step: 0.1,
         movement: 4e-6,
@@ -800,7 +800,7 @@ fn settings_that_make_no_sense_are_errors() {
     assert_eq!(message, "search.radius must be finite and > 0, got NaN");
     let prgda = Prgda {
         step: 0.01,
-        tolerance: 0.011,
+        epsilon: 0.011,
         radius: 1e-3,
         escape_step: -0.1,
         movement: 4e-6,

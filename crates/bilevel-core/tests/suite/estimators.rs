@@ -8,8 +8,8 @@ use bilevel_core::{
     CentralDifference, ConjugateGradient, Darts, Dense, DoubleBackward, ForwardMode, Gmres,
     GradientDescent, Hypergradient, ImplicitDifferentiation, Jacobi, JacobianFree, Keep,
     LinearOperator, LinearSolver, LowerHessian, LowerSolver, Minres, Neumann, NeumannForm, Normal,
-    Nystrom, OneStep, Penalty, Point, Richardson, SecondOrder, StochasticNeumann, Unrolled, Vector,
-    ZerothOrder,
+    Nystrom, OneStep, Penalty, Point, Richardson, SecondOrder, StochasticNeumann, Tolerance,
+    Unrolled, Vector, ZerothOrder,
 };
 use burn::tensor::backend::Backend;
 use double_precision::in_single_precision;
@@ -84,7 +84,7 @@ fn the_scalar_example_by_hand() {
         let richardson = Richardson {
             learning_rate: 0.1,
             max_steps: steps,
-            tolerance: 0.0,
+            tolerance: Tolerance::Relative(0.0),
         };
         let estimate = implicit(richardson).estimate(there.point(), None, 0);
         assert!(
@@ -116,7 +116,7 @@ fn the_scalar_example_by_hand() {
     let solved = Coupled::scalar().setup::<B>(&[1.0], &[0.5]);
     let exact = implicit(ConjugateGradient {
         max_steps: 1,
-        tolerance: 0.0,
+        tolerance: Tolerance::Relative(0.0),
     });
     assert!((number(&exact.estimate(solved.point(), None, 0).gradient) - 0.15).abs() < 1e-15);
 }
@@ -128,13 +128,13 @@ fn exact_estimators<T: Backend>(digits: f64) -> Vec<(&'static str, Estimator<T>,
     let max_steps = 400;
     let cg = ConjugateGradient {
         max_steps,
-        tolerance,
+        tolerance: Tolerance::Relative(tolerance),
     };
     let weight = if digits > 8.0 { 1e4 } else { 1e2 };
     let lower = GradientDescent {
         learning_rate: 0.1,
         max_steps: 4000,
-        tolerance: tolerance * 0.1,
+        tolerance: Tolerance::Absolute(tolerance * 0.1),
     };
     let boxed = |s: Box<dyn LinearSolver<T>>| -> Estimator<T> { Box::new(implicit(s)) };
     vec![
@@ -143,7 +143,7 @@ fn exact_estimators<T: Backend>(digits: f64) -> Vec<(&'static str, Estimator<T>,
             "minres",
             boxed(Box::new(Minres {
                 max_steps,
-                tolerance,
+                tolerance: Tolerance::Relative(tolerance),
             })),
             1e1 * tolerance,
         ),
@@ -151,7 +151,7 @@ fn exact_estimators<T: Backend>(digits: f64) -> Vec<(&'static str, Estimator<T>,
             "gmres",
             boxed(Box::new(Gmres {
                 max_steps: 5,
-                tolerance,
+                tolerance: Tolerance::Relative(tolerance),
             })),
             1e1 * tolerance,
         ),
@@ -179,7 +179,7 @@ fn exact_estimators<T: Backend>(digits: f64) -> Vec<(&'static str, Estimator<T>,
             boxed(Box::new(Richardson {
                 learning_rate: 0.1,
                 max_steps,
-                tolerance,
+                tolerance: Tolerance::Relative(tolerance),
             })),
             1e2 * tolerance,
         ),
@@ -387,7 +387,7 @@ fn the_penalty_error_halves_when_its_weight_doubles() {
     let lower = GradientDescent {
         learning_rate: 0.09,
         max_steps: 9000,
-        tolerance: 1e-14,
+        tolerance: Tolerance::Absolute(1e-14),
     };
     let with = |weight| -> Estimator<B> { Box::new(Penalty { lower, weight }) };
     let errors = errors(
@@ -412,7 +412,7 @@ fn the_penalty_gives_an_adjoint() {
     let lower = GradientDescent {
         learning_rate: 0.09,
         max_steps: 9000,
-        tolerance: 1e-14,
+        tolerance: Tolerance::Absolute(1e-14),
     };
     let estimate = Penalty { lower, weight: 1e4 }.estimate(setup.point(), None, 0);
     let adjoint = first_row(&estimate.adjoint.expect("an adjoint"));
@@ -509,7 +509,7 @@ fn draws_depend_on_the_seed_alone() {
     let lower = GradientDescent {
         learning_rate: 0.1,
         max_steps: 5,
-        tolerance: 0.0,
+        tolerance: Tolerance::Absolute(0.0),
     };
     let estimators: [Estimator<B>; 2] = [
         Box::new(ZerothOrder {
@@ -547,7 +547,7 @@ fn zeroth_order_is_unbiased() {
     let lower = GradientDescent {
         learning_rate: eta,
         max_steps: steps as usize,
-        tolerance: 0.0,
+        tolerance: Tolerance::Absolute(0.0),
     };
     for radius in [0.01, 10.0] {
         let (directions, draws) = (8, 400);
@@ -633,20 +633,20 @@ fn passes_are_counted() {
     let solvers: [Box<dyn LinearSolver<B>>; 5] = [
         Box::new(ConjugateGradient {
             max_steps,
-            tolerance,
+            tolerance: Tolerance::Relative(tolerance),
         }),
         Box::new(Minres {
             max_steps,
-            tolerance,
+            tolerance: Tolerance::Relative(tolerance),
         }),
         Box::new(Gmres {
             max_steps,
-            tolerance,
+            tolerance: Tolerance::Relative(tolerance),
         }),
         Box::new(Richardson {
             learning_rate: 0.02,
             max_steps,
-            tolerance,
+            tolerance: Tolerance::Relative(tolerance),
         }),
         Box::new(Neumann {
             learning_rate: 0.02,
@@ -729,7 +729,7 @@ fn descent_is_gradient_descent() {
     let lower = GradientDescent {
         learning_rate: 0.1,
         max_steps: 9,
-        tolerance: 0.0,
+        tolerance: Tolerance::Absolute(0.0),
     };
     let solved = lower
         .solve(setup.point())

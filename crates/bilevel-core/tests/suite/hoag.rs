@@ -1,8 +1,8 @@
 //! HOAG: its rule, and what the rule cannot do.
 
 use bilevel_core::{
-    Absolute, ConjugateGradient, Decay, DoubleBackward, GradientDescent, Hoag, HoagState,
-    ImplicitDifferentiation, Maid, MaidSettings, MaidState, Report, Stop, Stopped,
+    ConjugateGradient, Decay, DoubleBackward, GradientDescent, Hoag, HoagState,
+    ImplicitDifferentiation, Maid, MaidSettings, MaidState, Report, Stop, Stopped, Tolerance,
 };
 
 use crate::problems::shift;
@@ -11,26 +11,26 @@ use crate::{B, length, minus};
 
 const CG: ConjugateGradient = ConjugateGradient {
     max_steps: 100,
-    tolerance: 0.0,
+    tolerance: Tolerance::Relative(0.0),
 };
 
 /// Of the right sides, in units of their size.
 const NOISE: f64 = 0.01;
 
 type Method<P> =
-    Hoag<P, GradientDescent, ImplicitDifferentiation<DoubleBackward, Absolute<ConjugateGradient>>>;
+    Hoag<P, GradientDescent, ImplicitDifferentiation<DoubleBackward, ConjugateGradient>>;
 
 fn hoag<P>(problem: P, smoothness: f64, accuracy: Decay) -> Method<P> {
     let lower = GradientDescent {
         learning_rate: 1.0 / smoothness,
         max_steps: 100_000,
-        tolerance: 0.0,
+        tolerance: Tolerance::Absolute(0.0),
     };
     let hypergradient = ImplicitDifferentiation {
         second_order: DoubleBackward,
-        solver: Absolute {
-            solver: CG,
-            tolerance: 0.0,
+        solver: ConjugateGradient {
+            tolerance: Tolerance::Absolute(0.0),
+            ..CG
         },
     };
     Hoag::new(problem, lower, hypergradient, accuracy).unwrap()
@@ -122,7 +122,7 @@ fn a_first_step_too_long_hurts_hoag_and_not_maid() {
     let lower = GradientDescent {
         learning_rate: 1.0 / problem.smoothness(),
         max_steps: 100_000,
-        tolerance: 0.0,
+        tolerance: Tolerance::Absolute(0.0),
     };
     let settings = MaidSettings::default();
     let method = Maid::new(problem.clone(), lower, DoubleBackward, CG, settings).unwrap();

@@ -1,6 +1,6 @@
 use bilevel_core::{
     CentralDifference, ConjugateGradient, DoubleBackward, Estimate, Hypergradient,
-    ImplicitDifferentiation, Level, Point, SecondOrder, Status, Vector,
+    ImplicitDifferentiation, Level, Point, SecondOrder, Status, Tolerance, Vector,
 };
 use burn::module::Param;
 use burn::tensor::Tensor;
@@ -41,7 +41,7 @@ fn estimate<D: SecondOrder<B, Quadratic>>(
         second_order,
         solver: ConjugateGradient {
             max_steps,
-            tolerance: 1e-12,
+            tolerance: Tolerance::Relative(1e-12),
         },
     };
     method.estimate(setup.point(), warm, 0)
@@ -115,7 +115,7 @@ fn the_adjoint_is_a_warm_start() {
         second_order: DoubleBackward,
         solver: ConjugateGradient {
             max_steps: 50,
-            tolerance: 1e-3,
+            tolerance: Tolerance::Relative(1e-3),
         },
     };
     let steps = |warm| {
@@ -146,7 +146,7 @@ fn a_failed_estimate_is_not_a_number() {
             second_order: DoubleBackward,
             solver: ConjugateGradient {
                 max_steps: 5,
-                tolerance: 1e-10,
+                tolerance: Tolerance::Relative(1e-10),
             },
         };
         let estimate = method.estimate(point, None, 0);

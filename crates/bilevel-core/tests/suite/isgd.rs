@@ -2,8 +2,8 @@
 
 use bilevel_core::{
     ConjugateGradient, Decay, DoubleBackward, DoubleLoop, GradientDescent, ImplicitDifferentiation,
-    Inexact, Isgd, IsgdSettings, LowerSolver, Point, Report, Sampling, Solution, State, Status,
-    Stop, Stopped, Tape, Task,
+    Isgd, IsgdSettings, LowerSolver, Point, Report, Sampling, Solution, State, Status, Stop,
+    Stopped, Tape, Task, Tolerance, WithTolerance,
 };
 use burn::optim::{AdamConfig, SgdConfig};
 
@@ -19,7 +19,7 @@ fn implicit() -> Implicit {
         second_order: DoubleBackward,
         solver: ConjugateGradient {
             max_steps: 50,
-            tolerance: 0.0,
+            tolerance: Tolerance::Relative(0.0),
         },
     }
 }
@@ -28,7 +28,7 @@ fn implicit() -> Implicit {
 const EXACT: GradientDescent = GradientDescent {
     learning_rate: 1.0,
     max_steps: 10,
-    tolerance: 0.0,
+    tolerance: Tolerance::Absolute(0.0),
 };
 
 fn settings(step_size: Decay, accuracy: Decay, sampling: Sampling) -> IsgdSettings {
@@ -48,8 +48,9 @@ struct Biased {
     tolerance: f64,
 }
 
-impl Inexact for Biased {
-    fn to(&self, tolerance: f64) -> Self {
+impl WithTolerance for Biased {
+    fn map_tolerance(&self, other: impl Fn(Tolerance) -> Tolerance) -> Self {
+        let tolerance = other(Tolerance::Absolute(self.tolerance)).bound(1.0);
         Self { tolerance }
     }
 }
@@ -89,7 +90,7 @@ fn one_task_is_gradient_descent_with_an_error() {
     let lower = GradientDescent {
         learning_rate: 1.0 / problem.smoothness(),
         max_steps: 1000,
-        tolerance: 0.0,
+        tolerance: Tolerance::Absolute(0.0),
     };
     // ∇²F = 2 MᵀM is a multiple of squares of singular values; its smallest by inverse iteration of F.
     let curvature = problem.upper_curvature();
@@ -148,8 +149,8 @@ fn one_task_is_gradient_descent_with_an_error() {
     let alpha = 1.0 / curvature;
     let double_loop = DoubleLoop {
         problem: problem.clone(),
-        lower: lower.to(1e-3),
-        hypergradient: implicit().to(1e-12),
+        lower: lower.with_number(1e-3),
+        hypergradient: implicit().with_number(1e-12),
     };
     let fixed = settings(
         Decay::Constant(alpha),
@@ -413,12 +414,12 @@ fn the_cost_is_counted() {
     let capped = GradientDescent {
         learning_rate: 0.1,
         max_steps: 4,
-        tolerance: 1e-12,
+        tolerance: Tolerance::Absolute(1e-12),
     };
     let method = DoubleLoop {
         problem: Tracking::FREE,
         lower: capped,
-        hypergradient: implicit().to(1e-12),
+        hypergradient: implicit().with_number(1e-12),
     };
     let mut reports = Vec::new();
     let state = State::<B, _, _>::new(shift(&[3.0; 2]), SgdConfig::new().init());
@@ -457,8 +458,8 @@ fn steps_are_projected() {
     assert!(length(&minus(&entries(&state.x), &[2.0, 0.5])) < 1e-2);
     let double_loop = DoubleLoop {
         problem,
-        lower: EXACT.to(1e-9),
-        hypergradient: implicit().to(1e-9),
+        lower: EXACT.with_number(1e-9),
+        hypergradient: implicit().with_number(1e-9),
     };
     let state = State::<B, _, _>::new(shift(&[1.0, 1.0]), SgdConfig::new().init());
     let (state, _, _) = double_loop.step(state, tasks(&centers), 1.0);

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use bilevel_core::linear::Damped;
 use bilevel_core::{
     ConjugateGradient, Damping, Dense, Gmres, Jacobi, LinearOperator, LinearSolver, Minres,
-    Neumann, Normal, Nystrom, Richardson, Solution, Status, Vector,
+    Neumann, Normal, Nystrom, Richardson, Solution, Status, Tolerance, Vector,
 };
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
@@ -24,7 +24,7 @@ fn solvers<T: Backend>(
     let max_steps = 4000;
     let cg = ConjugateGradient {
         max_steps,
-        tolerance,
+        tolerance: Tolerance::Relative(tolerance),
     };
     let terms = ((l / mu) * (1.0 / tolerance).ln()).ceil() as usize + 1;
     vec![
@@ -33,21 +33,21 @@ fn solvers<T: Backend>(
             "minres",
             Box::new(Minres {
                 max_steps,
-                tolerance,
+                tolerance: Tolerance::Relative(tolerance),
             }),
         ),
         (
             "gmres",
             Box::new(Gmres {
                 max_steps: 60,
-                tolerance,
+                tolerance: Tolerance::Relative(tolerance),
             }),
         ),
         (
             "normal",
             Box::new(Normal(ConjugateGradient {
                 max_steps,
-                tolerance: tolerance * mu / l,
+                tolerance: Tolerance::Relative(tolerance * mu / l),
             })),
         ),
         (
@@ -57,7 +57,7 @@ fn solvers<T: Backend>(
                 seed: 1,
                 solver: ConjugateGradient {
                     max_steps,
-                    tolerance: tolerance * mu / l,
+                    tolerance: Tolerance::Relative(tolerance * mu / l),
                 },
             }),
         ),
@@ -66,7 +66,7 @@ fn solvers<T: Backend>(
             Box::new(Richardson {
                 learning_rate: 1.0 / l,
                 max_steps: terms,
-                tolerance,
+                tolerance: Tolerance::Relative(tolerance),
             }),
         ),
         (
@@ -150,9 +150,9 @@ proptest! {
         let operator = Blocks::<B>::one(&indefinite);
         let exact = row::<B>(&indefinite.solve(&b));
         let solvers: [(&str, Box<dyn LinearSolver<B>>); 3] = [
-            ("minres", Box::new(Minres { max_steps: dim, tolerance: 1e-13 })),
-            ("gmres", Box::new(Gmres { max_steps: dim, tolerance: 1e-13 })),
-            ("normal", Box::new(Normal(ConjugateGradient { max_steps: 3 * dim, tolerance: 1e-13 }))),
+            ("minres", Box::new(Minres { max_steps: dim, tolerance: Tolerance::Relative(1e-13) })),
+            ("gmres", Box::new(Gmres { max_steps: dim, tolerance: Tolerance::Relative(1e-13) })),
+            ("normal", Box::new(Normal(ConjugateGradient { max_steps: 3 * dim, tolerance: Tolerance::Relative(1e-13) }))),
         ];
         for (name, solver) in solvers {
             let q = solver.solve(&operator, row(&b), None);
@@ -167,8 +167,8 @@ proptest! {
         let operator = Blocks::<B>::one(&a);
         for k in 0..a.dim() {
             for solve in [
-                |a: &Blocks<B>, b, k| Minres { max_steps: k, tolerance: 0.0 }.solve(a, b, None),
-                |a: &Blocks<B>, b, k| Gmres { max_steps: k, tolerance: 0.0 }.solve(a, b, None),
+                |a: &Blocks<B>, b, k| Minres { max_steps: k, tolerance: Tolerance::Relative(0.0) }.solve(a, b, None),
+                |a: &Blocks<B>, b, k| Gmres { max_steps: k, tolerance: Tolerance::Relative(0.0) }.solve(a, b, None),
             ] {
                 let (now, next) = (solve(&operator, row(&b), k), solve(&operator, row(&b), k + 1));
                 prop_assert!(next.residual <= now.residual * (1.0 + 1e-9) + 1e-9 * length(&b));
@@ -192,7 +192,7 @@ proptest! {
         let error = length(&minus(&series, &a.solve(&b)));
         prop_assert!(error <= (1.0 - eta * mu).powi(k) * length(&a.solve(&b)) * (1.0 + 1e-9)
             + 1e-13 * length(&b) / mu);
-        let richardson = Richardson { learning_rate: eta, max_steps: terms + 1, tolerance: 0.0 };
+        let richardson = Richardson { learning_rate: eta, max_steps: terms + 1, tolerance: Tolerance::Relative(0.0) };
         let richardson = richardson.solve(&operator, row(&b), None);
         prop_assert!(relative_error(&richardson.value, &row(&series)) < 1e-11);
     }
@@ -206,7 +206,7 @@ proptest! {
             let eta = factor / l;
             let neumann = Neumann { learning_rate: eta, terms: 400 };
             let neumann = neumann.solve(&operator, row(&b), None);
-            let richardson = Richardson { learning_rate: eta, max_steps: 2000, tolerance: 1e-6 };
+            let richardson = Richardson { learning_rate: eta, max_steps: 2000, tolerance: Tolerance::Relative(1e-6) };
             let richardson = richardson.solve(&operator, row(&b), None);
             for q in [neumann, richardson] {
                 prop_assert_eq!(q.status.is_failure(), diverges, "{}: {}", factor, q.status);
@@ -253,21 +253,21 @@ fn rows_are_systems_of_their_own() {
             "minres",
             Box::new(Minres {
                 max_steps: 40,
-                tolerance,
+                tolerance: Tolerance::Relative(tolerance),
             }),
         ),
         (
             "gmres",
             Box::new(Gmres {
                 max_steps: 5,
-                tolerance,
+                tolerance: Tolerance::Relative(tolerance),
             }),
         ),
         (
             "normal",
             Box::new(Normal(ConjugateGradient {
                 max_steps: 90,
-                tolerance: 1e-13,
+                tolerance: Tolerance::Relative(1e-13),
             })),
         ),
         (
@@ -277,7 +277,7 @@ fn rows_are_systems_of_their_own() {
                 seed: 0,
                 solver: ConjugateGradient {
                     max_steps: 90,
-                    tolerance,
+                    tolerance: Tolerance::Relative(tolerance),
                 },
             }),
         ),
@@ -321,7 +321,7 @@ fn products_are_counted() {
             4,
             Box::new(ConjugateGradient {
                 max_steps,
-                tolerance,
+                tolerance: Tolerance::Relative(tolerance),
             }),
         ),
         (
@@ -329,7 +329,7 @@ fn products_are_counted() {
             4,
             Box::new(Minres {
                 max_steps,
-                tolerance,
+                tolerance: Tolerance::Relative(tolerance),
             }),
         ),
         (
@@ -337,7 +337,7 @@ fn products_are_counted() {
             4,
             Box::new(Gmres {
                 max_steps,
-                tolerance,
+                tolerance: Tolerance::Relative(tolerance),
             }),
         ),
         (
@@ -346,7 +346,7 @@ fn products_are_counted() {
             Box::new(Richardson {
                 learning_rate: 0.02,
                 max_steps,
-                tolerance,
+                tolerance: Tolerance::Relative(tolerance),
             }),
         ),
         (
@@ -375,7 +375,7 @@ fn products_are_counted() {
                     0.1,
                     ConjugateGradient {
                         max_steps,
-                        tolerance,
+                        tolerance: Tolerance::Relative(tolerance),
                     },
                 )
                 .unwrap(),
@@ -389,7 +389,7 @@ fn products_are_counted() {
                 seed: 0,
                 solver: Minres {
                     max_steps,
-                    tolerance,
+                    tolerance: Tolerance::Relative(tolerance),
                 },
             }),
         ),
@@ -457,11 +457,11 @@ fn nonsymmetric_systems() {
     let solvers: [Box<dyn LinearSolver<B>>; 3] = [
         Box::new(Gmres {
             max_steps: 7,
-            tolerance: 1e-12,
+            tolerance: Tolerance::Relative(1e-12),
         }),
         Box::new(Normal(ConjugateGradient {
             max_steps: 60,
-            tolerance: 1e-13,
+            tolerance: Tolerance::Relative(1e-13),
         })),
         Box::new(Dense),
     ];
@@ -488,7 +488,7 @@ fn singular_systems_are_not_called_solved() {
             "minres",
             Minres {
                 max_steps: 4,
-                tolerance: 1e-10,
+                tolerance: Tolerance::Relative(1e-10),
             }
             .solve(&operator, row(&b), None),
         ),
@@ -496,7 +496,7 @@ fn singular_systems_are_not_called_solved() {
             "gmres",
             Gmres {
                 max_steps: 8,
-                tolerance: 1e-10,
+                tolerance: Tolerance::Relative(1e-10),
             }
             .solve(&operator, row(&b), None),
         ),
@@ -564,7 +564,7 @@ fn jacobi_flattens_a_diagonal() {
     let b = row::<B>(&[1.0, 1.0, 1.0, 1.0]);
     let solver = ConjugateGradient {
         max_steps: 50,
-        tolerance: 1e-10,
+        tolerance: Tolerance::Relative(1e-10),
     };
     let plain = solver.solve(&a, b.clone(), None);
     let scaled = Jacobi {
@@ -586,7 +586,7 @@ fn jacobi_flattens_a_diagonal() {
 fn damping_is_checked_and_added() {
     let cg = ConjugateGradient {
         max_steps: 9,
-        tolerance: 1e-12,
+        tolerance: Tolerance::Relative(1e-12),
     };
     let message = Damping::new(-0.1, cg).unwrap_err().to_string();
     assert_eq!(message, "damping must be finite and > 0, got -0.1");
@@ -642,7 +642,7 @@ fn a_start_of_another_shape_panics() {
     let start = Some(row::<B>(&[1.0, 2.0, 3.0]));
     Minres {
         max_steps: 1,
-        tolerance: 0.0,
+        tolerance: Tolerance::Relative(0.0),
     }
     .solve(&|v: Vector<B>| v, row(&[1.0, 2.0]), start);
 }
@@ -654,7 +654,7 @@ fn a_system_without_solution_is_told() {
     let a = |v: Vector<B>| v * diagonal.clone();
     let cg = ConjugateGradient {
         max_steps: 10,
-        tolerance: 1e-10,
+        tolerance: Tolerance::Relative(1e-10),
     };
     let q = Normal(cg).solve(&a, row(&[1.0, 1.0]), None);
     // Least squares, all the same.

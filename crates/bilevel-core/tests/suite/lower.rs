@@ -1,7 +1,7 @@
 use bilevel_core::vector::read;
 use bilevel_core::{
     Accelerated, Backtracking, Differentiable, GradientDescent, Known, Level, LowerObjective,
-    LowerSolver, PowerIteration, Smoothness, Status, Tape,
+    LowerSolver, PowerIteration, Smoothness, Status, Tape, Tolerance,
 };
 use burn::module::Param;
 use burn::tensor::TensorData;
@@ -81,7 +81,7 @@ proptest! {
             let solver = GradientDescent {
                 learning_rate: 1.0 / problem.l,
                 max_steps: k,
-                tolerance: 0.0,
+                tolerance: Tolerance::Absolute(0.0),
             };
             let y = solver.solve(setup.point());
             prop_assert!(y.steps == k || y.residual.abs() < f64::MIN_POSITIVE);
@@ -104,7 +104,7 @@ proptest! {
                 smoothness: Known(problem.l),
                 strong_convexity: problem.mu,
                 max_steps: k,
-                tolerance: 0.0,
+                tolerance: Tolerance::Absolute(0.0),
             };
             let y = solver.solve(setup.point());
             prop_assert!(y.steps == k || y.residual.abs() < f64::MIN_POSITIVE);
@@ -124,7 +124,7 @@ proptest! {
         let setup = problem.setup();
         let l = problem.l;
         let tolerance = 1e-3 * problem.residual(&problem.start);
-        let descent = GradientDescent { learning_rate: 1.0 / l, max_steps, tolerance };
+        let descent = GradientDescent { learning_rate: 1.0 / l, max_steps, tolerance: Tolerance::Absolute(tolerance) };
         let solutions = [
             descent.solve(setup.point()),
             accelerated(Known(l), max_steps, tolerance).solve(setup.point()),
@@ -176,7 +176,7 @@ fn accelerated<S>(smoothness: S, max_steps: usize, tolerance: f64) -> Accelerate
         smoothness,
         strong_convexity: 0.0,
         max_steps,
-        tolerance,
+        tolerance: Tolerance::Absolute(tolerance),
     }
 }
 
@@ -190,7 +190,7 @@ fn acceleration_needs_fewer_steps() {
     let descent = GradientDescent {
         learning_rate: 1.0 / l,
         max_steps,
-        tolerance,
+        tolerance: Tolerance::Absolute(tolerance),
     };
     let with_mu = Accelerated {
         strong_convexity: problem.mu,
@@ -218,7 +218,7 @@ fn divergence_is_reported() {
     let descent = GradientDescent {
         learning_rate: 10.0 / problem.l,
         max_steps: 2000,
-        tolerance: 1e-9,
+        tolerance: Tolerance::Absolute(1e-9),
     };
     let hasty = accelerated(Known(0.05 * problem.l), 2000, 1e-9);
     for y in [descent.solve(setup.point()), hasty.solve(setup.point())] {
@@ -265,7 +265,7 @@ fn a_loss_that_is_not_a_number_is_reported() {
         check(GradientDescent {
             learning_rate: 0.5,
             max_steps,
-            tolerance: 1e-9,
+            tolerance: Tolerance::Absolute(1e-9),
         });
         check(accelerated(Known(2.0), max_steps, 1e-9));
         let backtracking = Backtracking {

@@ -1,10 +1,10 @@
 //! MAID: its bounds hold, its steps descend, and nothing has to be tuned.
 
 use bilevel_core::{
-    Absolute, Bound, Cause, ConjugateGradient, Constants, Direction, DoubleBackward, ErrorKind,
-    GradientDescent, Hypergradient, ImplicitDifferentiation, Inexact, Level, LinearOperator,
-    LinearSolver, LowerSolver, Maid, MaidSettings, MaidState, Minres, Point, Probe, Report,
-    SecondOrder, Solution, Status, Stop, Stopped, Tape, Task, Vector,
+    Bound, Cause, ConjugateGradient, Constants, Direction, DoubleBackward, ErrorKind,
+    GradientDescent, Hypergradient, ImplicitDifferentiation, Level, LinearOperator, LinearSolver,
+    LowerSolver, Maid, MaidSettings, MaidState, Minres, Point, Probe, Report, SecondOrder,
+    Solution, Status, Stop, Stopped, Tape, Task, Tolerance, Vector, WithTolerance,
 };
 use burn::module::Param;
 use burn::tensor::{Tensor, TensorData};
@@ -20,7 +20,7 @@ type Method<P, S> = Maid<P, GradientDescent, DoubleBackward, S>;
 
 const CG: ConjugateGradient = ConjugateGradient {
     max_steps: 100,
-    tolerance: 0.0,
+    tolerance: Tolerance::Relative(0.0),
 };
 
 /// Of the right sides, in units of their size.
@@ -30,7 +30,7 @@ fn descent(smoothness: f64) -> GradientDescent {
     GradientDescent {
         learning_rate: 1.0 / smoothness,
         max_steps: 200_000,
-        tolerance: 0.0,
+        tolerance: Tolerance::Absolute(0.0),
     }
 }
 
@@ -47,7 +47,7 @@ fn convex() -> MaidSettings {
 }
 
 /// From `x = 1`, as far as the gap `goal` or `steps` steps; the reports, and x after every step.
-fn run<S: LinearSolver<B> + Inexact + Sync>(
+fn run<S: LinearSolver<B> + WithTolerance + Sync>(
     method: &Method<LeastSquares, S>,
     problem: &LeastSquares,
     (eps, step_size): (f64, f64),
@@ -159,7 +159,7 @@ fn the_bound_holds_with_uniform_matrices() {
             second_order: DoubleBackward,
             solver: ConjugateGradient {
                 max_steps: 20,
-                tolerance: 1e-12,
+                tolerance: Tolerance::Relative(1e-12),
             },
         };
         let q = near.estimate(point, None, 0).adjoint.unwrap();
@@ -186,7 +186,13 @@ fn the_bound_holds_with_uniform_matrices() {
 fn every_step_decreases_the_exact_loss() {
     let problem = LeastSquares::conditioned(20, 3.0, NOISE, 41);
     for settings in [MaidSettings::default(), convex()] {
-        let method = maid(&problem, Adversary { tolerance: 0.0 }, settings);
+        let method = maid(
+            &problem,
+            Adversary {
+                tolerance: Tolerance::Absolute(0.0),
+            },
+            settings,
+        );
         let alpha = 1.0 / problem.upper_curvature();
         let (reports, path) = run(&method, &problem, (0.1, alpha), 1e-4, 500);
         let mut steepest = f64::INFINITY;
@@ -302,10 +308,7 @@ fn the_absolute_rule_holds_in_every_system() {
     };
     let mut steps = Vec::new();
     for delta in [1e1, 1e-2, 1e-5] {
-        let cg = Absolute {
-            solver: CG,
-            tolerance: delta,
-        };
+        let cg = CG.with_tolerance(Tolerance::Absolute(delta));
         let q = cg.solve(&a, b.clone(), None);
         assert_eq!(q.status, Status::Converged);
         assert!(residuals(&q.value).iter().all(|r| *r <= delta));
@@ -316,23 +319,19 @@ fn the_absolute_rule_holds_in_every_system() {
         let warm = cg.solve(&a, b.clone(), Some(q.value));
         assert_eq!((warm.steps, warm.status), (0, Status::Converged));
 
-        let minres = Absolute {
-            solver: Minres {
-                max_steps: 500,
-                tolerance: 0.0,
-            },
-            tolerance: delta,
+        let minres = Minres {
+            max_steps: 500,
+            tolerance: Tolerance::Absolute(delta),
         };
         let q = minres.solve(&a, b.clone(), None);
-        let reached = residuals(&q.value).iter().all(|r| *r <= delta);
-        assert_eq!(reached, q.status == Status::Converged);
+        assert_eq!(q.status, Status::Converged);
         assert!(residuals(&q.value).iter().all(|r| *r <= 1.1 * delta));
     }
     assert!(steps.is_sorted() && steps[0] < steps[2], "{steps:?}");
     // Out of steps is not converged.
-    let short = Absolute {
-        solver: ConjugateGradient { max_steps: 3, ..CG },
-        tolerance: 1e-9,
+    let short = ConjugateGradient {
+        max_steps: 3,
+        tolerance: Tolerance::Absolute(1e-9),
     };
     assert_eq!(short.solve(&a, b, None).status, Status::MaxSteps);
 }
@@ -352,7 +351,13 @@ fn the_test_of_the_direction_saves_the_line_search() {
             reports.iter().filter(|r| r.rejected >= all).count()
         };
         let run = |settings, alpha| {
-            let method = maid(&problem, Adversary { tolerance: 0.0 }, settings);
+            let method = maid(
+                &problem,
+                Adversary {
+                    tolerance: Tolerance::Absolute(0.0),
+                },
+                settings,
+            );
             let (reports, path) = run(&method, &problem, (0.1, alpha), 5e-3, 1000);
             for (report, x) in reports.iter().zip(path.windows(2)) {
                 let asked = 0.1 * report.learning_rate * report.hypergradient_norm.powi(2);
@@ -432,8 +437,9 @@ struct Liar {
     tolerance: f64,
 }
 
-impl Inexact for Liar {
-    fn to(&self, tolerance: f64) -> Self {
+impl WithTolerance for Liar {
+    fn map_tolerance(&self, other: impl Fn(Tolerance) -> Tolerance) -> Self {
+        let tolerance = other(Tolerance::Absolute(self.tolerance)).bound(1.0);
         Self {
             tolerance,
             ..self.clone()

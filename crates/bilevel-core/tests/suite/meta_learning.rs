@@ -6,7 +6,7 @@
 use bilevel_core::hypergradient::Descent;
 use bilevel_core::{
     BilevelProblem, ConjugateGradient, DoubleBackward, Hypergradient, ImplicitDifferentiation,
-    Keep, Unrolled,
+    Keep, Tolerance, Unrolled,
 };
 use burn::module::Param;
 use burn::tensor::backend::Backend;
@@ -110,7 +110,7 @@ fn implicit_maml() {
         second_order: DoubleBackward,
         solver: ConjugateGradient {
             max_steps: 1,
-            tolerance: 0.0,
+            tolerance: Tolerance::Relative(0.0),
         },
     };
     for (a, c) in TASKS {

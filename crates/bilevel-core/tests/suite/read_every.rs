@@ -3,7 +3,7 @@
 use bilevel_core::vector::reads;
 use bilevel_core::{
     Accelerated, ConjugateGradient, GradientDescent, Known, LinearSolver, LowerSolver, Minres,
-    ReadEvery, Richardson, Solution, Status, Vector,
+    ReadEvery, Richardson, Solution, Status, Tolerance, Vector,
 };
 
 use crate::matrices::{Blocks, Symmetric, numbers};
@@ -35,11 +35,11 @@ fn rows_at_their_goal_stand_still() {
     let (max_steps, tolerance) = (40, 1e-6);
     let cg = ConjugateGradient {
         max_steps,
-        tolerance,
+        tolerance: Tolerance::Relative(tolerance),
     };
     let minres = Minres {
         max_steps,
-        tolerance,
+        tolerance: Tolerance::Relative(tolerance),
     };
     let (one, all) = (solve(&cg), solve(&minres));
     assert!(
@@ -71,7 +71,7 @@ fn rows_at_their_goal_stand_still() {
 fn reads_are_few() {
     let solver = ConjugateGradient {
         max_steps: 15,
-        tolerance: 0.0,
+        tolerance: Tolerance::Relative(0.0),
     };
     let every = |steps| solve(&ReadEvery { steps, solver }).1;
     // Before the first step three, at the end of it all one, and one at every fifth of fifteen steps.
@@ -85,16 +85,16 @@ fn failures_are_found_at_the_next_read() {
     let (max_steps, tolerance) = (12, 1e-9);
     let cg = ConjugateGradient {
         max_steps,
-        tolerance,
+        tolerance: Tolerance::Relative(tolerance),
     };
     let minres = Minres {
         max_steps,
-        tolerance,
+        tolerance: Tolerance::Relative(tolerance),
     };
     let richardson = Richardson {
         learning_rate: 1.0,
         max_steps,
-        tolerance,
+        tolerance: Tolerance::Relative(tolerance),
     };
     let b = || vector::<B>(&[vec![1.0, 2.0]]);
     let nan = |v: Vector<B>| v * f64::NAN;
@@ -129,7 +129,7 @@ fn lower_solvers_end_at_a_read() {
         let solver = GradientDescent {
             learning_rate: 0.1,
             max_steps: 1000,
-            tolerance: 1e-6,
+            tolerance: Tolerance::Absolute(1e-6),
         };
         Box::new(ReadEvery { steps, solver })
     });
@@ -138,7 +138,7 @@ fn lower_solvers_end_at_a_read() {
             smoothness: Known(10.0),
             strong_convexity: 1.0,
             max_steps: 1000,
-            tolerance: 1e-6,
+            tolerance: Tolerance::Absolute(1e-6),
         };
         Box::new(ReadEvery { steps, solver })
     });

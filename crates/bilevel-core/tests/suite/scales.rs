@@ -3,7 +3,7 @@
 use bilevel_core::{
     AuditSettings, BilevelProblem, ConjugateGradient, DoubleBackward, Finding, Gmres,
     GradientDescent, Hypergradient, ImplicitDifferentiation, LinearSolver, LowerSolver, Minres,
-    Point, Relative, Status, audit,
+    Point, Status, Tolerance, audit,
 };
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -60,13 +60,10 @@ fn check<S: LinearSolver<B>>(solver: S, powers: [i32; 5], accuracy: f64) {
                 y: &start,
                 batch: &batch,
             };
-            let solver = Relative {
-                solver: GradientDescent {
-                    learning_rate: 0.1 / problem.lower,
-                    max_steps: 500,
-                    tolerance: 0.0,
-                },
-                tolerance: accuracy,
+            let solver = GradientDescent {
+                learning_rate: 0.1 / problem.lower,
+                max_steps: 500,
+                tolerance: Tolerance::Relative(accuracy),
             };
             let solved = LowerSolver::<B, _>::solve(&solver, point);
             let at = format!("f · 1e{upper}, g · 1e{lower}");
@@ -92,7 +89,7 @@ fn every_solver(powers: [i32; 5], accuracy: f64) {
     check(
         ConjugateGradient {
             max_steps,
-            tolerance,
+            tolerance: Tolerance::Relative(tolerance),
         },
         powers,
         accuracy,
@@ -100,7 +97,7 @@ fn every_solver(powers: [i32; 5], accuracy: f64) {
     check(
         Minres {
             max_steps,
-            tolerance,
+            tolerance: Tolerance::Relative(tolerance),
         },
         powers,
         accuracy,
@@ -108,7 +105,7 @@ fn every_solver(powers: [i32; 5], accuracy: f64) {
     check(
         Gmres {
             max_steps,
-            tolerance,
+            tolerance: Tolerance::Relative(tolerance),
         },
         powers,
         accuracy,
@@ -137,11 +134,11 @@ fn judged(lower: f64, tolerance: f64) -> Vec<Finding> {
     let solver = GradientDescent {
         learning_rate: 0.25 / lower,
         max_steps: 500,
-        tolerance,
+        tolerance: Tolerance::Absolute(tolerance),
     };
     let estimator = implicit(ConjugateGradient {
         max_steps: 5,
-        tolerance: 1e-10,
+        tolerance: Tolerance::Relative(1e-10),
     });
     audit(point, &solver, &estimator, &AuditSettings::default()).findings
 }

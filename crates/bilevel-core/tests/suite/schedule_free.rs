@@ -3,7 +3,7 @@
 use bilevel_core::{
     ConjugateGradient, Decay, DoubleBackward, GradientDescent, ImplicitDifferentiation, Isgd,
     IsgdSettings, Report, Sampling, ScheduleFree, ScheduleFreeAdam, ScheduleFreeSgd, State, Stop,
-    Tape, Task, evaluation_point,
+    Tape, Task, Tolerance, evaluation_point,
 };
 use burn::optim::adaptor::OptimizerAdaptor;
 use burn::optim::{GradientsParams, Optimizer};
@@ -113,13 +113,13 @@ fn the_average_quiets_the_noise() {
         GradientDescent {
             learning_rate: 1.0,
             max_steps: 10,
-            tolerance: 0.0,
+            tolerance: Tolerance::Absolute(0.0),
         },
         ImplicitDifferentiation {
             second_order: DoubleBackward,
             solver: ConjugateGradient {
                 max_steps: 10,
-                tolerance: 0.0,
+                tolerance: Tolerance::Relative(0.0),
             },
         },
         settings,

@@ -6,7 +6,8 @@ use bilevel_core::parameters::{
 };
 use bilevel_core::{
     AuditSettings, BilevelProblem, ConjugateGradient, DoubleBackward, DoubleLoop, GradientDescent,
-    Hypergradient, ImplicitDifferentiation, LowerSolver, Point, State, Stop, Tape, Task, audit,
+    Hypergradient, ImplicitDifferentiation, LowerSolver, Point, State, Stop, Tape, Task, Tolerance,
+    audit,
 };
 use burn::module::{AutodiffModule, Module, Param};
 use burn::optim::{AdamConfig, Optimizer, SgdConfig};
@@ -60,7 +61,7 @@ impl BilevelProblem for Tied {
 const LOWER: GradientDescent = GradientDescent {
     learning_rate: 0.3,
     max_steps: 300,
-    tolerance: 1e-13,
+    tolerance: Tolerance::Absolute(1e-13),
 };
 
 fn implicit() -> ImplicitDifferentiation<DoubleBackward, ConjugateGradient> {
@@ -68,7 +69,7 @@ fn implicit() -> ImplicitDifferentiation<DoubleBackward, ConjugateGradient> {
         second_order: DoubleBackward,
         solver: ConjugateGradient {
             max_steps: 5,
-            tolerance: 1e-12,
+            tolerance: Tolerance::Relative(1e-12),
         },
     }
 }

@@ -1,8 +1,8 @@
 //! Problems whose upper level is known in closed form: its values, gradients and minimisers.
 
 use bilevel_core::{
-    BilevelProblem, Constants, Inexact, LinearOperator, LinearSolver, Report, Solution, Status,
-    Tape, Task, Vector, vector,
+    BilevelProblem, Constants, LinearOperator, LinearSolver, Report, Solution, Status, Tape, Task,
+    Tolerance, Vector, WithTolerance, vector,
 };
 use burn::module::Module;
 use burn::tensor::backend::Backend;
@@ -310,11 +310,12 @@ pub const UNIT: Constants = Constants {
 /// it was given, in a direction that changes with the right side.
 #[derive(Debug, Clone, Copy)]
 pub struct Adversary {
-    pub tolerance: f64,
+    pub tolerance: Tolerance,
 }
 
-impl Inexact for Adversary {
-    fn to(&self, tolerance: f64) -> Self {
+impl WithTolerance for Adversary {
+    fn map_tolerance(&self, other: impl Fn(Tolerance) -> Tolerance) -> Self {
+        let tolerance = other(self.tolerance);
         Self { tolerance }
     }
 }
@@ -337,7 +338,7 @@ impl LinearSolver<B> for Adversary {
         let b = DVector::from_vec(vector::read(b));
         let seed = (b[0].abs() * 1e6) as u64;
         let e = DVector::from_vec(numbers(dim, &mut generator(seed)));
-        let e = &e * (self.tolerance * b.norm() / e.norm());
+        let e = &e * (self.tolerance.bound(b.norm()) / e.norm());
         let lu = DMatrix::from_vec(dim, dim, columns).lu();
         let q = lu.solve(&(&b + &e)).unwrap();
         let value = row(q.as_slice());

@@ -3,6 +3,7 @@
 use bilevel_core::projection::Projection;
 use bilevel_core::{
     Accelerated, Backtracking, Known, LowerSolver, Point, ProjectedGradient, Solution, Tape,
+    Tolerance,
 };
 use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
@@ -37,7 +38,7 @@ where
                 smoothness: Known(smoothness),
                 strong_convexity: 0.0, // biases are not kept small
                 max_steps,
-                tolerance,
+                tolerance: Tolerance::Absolute(tolerance),
             };
             solver.solve(point)
         }
@@ -49,7 +50,7 @@ where
                 },
                 strong_convexity: 0.0,
                 max_steps,
-                tolerance,
+                tolerance: Tolerance::Absolute(tolerance),
             };
             solver.solve(point)
         }
@@ -78,7 +79,7 @@ where
         learning_rate: 1.0 / smoothness(problem, &batch.training)?,
         momentum: true,
         max_steps,
-        tolerance,
+        tolerance: Tolerance::Absolute(tolerance),
     };
     Some(solver.solve(Point {
         problem,

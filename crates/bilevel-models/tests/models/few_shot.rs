@@ -2,7 +2,7 @@
 
 use bilevel_backend::Tape;
 use bilevel_core::parameters::{pack, unpack};
-use bilevel_core::{ConjugateGradient, GradientDescent, Keep};
+use bilevel_core::{ConjugateGradient, GradientDescent, Keep, Tolerance};
 use bilevel_models::meta::{
     Conv4, Episode, Filter, ImplicitMaml, Learner, Loss, Maml, MetaState, Network, Normalization,
     Pass, Perceptron, Prototypes, RateOf, Rates, Reptile, ResNet12, RidgeHead, Samples, Sinusoids,
@@ -129,11 +129,11 @@ fn closed_forms_on_parabolas() {
             lower: GradientDescent {
                 learning_rate: 1.0 / (a + lambda),
                 max_steps: 200,
-                tolerance: 1e-13,
+                tolerance: Tolerance::Absolute(1e-13),
             },
             adjoint: ConjugateGradient {
                 max_steps: 5,
-                tolerance: 1e-13,
+                tolerance: Tolerance::Relative(1e-13),
             },
         };
         let wanted = a * lambda * lambda / (a + lambda).powi(2) * (theta - c);

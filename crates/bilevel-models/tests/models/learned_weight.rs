@@ -3,7 +3,7 @@
 use bilevel_backend::Tape;
 use bilevel_core::{
     Accelerated, ConjugateGradient, LowerSolver, Maid, MaidSettings, MaidState, Point, Probe,
-    Report, Status, Stop, Task,
+    Report, Status, Stop, Task, Tolerance,
 };
 use bilevel_models::physics::{ClosedForm, CurvatureBound, Denoising, Image, ImagePairs};
 use bilevel_models::regularizer::{Tv, TvParameters};
@@ -26,7 +26,7 @@ fn lower(tolerance: f64) -> Accelerated<CurvatureBound> {
         smoothness: CurvatureBound,
         strong_convexity: 1.0,
         max_steps: 5000,
-        tolerance,
+        tolerance: Tolerance::Absolute(tolerance),
     }
 }
 
@@ -97,7 +97,7 @@ fn maid_learns_a_weight_of_total_variation_that_no_grid_beats() {
     };
     let solver = ConjugateGradient {
         max_steps: 500,
-        tolerance: 0.0,
+        tolerance: Tolerance::Relative(0.0),
     };
     let maid = Maid::new(
         Denoising::new(Tv, 0),

@@ -5,7 +5,7 @@ use bilevel_core::parameters::{named_values, pack, paths, unpack};
 use bilevel_core::{
     Accelerated, BilevelProblem, CentralDifference, ConjugateGradient, DoubleBackward,
     Hypergradient, ImplicitDifferentiation, LowerObjective, LowerSolver, Point, SecondOrder,
-    Smoothness, Status, TwiceDifferentiable, Vector,
+    Smoothness, Status, Tolerance, TwiceDifferentiable, Vector,
 };
 use bilevel_models::physics::{
     Blur, Boundary, ClosedForm, CurvatureBound, Denoising, Identity, Image, ImagePairs, Inpainting,
@@ -686,7 +686,7 @@ where
             smoothness: CurvatureBound,
             strong_convexity: 0.0,
             max_steps: 100_000,
-            tolerance: 1e-12,
+            tolerance: Tolerance::Absolute(1e-12),
         };
         let y = lower.solve(Point {
             problem,
@@ -699,7 +699,7 @@ where
     };
     let solver = ConjugateGradient {
         max_steps: 1000,
-        tolerance: 1e-13,
+        tolerance: Tolerance::Relative(1e-13),
     };
     let estimator = ImplicitDifferentiation {
         second_order: ClosedForm,

@@ -5,7 +5,7 @@ use bilevel_core::parameters::pack;
 use bilevel_core::vector::read;
 use bilevel_core::{
     AuditSettings, BilevelProblem, ConjugateGradient, DoubleBackward, GradientDescent,
-    ImplicitDifferentiation, Point, audit,
+    ImplicitDifferentiation, Point, Tolerance, audit,
 };
 use bilevel_models::classification::{Classifier, Cnn, CnnParameters, Set, TwoSets};
 use bilevel_models::poisoning::{Perturbation, Poisoning};
@@ -53,13 +53,13 @@ fn a_poisoned_network_is_differentiated() {
     let lower = GradientDescent {
         learning_rate: 0.05,
         max_steps: 3,
-        tolerance: 0.0,
+        tolerance: Tolerance::Absolute(0.0),
     };
     let implicit = ImplicitDifferentiation {
         second_order: DoubleBackward,
         solver: ConjugateGradient {
             max_steps: 300,
-            tolerance: 1e-10,
+            tolerance: Tolerance::Relative(1e-10),
         },
     };
     let settings = AuditSettings {

@@ -7,7 +7,7 @@ use bilevel_core::parameters::{pack, unpack};
 use bilevel_core::vector::read;
 use bilevel_core::{
     Accelerated, ConjugateGradient, DoubleBackward, GradientDescent, Hypergradient,
-    ImplicitDifferentiation, Keep, LowerSolver, Point, PowerIteration, Unrolled, Vector,
+    ImplicitDifferentiation, Keep, LowerSolver, Point, PowerIteration, Tolerance, Unrolled, Vector,
 };
 use bilevel_models::classification::{Batch, Classifier, Linear, Set, TwoSets, accuracy};
 use bilevel_models::selection::{Per, Selection};
@@ -63,7 +63,7 @@ fn lower() -> Accelerated<PowerIteration> {
         },
         strong_convexity: 0.0,
         max_steps: 5000,
-        tolerance: 1e-10,
+        tolerance: Tolerance::Absolute(1e-10),
     }
 }
 
@@ -72,7 +72,7 @@ fn implicit() -> ImplicitDifferentiation<DoubleBackward, ConjugateGradient> {
         second_order: DoubleBackward,
         solver: ConjugateGradient {
             max_steps: 200,
-            tolerance: 1e-12,
+            tolerance: Tolerance::Relative(1e-12),
         },
     }
 }
@@ -157,7 +157,7 @@ fn trained(problem: &Tuning<Linear>, x: &TrainingParameters<T>, batch: &Batch<B>
     let steps = GradientDescent {
         learning_rate: read(x.log_rate.val().inner().exp().unsqueeze())[0],
         max_steps: STEPS,
-        tolerance: 0.0,
+        tolerance: Tolerance::Absolute(0.0),
     };
     let start = problem.classifier.init::<T>(0, &device);
     let point = Point {

@@ -71,7 +71,7 @@ pub(crate) fn audit(arguments: &AuditArguments) -> Result<ExitCode> {
     let settings = AuditSettings {
         directions: *directions,
         draws: arguments.draws,
-        tolerance,
+        max_error: tolerance,
         seed: problem.seed,
         ..AuditSettings::default()
     };

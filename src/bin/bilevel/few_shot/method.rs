@@ -1,7 +1,7 @@
 //! Which learner: a word of a file becomes a type.
 
 use anyhow::{Context, Result, ensure};
-use bilevel_core::{ConjugateGradient, GradientDescent, Keep};
+use bilevel_core::{ConjugateGradient, GradientDescent, Keep, Tolerance};
 use bilevel_models::meta::{
     AnyNetwork, Filter, ImplicitMaml, Learner, Loss, Maml, Normalization, Prototypes, Rates,
     Reptile, RidgeHead, Stack, StepLosses,
@@ -200,11 +200,11 @@ impl Method {
                     lower: GradientDescent {
                         learning_rate: rate,
                         max_steps: steps,
-                        tolerance: 0.0,
+                        tolerance: Tolerance::Absolute(0.0),
                     },
                     adjoint: ConjugateGradient {
                         max_steps: adjoint_steps,
-                        tolerance: 1e-6,
+                        tolerance: Tolerance::Relative(1e-6),
                     },
                 })
             }

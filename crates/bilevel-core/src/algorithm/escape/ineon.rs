@@ -88,8 +88,8 @@ impl IneonSearch {
 pub struct Ineon {
     /// β.
     pub step: f64,
-    /// ε.
-    pub tolerance: f64,
+    /// ε: the gradient is small where `‖∇Φ‖ ≤ ε`.
+    pub epsilon: f64,
     /// s, the length of a step along u: γ/ρ.
     pub length: f64,
     /// The search for u.
@@ -105,7 +105,7 @@ impl Ineon {
     /// If a number is not positive.
     pub fn checked(self) -> Result<Self, Error> {
         positive("step", self.step)?;
-        positive("tolerance", self.tolerance)?;
+        positive("epsilon", self.epsilon)?;
         positive("length", self.length)?;
         positive("search.step", self.search.step)?;
         positive("search.steps", self.search.steps as f64)?;
@@ -127,7 +127,7 @@ impl Ineon {
     ) -> Escape<B> {
         let (mut searches, mut in_vain, mut quiet) = (0, 0, 0);
         let escape = walk(objective, x, steps, seed, observer, |objective, here| {
-            if here.size > self.tolerance || here.step < quiet {
+            if here.size > self.epsilon || here.step < quiet {
                 return Ok(Next::To(here.down(self.step)));
             }
             searches += 1;

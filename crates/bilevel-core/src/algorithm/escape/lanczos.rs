@@ -30,9 +30,9 @@ pub struct Curved<B: Backend> {
 
 impl<B: Backend> Curved<B> {
     /// Whether a point with this lowest curvature and a gradient of this length is an approximate local minimum:
-    /// `‖∇Φ‖ ≤ tolerance` and `λ ≥ −curvature`.
-    pub fn is_local_minimum(&self, gradient_norm: f64, tolerance: f64, curvature: f64) -> bool {
-        gradient_norm <= tolerance && self.value >= -curvature
+    /// `‖∇Φ‖ ≤ ε` and `λ ≥ −curvature`.
+    pub fn is_local_minimum(&self, gradient_norm: f64, epsilon: f64, curvature: f64) -> bool {
+        gradient_norm <= epsilon && self.value >= -curvature
     }
 }
 

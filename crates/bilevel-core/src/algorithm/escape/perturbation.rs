@@ -24,8 +24,8 @@ use crate::{Error, ErrorKind, Vector, positive};
 pub struct Perturbation {
     /// η.
     pub step: f64,
-    /// ε.
-    pub tolerance: f64,
+    /// ε: the gradient is small where `‖∇Φ‖ ≤ ε`.
+    pub epsilon: f64,
     /// r.
     pub radius: f64,
     /// Whether displacements are scaled by η.
@@ -47,11 +47,11 @@ impl Perturbation {
     ///
     /// # Errors
     /// If a number is not positive, `iota` is below 1, or `√(ρε) > l`.
-    pub fn of_constants(l: f64, rho: f64, tolerance: f64, iota: f64) -> Result<Self, Error> {
+    pub fn of_constants(l: f64, rho: f64, epsilon: f64, iota: f64) -> Result<Self, Error> {
         positive("l", l)?;
         positive("rho", rho)?;
-        positive("tolerance", tolerance)?;
-        let curvature = (rho * tolerance).sqrt();
+        positive("epsilon", epsilon)?;
+        let curvature = (rho * epsilon).sqrt();
         let out = |name, value, range| ErrorKind::OutOfRange { name, value, range };
         if !(iota >= 1.0 && iota.is_finite()) {
             return Err(out("iota", iota, "at least 1").into());
@@ -61,11 +61,11 @@ impl Perturbation {
         }
         Ok(Self {
             step: 1.0 / l,
-            tolerance,
-            radius: tolerance / (400.0 * iota.powi(3)),
+            epsilon,
+            radius: epsilon / (400.0 * iota.powi(3)),
             scaled: true,
             window: (iota * l / curvature).ceil() as usize,
-            decrease: Some((tolerance.powi(3) / rho).sqrt() / (50.0 * iota.powi(3))),
+            decrease: Some((epsilon.powi(3) / rho).sqrt() / (50.0 * iota.powi(3))),
         })
     }
 
@@ -73,7 +73,7 @@ impl Perturbation {
     /// If a number is not positive.
     pub fn checked(self) -> Result<Self, Error> {
         positive("step", self.step)?;
-        positive("tolerance", self.tolerance)?;
+        positive("epsilon", self.epsilon)?;
         positive("radius", self.radius)?;
         positive("window", self.window as f64)?;
         Ok(self)
@@ -101,7 +101,7 @@ impl Perturbation {
             let rested = base
                 .as_ref()
                 .is_none_or(|(since, ..)| here.step - since > self.window);
-            if here.size > self.tolerance || !rested {
+            if here.size > self.epsilon || !rested {
                 return Ok(Next::To(here.down(self.step)));
             }
             base = Some((here.step, here.x.clone(), here.at.loss));

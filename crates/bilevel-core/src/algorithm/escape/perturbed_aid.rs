@@ -5,7 +5,7 @@ use burn::tensor::backend::Backend;
 
 use super::{Escape, Perturbation, ReducedObjective, Visit};
 use crate::{
-    ConjugateGradient, DoubleBackward, GradientDescent, ImplicitDifferentiation, Task,
+    ConjugateGradient, DoubleBackward, GradientDescent, ImplicitDifferentiation, Task, Tolerance,
     TwiceDifferentiable,
 };
 
@@ -24,7 +24,7 @@ use crate::{
 /// Huang, Chen, Ji, Ma, Lai (2025), "Efficiently escaping saddle points in bilevel optimization", JMLR 26(1), arXiv:2202.03684.
 ///
 /// # Differences from the paper
-/// The trigger is `‖h‖ ≤ ε`; the paper's factor on ε is part of [`tolerance`](Perturbation::tolerance).
+/// The trigger is `‖h‖ ≤ ε`; the paper's factor on ε is part of [`epsilon`](Perturbation::epsilon).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PerturbedAid {
     /// τ, at most 1/L.
@@ -57,13 +57,13 @@ impl PerturbedAid {
         let lower = GradientDescent {
             learning_rate: self.lower_step,
             max_steps: self.lower_steps,
-            tolerance: 0.0,
+            tolerance: Tolerance::Absolute(0.0),
         };
         let hypergradient = ImplicitDifferentiation {
             second_order: DoubleBackward,
             solver: ConjugateGradient {
                 max_steps: self.linear_steps,
-                tolerance: 1e-14,
+                tolerance: Tolerance::Relative(1e-14),
             },
         };
         ReducedObjective::new(problem, (lower, hypergradient), x, task)

@@ -23,8 +23,8 @@ use crate::{Error, Vector, positive};
 pub struct Prgda {
     /// η, the length of a step of descent.
     pub step: f64,
-    /// ε.
-    pub tolerance: f64,
+    /// ε: the gradient is small where `‖∇Φ‖ ≤ ε`.
+    pub epsilon: f64,
     /// r of the ball of displacements ξ.
     pub radius: f64,
     /// η_H, the step size after a displacement.
@@ -40,7 +40,7 @@ impl Prgda {
     /// If a number is not positive.
     pub fn checked(self) -> Result<Self, Error> {
         positive("step", self.step)?;
-        positive("tolerance", self.tolerance)?;
+        positive("epsilon", self.epsilon)?;
         positive("radius", self.radius)?;
         positive("escape_step", self.escape_step)?;
         positive("movement", self.movement)?;
@@ -62,7 +62,7 @@ impl Prgda {
         let mut since: Option<(usize, f64, Vector<B>, f64)> = None;
         let escape = walk(objective, x, steps, seed, observer, |_, here| {
             let (next, now) = match since.take() {
-                None if here.size >= self.tolerance => (here.down(self.step / here.size), None),
+                None if here.size >= self.epsilon => (here.down(self.step / here.size), None),
                 None => {
                     displacements += 1;
                     let aside = here.x.clone() + in_ball(here.x, self.radius, seed, here.step);

@@ -7,8 +7,8 @@ use super::{Direction, Maid, MaidSettings, MaidState};
 use crate::algorithm::evaluation::{Evaluation, Solvers, each, equal_weights};
 use crate::algorithm::{Stop, Task};
 use crate::{
-    Absolute, Bound, Cause, Differentiable, Failure, ImplicitDifferentiation, Inexact, Level,
-    LinearSolver, LowerSolver, SecondOrder,
+    Bound, Cause, Differentiable, Failure, ImplicitDifferentiation, Level, LinearSolver,
+    LowerSolver, SecondOrder, Tolerance, WithTolerance,
 };
 
 /// An inexact gradient, and what is known of it.
@@ -43,25 +43,24 @@ impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
     where
         B: Backend,
         P: Differentiable<B>,
-        L: LowerSolver<B, P> + Inexact,
+        L: LowerSolver<B, P> + WithTolerance,
         D: SecondOrder<B, P>,
-        S: LinearSolver<B> + Inexact,
+        S: LinearSolver<B> + WithTolerance,
     {
         let weights = equal_weights(tasks.len());
         let mut advanced = None;
         loop {
             let hypergradient = ImplicitDifferentiation {
                 second_order: &self.second_order,
-                solver: Absolute {
-                    solver: self.solver.to(delta),
-                    tolerance: delta,
-                },
+                solver: self.solver.with_tolerance(Tolerance::Absolute(delta)),
             };
             let tasks = advanced.as_deref().unwrap_or(tasks);
             let solved = each(&state.x, tasks.iter(), |index, x, task| {
                 let solvers = Solvers {
                     problem: &self.problem,
-                    lower: &self.lower.to(constants[index].mu * eps),
+                    lower: &self
+                        .lower
+                        .with_tolerance(Tolerance::Absolute(constants[index].mu * eps)),
                     hypergradient: &hypergradient,
                 };
                 solvers.solve(0, &x, task)

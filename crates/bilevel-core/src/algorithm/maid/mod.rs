@@ -17,8 +17,8 @@ use super::evaluation::equal_weights;
 use super::stop::run;
 use super::{End, Stop, Task};
 use crate::{
-    Accuracy, Differentiable, Error, Inexact, Level, LinearSolver, LowerSolver, Observer, Report,
-    SecondOrder, positive,
+    Accuracy, Differentiable, Error, Level, LinearSolver, LowerSolver, Observer, Report,
+    SecondOrder, WithTolerance, positive,
 };
 
 /// The Method of Adaptive Inexact Descent: it decides itself how exactly to solve, and how far to step.
@@ -81,8 +81,8 @@ use crate::{
 /// #     fn constants<B: Backend>(&self, _: &Number<B>, _: &NoData<B>) -> Constants { self.0 }
 /// # }
 /// let problem = Stated(all); // the example with its constants
-/// let lower = GradientDescent { learning_rate: 0.4, max_steps: 1000, tolerance: 0.0 };
-/// let solver = ConjugateGradient { max_steps: 10, tolerance: 0.0 };
+/// let lower = GradientDescent { learning_rate: 0.4, max_steps: 1000, tolerance: Tolerance::Absolute(0.0) };
+/// let solver = ConjugateGradient { max_steps: 10, tolerance: Tolerance::Relative(0.0) };
 /// let maid = Maid::new(problem, lower, DoubleBackward, solver, MaidSettings::default())?;
 /// let At { x, y, batch } = scalar(1.0, 0.0);
 /// let stop = Stop { gradient_norm: 1e-6, ..Stop::after(1000) };
@@ -163,9 +163,9 @@ impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
     where
         B: Backend,
         P: Differentiable<B>,
-        L: LowerSolver<B, P> + Inexact,
+        L: LowerSolver<B, P> + WithTolerance,
         D: SecondOrder<B, P>,
-        S: LinearSolver<B> + Inexact,
+        S: LinearSolver<B> + WithTolerance,
     {
         self.step_unless(Stop::default(), state, tasks)
     }
@@ -190,9 +190,9 @@ impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
     where
         B: Backend,
         P: Differentiable<B>,
-        L: LowerSolver<B, P> + Inexact,
+        L: LowerSolver<B, P> + WithTolerance,
         D: SecondOrder<B, P>,
-        S: LinearSolver<B> + Inexact,
+        S: LinearSolver<B> + WithTolerance,
     {
         let progress = |state: &MaidState<B, P>| (state.step, state.spent);
         run((state, tasks), stop, observer, progress, |state, tasks| {
@@ -210,9 +210,9 @@ impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
     where
         B: Backend,
         P: Differentiable<B>,
-        L: LowerSolver<B, P> + Inexact,
+        L: LowerSolver<B, P> + WithTolerance,
         D: SecondOrder<B, P>,
-        S: LinearSolver<B> + Inexact,
+        S: LinearSolver<B> + WithTolerance,
     {
         let MaidSettings {
             backtracking: rho,

@@ -10,7 +10,8 @@ use crate::algorithm::{Spent, Task};
 use crate::parameters::{pack, unpack};
 use crate::vector::{norm, norms, read};
 use crate::{
-    Constants, Differentiable, Error, Inexact, LowerObjective, LowerSolver, Point, Vector,
+    Constants, Differentiable, Error, LowerObjective, LowerSolver, Point, Tolerance, Vector,
+    WithTolerance,
 };
 
 /// A point that the line search tries.
@@ -54,7 +55,7 @@ impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
     where
         B: Backend,
         P: Differentiable<B>,
-        L: LowerSolver<B, P> + Inexact,
+        L: LowerSolver<B, P> + WithTolerance,
     {
         let constants = self.constants(x, tasks, probed)?;
         let solved = each(x, tasks.iter(), |index, x, task| {
@@ -65,7 +66,10 @@ impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
                 y: &task.y,
                 batch: &task.batch,
             };
-            let y = self.lower.to(constants.mu * eps).solve(start);
+            let y = self
+                .lower
+                .with_tolerance(Tolerance::Absolute(constants.mu * eps))
+                .solve(start);
             let outcome = y.outcome();
             let point = Point {
                 y: &y.value,

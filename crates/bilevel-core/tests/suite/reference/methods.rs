@@ -2,8 +2,8 @@
 
 use bilevel_core::algorithm::rule::Block;
 use bilevel_core::{
-    Absolute, ConjugateGradient, Decay, DoubleBackward, GradientDescent, ImplicitDifferentiation,
-    Isgd, IsgdSettings, Maid, MaidSettings, MaidState, Samples, Sampling, State, Task,
+    ConjugateGradient, Decay, DoubleBackward, GradientDescent, ImplicitDifferentiation, Isgd,
+    IsgdSettings, Maid, MaidSettings, MaidState, Samples, Sampling, State, Task, Tolerance,
 };
 use burn::optim::SgdConfig;
 
@@ -15,14 +15,14 @@ use crate::upper_problems::entries;
 
 const CG: ConjugateGradient = ConjugateGradient {
     max_steps: 50,
-    tolerance: 0.0,
+    tolerance: Tolerance::Relative(0.0),
 };
 
 fn descent(max_steps: usize) -> GradientDescent {
     GradientDescent {
         learning_rate: 0.3,
         max_steps,
-        tolerance: 0.0,
+        tolerance: Tolerance::Absolute(0.0),
     }
 }
 
@@ -104,9 +104,9 @@ fn isgd_equals_an_independent_program() {
         };
         let hypergradient = ImplicitDifferentiation {
             second_order: DoubleBackward,
-            solver: Absolute {
-                solver: CG,
-                tolerance: 0.0,
+            solver: ConjugateGradient {
+                tolerance: Tolerance::Absolute(0.0),
+                ..CG
             },
         };
         let isgd = Isgd::new(setup.problem, descent(200), hypergradient, settings).expect("valid");
