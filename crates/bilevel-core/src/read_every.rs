@@ -14,7 +14,7 @@ use crate::{Tolerance, WithTolerance};
 ///
 /// ```
 /// use bilevel_backend::Cpu;
-/// use bilevel_core::{ConjugateGradient, LinearSolver, ReadEvery, Vector};
+/// use bilevel_core::{ConjugateGradient, LinearSolver, ReadEvery, Tolerance, Vector};
 ///
 /// Cpu::use_f64().expect("the first tensors");
 /// let solver = ConjugateGradient { max_steps: 20, tolerance: Tolerance::Relative(1e-9) };
