@@ -175,7 +175,7 @@ mod fields_of_experts {
     fn lower_solve_20_gradient_steps(bencher: Bencher) {
         let scene = scene();
         let solver = GradientDescent {
-            learning_rate: 0.1,
+            step_size: 0.1,
             max_steps: 20,
             tolerance: Tolerance::Absolute(0.0),
         };

@@ -30,9 +30,9 @@ use bilevel::models::regularizer::{
     FieldsOfExperts, FieldsOfExpertsParameters, Potential, Regularizer,
 };
 use bilevel::{
-    ConjugateGradient, Decay, DoubleBackward, GradientDescent, Hypergradient,
-    ImplicitDifferentiation, Keep, LowerSolver, Pair, Point, Run, RunState, SecondOrder, Soba,
-    Tolerance,
+    Checkpointing, ConjugateGradient, DoubleBackward, GradientDescent, Hypergradient,
+    ImplicitDifferentiation, Iterate, LowerSolver, Point, Run, RunState, Schedule, SecondOrder,
+    Soba, Tolerance,
 };
 use clap::Parser;
 
@@ -327,7 +327,7 @@ fn works() -> Vec<Work> {
     works.push(Work::new("FoE lower solve, 20 gradient steps", 5, {
         let scene = Scene::new();
         let solver = GradientDescent {
-            learning_rate: 0.1,
+            step_size: 0.1,
             max_steps: 20,
             tolerance: Tolerance::Absolute(0.0),
         };
@@ -354,8 +354,8 @@ fn works() -> Vec<Work> {
     works.push(soba_step("SOBA step of cleaning, block of 64", 64));
     works.push(soba_step("SOBA step of cleaning, block of 5000", 5000));
 
-    works.push(maml("MAML gradient, Conv4-64, 5 steps", Keep::All));
-    works.push(maml("MAML gradient, first order", Keep::Last(0)));
+    works.push(maml("MAML gradient, Conv4-64, 5 steps", Checkpointing::All));
+    works.push(maml("MAML gradient, first order", Checkpointing::Last(0)));
 
     let maps = normal([25, 64, 14, 14], 1.0);
     let (k, along) = (normal([64, 64, 3, 3], 0.05), normal([64, 64, 3, 3], 0.05));
@@ -388,9 +388,9 @@ fn soba_step(name: &'static str, block: usize) -> Work {
     };
     let problem = Cleaning::new(classifier, Weighting::Sigmoid, 1e-3).expect("positive");
     let oracle = SoftmaxOracle::new(problem, data);
-    let rule = Soba::new(Decay::Constant(0.1), Decay::Constant(0.1)).expect("positive");
+    let rule = Soba::new(Schedule::Constant(0.1), Schedule::Constant(0.1)).expect("positive");
     let mut state = Some(RunState {
-        at: Pair {
+        at: Iterate {
             x: Tensor::zeros([1, SAMPLES], &device),
             y: Tensor::zeros([1, 7850], &device),
         },
@@ -408,7 +408,7 @@ fn soba_step(name: &'static str, block: usize) -> Work {
 }
 
 /// The gradient of MAML on one task: 5 ways, 1 shot, 15 queries of 28x28 pixels, 5 inner steps.
-fn maml(name: &'static str, keep: Keep) -> Work {
+fn maml(name: &'static str, keep: Checkpointing) -> Work {
     let device = Default::default();
     let network = Conv4 {
         channels: 64,

@@ -9,7 +9,7 @@ use bilevel::backend::{Cpu, Tape};
 use bilevel::burn::module::AutodiffModule;
 use bilevel::burn::optim::SgdConfig;
 use bilevel::burn::tensor::backend::Backend;
-use bilevel::hypergradient::Keep;
+use bilevel::hypergradient::Checkpointing;
 use bilevel::models::meta::{
     Conv4, Episode, Filter, Learner, Loss, Maml, MetaState, Normalization, Perceptron, Rates,
     Samples, Sinusoids, StackedNetwork, StepLosses, TwiceNetwork, Upper, meta_step,
@@ -69,7 +69,7 @@ fn maml<N: Clone>(network: &N, steps: usize, loss: Loss) -> Maml<N> {
         normalization: Normalization::Transductive,
         steps,
         rates: Rates::Fixed(0.01),
-        keep: Keep::All,
+        keep: Checkpointing::All,
         adapted: Filter::all(),
         step_losses: StepLosses::Last,
     }

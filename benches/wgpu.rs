@@ -16,8 +16,9 @@ use bilevel::models::physics::{ClosedForm, Denoising, Image, ImagePairs};
 use bilevel::models::regularizer::{FieldsOfExperts, FieldsOfExpertsParameters, Potential};
 use bilevel::vector::reads;
 use bilevel::{
-    Accelerated, ConjugateGradient, DoubleBackward, Hypergradient, ImplicitDifferentiation, Known,
-    LinearSolver, LowerObjective, LowerSolver, Point, ReadEvery, SecondOrder, Tolerance, Vector,
+    Accelerated, ConjugateGradient, DoubleBackward, FixedLipschitz, Hypergradient,
+    ImplicitDifferentiation, LinearSolver, LowerObjective, LowerSolver, Point, ReadEvery,
+    SecondOrder, Tolerance, Vector,
 };
 
 /// Where the process that counts is told to.
@@ -114,7 +115,7 @@ fn works<B: Backend>() -> Vec<(String, Work<B>)> {
         tolerance: Tolerance::Relative(0.0),
     };
     let lower = Accelerated {
-        smoothness: Known(8.0),
+        smoothness: FixedLipschitz(8.0),
         strong_convexity: 1.0,
         max_steps: STEPS,
         tolerance: Tolerance::Absolute(0.0),

@@ -10,8 +10,8 @@
 use std::time::Instant;
 
 use bilevel::algorithm::escape::{
-    Escape, Evaluated, Ineon, IneonSearch, Perturbation, PerturbedAid, Probed, Reduced,
-    ReducedObjective, Visit, lowest_curvature,
+    Escape, Ineon, IneonSearch, IterationInfo, LanczosSettings, Objective, Perturbation,
+    PerturbedAid, ReducedObjective, ValueAndGradient, lowest_curvature,
 };
 use bilevel::backend::{Cpu, Tape};
 use bilevel::burn::module::{Module, Param};
@@ -28,7 +28,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 type B = Cpu;
 
 const LOWER: GradientDescent = GradientDescent {
-    learning_rate: 0.2,
+    step_size: 0.2,
     max_steps: 10,
     tolerance: Tolerance::Absolute(0.0),
 };
@@ -121,11 +121,11 @@ struct Drawn<'a> {
     y: Columns<Tape<B>>,
 }
 
-impl Reduced<B> for Drawn<'_> {
-    fn evaluate(&mut self, x: &Vector<B>, draw: u64) -> Evaluated<B> {
+impl Objective<B> for Drawn<'_> {
+    fn evaluate(&mut self, x: &Vector<B>, draw: u64) -> ValueAndGradient<B> {
         let series = StochasticNeumann {
             second_order: DoubleBackward,
-            learning_rate: 0.05,
+            step_size: 0.05,
             terms: 40,
             form: NeumannForm::Sum,
             batches: |number| self.data.half(number),
@@ -208,7 +208,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut objective = solved.objective::<B, Sensing>(&Sensing, x(), task());
         objective.evaluate(&end.x, 0);
         let here = objective.evaluate(&end.x, 0);
-        let probe = Probed {
+        let probe = LanczosSettings {
             steps: 30,
             radius: 1e-4,
         };
@@ -230,11 +230,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         report(name, clock, &end);
     }
     let ineon = Ineon {
-        step: 0.2,
+        step_size: 0.2,
         epsilon: 0.5,
         length: 0.1,
         search: IneonSearch {
-            step: 0.2,
+            step_size: 0.2,
             steps: 300,
             radius: 0.01,
             limit: 0.3,
@@ -268,7 +268,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Progress, on the other stream.
-fn say(name: &str, visit: &Visit<'_, B>) {
+fn say(name: &str, visit: &IterationInfo<'_, B>) {
     if visit.step.is_multiple_of(100) {
         let (step, loss, size) = (visit.step, visit.loss, visit.gradient_norm);
         eprintln!("{name} {step}: f = {loss:.2e}, hypergradient {size:.1e}");
@@ -278,11 +278,11 @@ fn say(name: &str, visit: &Visit<'_, B>) {
 /// AID with a displacement where the hypergradient is no longer than `epsilon`.
 fn aid(epsilon: f64) -> PerturbedAid {
     PerturbedAid {
-        lower_step: LOWER.learning_rate,
+        lower_step_size: LOWER.step_size,
         lower_steps: LOWER.max_steps,
         linear_steps: 10,
         perturbation: Perturbation {
-            step: 0.2,
+            step_size: 0.2,
             epsilon,
             radius: 0.01,
             scaled: false,

@@ -20,7 +20,7 @@ use bilevel::parameters::{pack, unpack};
 use bilevel::projection::{L1Ball, ProjectionJacobian};
 use bilevel::vector::read;
 use bilevel::{
-    ConstrainedImplicit, DoubleBackward, Hypergradient, LowerSolver, Pair, Point,
+    ConstrainedImplicit, DoubleBackward, Hypergradient, Iterate, LowerSolver, Point,
     ProjectedGradient, Richardson, Run, Tolerance, Vector,
 };
 use plot::Words;
@@ -48,7 +48,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn modules(&self, at: &Pair<Cpu>) -> Modules {
+    fn modules(&self, at: &Iterate<Cpu>) -> Modules {
         let (x, y) = self.modules.clone();
         (
             unpack::<Tape<Cpu>, _>(x, at.x.clone()),
@@ -57,11 +57,11 @@ impl Bench {
     }
 
     /// `y*(x)` in the ball, from a y.
-    fn solve(&self, at: &Pair<Cpu>, max_steps: usize) -> Vector<Cpu> {
+    fn solve(&self, at: &Iterate<Cpu>, max_steps: usize) -> Vector<Cpu> {
         let (x, y) = self.modules(at);
         let solver = ProjectedGradient {
             projection: self.ball,
-            learning_rate: 0.1,
+            step_size: 0.1,
             momentum: true,
             max_steps,
             tolerance: Tolerance::Absolute(1e-4),
@@ -76,10 +76,10 @@ impl Bench {
     }
 
     /// Accuracy of `y*(x)` on the test set, and F1 of the samples of a weight above a half.
-    fn judge(&self, at: &Pair<Cpu>) -> (f64, f64) {
+    fn judge(&self, at: &Iterate<Cpu>) -> (f64, f64) {
         let y = self.solve(at, 1500);
         assert!(size(&y) < RADIUS * (1.0 + 1e-5));
-        let (_, y) = self.modules(&Pair { x: at.x.clone(), y });
+        let (_, y) = self.modules(&Iterate { x: at.x.clone(), y });
         let kept: Vec<bool> = read(at.x.clone()).iter().map(|x| *x > 0.0).collect();
         let both = kept.iter().zip(&self.right);
         let found = both.filter(|(kept, right)| **kept && **right).count() as f64;
@@ -141,7 +141,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         right,
         ball: L1Ball::new(RADIUS)?,
     };
-    let start = Pair {
+    let start = Iterate {
         x: pack::<Tape<Cpu>, _>(&bench.modules.0, 1),
         y: pack::<Tape<Cpu>, _>(&bench.modules.1, 1),
     };
@@ -177,16 +177,16 @@ fn every(steps: usize) -> usize {
 fn single_loop(
     bench: &Bench,
     oracle: SoftmaxOracle<Cpu>,
-    start: Pair<Cpu>,
+    start: Iterate<Cpu>,
     steps: usize,
 ) -> Result<Curve, Box<dyn Error>> {
     let settings = DmlcboSettings {
         jacobian: ProjectionJacobian::Exact,
         anchor: Anchor::Momentum,
-        learning_rate: 0.3,
+        step_size: 0.3,
         terms: 40,
-        upper_step: 60.0,
-        lower_step: 0.5,
+        upper_step_size: 60.0,
+        lower_step_size: 0.5,
         upper_momentum: 0.5,
         lower_momentum: 0.9,
         regularizer: 0.1,
@@ -223,16 +223,16 @@ fn single_loop(
 }
 
 /// Solve in the ball, differentiate the solution, descend.
-fn double_loop(bench: &Bench, start: Pair<Cpu>, steps: usize) -> Curve {
+fn double_loop(bench: &Bench, start: Iterate<Cpu>, steps: usize) -> Curve {
     let method = ConstrainedImplicit {
         second_order: DoubleBackward,
         solver: Richardson {
-            learning_rate: 1.0,
+            step_size: 1.0,
             max_steps: 10,
             tolerance: Tolerance::Relative(1e-3),
         },
         projection: bench.ball,
-        learning_rate: 0.1,
+        step_size: 0.1,
     };
     let mut at = start;
     let (mut seconds, mut curve, mut warm) = (0.0, Curve::new(), None);

@@ -5,7 +5,7 @@ mod plot;
 
 use std::error::Error;
 
-use bilevel::Keep;
+use bilevel::Checkpointing;
 use bilevel::backend::{Cpu, Tape};
 use bilevel::models::meta::{
     Conv4, Episode, Filter, Learner, Loss, Maml, Normalization, Rates, Samples, StepLosses,
@@ -34,7 +34,7 @@ fn episode() -> Episode<Cpu> {
 }
 
 /// Most megabytes held during one gradient, above what is held before it.
-fn peak(steps: usize, keep: Keep) -> f64 {
+fn peak(steps: usize, keep: Checkpointing) -> f64 {
     let network = Conv4 {
         channels: 32,
         side: 28,
@@ -66,9 +66,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .nth(1)
         .unwrap_or_else(|| "few-shot-memory.svg".to_owned());
     // Three sets of the network's 28,357 weights.
-    let budget = Keep::Bytes(3 * 4 * 28_357);
+    let budget = Checkpointing::Bytes(3 * 4 * 28_357);
     let curves = [
-        ("everything kept", Keep::All, RED),
+        ("everything kept", Checkpointing::All, RED),
         ("states in a budget of three", budget, BLUE),
     ]
     .map(|(name, keep, colour)| {

@@ -24,7 +24,9 @@ use bilevel::models::poisoning::{Perturbation, Poisoning};
 use bilevel::parameters::unpack;
 use bilevel::projection::L2Ball;
 use bilevel::vector::read;
-use bilevel::{DoubleBackward, LowerSolver, Point, ProjectedGradient, Run, Sampled, Tolerance};
+use bilevel::{
+    DoubleBackward, LowerSolver, Point, ProblemOracle, ProjectedGradient, Run, Tolerance,
+};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use rand_chacha::ChaCha8Rng;
@@ -85,12 +87,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let problem = Poisoning::new(CNN, 1e-4)?;
     let first = |seed| -> CnnParameters<Tape<Cpu>> { CNN.init(seed, &device) };
     let x = Perturbation::none(&Tensor::from_inner(given.features.clone()), BOUND)?;
-    let oracle = Sampled::new(problem.clone(), DoubleBackward, data, x.clone(), first(1));
+    let oracle = ProblemOracle::new(problem.clone(), DoubleBackward, data, x.clone(), first(1));
     let settings = DmlcboSettings {
-        learning_rate: 0.1,
+        step_size: 0.1,
         terms: 10,
-        upper_step: 30.0,
-        lower_step: 0.1,
+        upper_step_size: 30.0,
+        lower_step_size: 0.1,
         upper_momentum: 0.5,
         ..DmlcboSettings::default()
     };
@@ -129,7 +131,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         };
         let solver = ProjectedGradient {
             projection: L2Ball::new(radius)?,
-            learning_rate: 0.1,
+            step_size: 0.1,
             momentum: true,
             max_steps: training_steps,
             tolerance: Tolerance::Absolute(1e-4),

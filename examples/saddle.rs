@@ -6,7 +6,7 @@ mod font;
 
 use std::error::Error;
 
-use bilevel::algorithm::escape::{Perturbation, PerturbedAid, Probed, lowest_curvature};
+use bilevel::algorithm::escape::{LanczosSettings, Perturbation, PerturbedAid, lowest_curvature};
 use bilevel::backend::{Cpu, Tape};
 use bilevel::burn::module::{Module, Param};
 use bilevel::burn::tensor::Tensor;
@@ -72,11 +72,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("perturbed", 1e-4, 4),
     ] {
         let method = PerturbedAid {
-            lower_step: 1.0,
+            lower_step_size: 1.0,
             lower_steps: 3,
             linear_steps: 2,
             perturbation: Perturbation {
-                step: 0.1,
+                step_size: 0.1,
                 epsilon,
                 radius: 1e-3,
                 scaled: false,
@@ -94,7 +94,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let x = read(visit.x.clone());
             way.push((x[0], x[1]));
         });
-        let probe = Probed {
+        let probe = LanczosSettings {
             steps: 2,
             radius: 1e-3,
         };

@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use bilevel::algorithm::escape::{
-    Minimax, MinimaxProblem, Perturbation, PerturbedGdMax, Probed, lowest_curvature,
+    LanczosSettings, Minimax, MinimaxProblem, Perturbation, PerturbedGdMax, lowest_curvature,
 };
 use bilevel::backend::{Cpu, Tape};
 use bilevel::burn::module::{Module, Param};
@@ -96,13 +96,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             // f is quadratic in y with curvature 2: one projected step is the maximum.
             ascent: ProjectedGradient {
                 projection: Simplex::new(1.0)?,
-                learning_rate: 0.5,
+                step_size: 0.5,
                 momentum: false,
                 max_steps: 1,
                 tolerance: Tolerance::Absolute(1e-12),
             },
             perturbation: Perturbation {
-                step: 0.2,
+                step_size: 0.2,
                 epsilon,
                 radius: 0.01,
                 scaled: false,
@@ -126,7 +126,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         });
         let seconds = clock.elapsed().as_secs_f64();
-        let probe = Probed {
+        let probe = LanczosSettings {
             steps: 40,
             radius: 1e-4,
         };

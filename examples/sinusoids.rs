@@ -2,7 +2,7 @@
 
 use bilevel::backend::{Cpu, Tape};
 use bilevel::burn::optim::AdamConfig;
-use bilevel::hypergradient::Keep;
+use bilevel::hypergradient::Checkpointing;
 use bilevel::models::meta::{
     Episode, Filter, Learner, Loss, Maml, MetaState, Normalization, Perceptron, Rates, Sinusoids,
     StepLosses, meta_step,
@@ -20,7 +20,7 @@ fn maml(steps: usize) -> Maml<Perceptron> {
         normalization: Normalization::default(),
         steps,
         rates: Rates::Fixed(0.01),
-        keep: Keep::All,
+        keep: Checkpointing::All,
         adapted: Filter::all(),
         step_losses: StepLosses::Last,
     }

@@ -5,9 +5,9 @@ use bilevel::burn::optim::{AdamConfig, SgdConfig};
 use bilevel::burn::tensor::backend::Backend;
 use bilevel::parameters::pack;
 use bilevel::{
-    Accelerated, ConjugateGradient, Decay, DoubleBackward, DoubleLoop, Hoag, HoagState,
-    ImplicitDifferentiation, Isgd, IsgdSettings, Known, Maid, MaidSettings, MaidState, Probe,
-    Sampling, State, Stop, Tape, Tolerance,
+    Accelerated, ConjugateGradient, DoubleBackward, DoubleLoop, FixedLipschitz, Hoag, HoagState,
+    ImplicitDifferentiation, Isgd, IsgdSettings, Maid, MaidSettings, MaidState, Probe, Sampling,
+    Schedule, State, Stop, Tape, Tolerance,
 };
 
 use crate::quadratic::{Instance, L, MU, Numbers, Quadratic};
@@ -30,7 +30,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
     let tolerance =
         bilevel::vector::epsilon(&bilevel::Vector::<B>::zeros([1, 1], &Default::default())) * 100.0;
     let lower = Accelerated {
-        smoothness: Known(L),
+        smoothness: FixedLipschitz(L),
         strong_convexity: MU,
         max_steps: 500,
         tolerance: Tolerance::Absolute(tolerance),
@@ -58,12 +58,12 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
     let settings = IsgdSettings {
         batch: 2,
         sampling: Sampling::Shuffled,
-        step_size: Decay::Constant(0.3),
-        lower_accuracy: Decay::Polynomial {
+        step_size: Schedule::Constant(0.3),
+        lower_accuracy: Schedule::Polynomial {
             initial: 0.1,
             power: 1.0,
         },
-        adjoint_accuracy: Decay::Polynomial {
+        adjoint_accuracy: Schedule::Polynomial {
             initial: 0.1,
             power: 1.0,
         },
@@ -74,7 +74,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
     let (state, ..) = isgd.run(state, tasks(), stop, &mut |_: &_| ());
     rows.golden("ISGD", end(&state.x), 1e-3);
 
-    let accuracy = Decay::Geometric {
+    let accuracy = Schedule::Geometric {
         initial: 0.1,
         factor: 0.8,
     };
@@ -106,11 +106,11 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
     rows.golden("MAID", end(&state.x), 3e-2);
 
     let method = PerturbedAid {
-        lower_step: 1.0 / L,
+        lower_step_size: 1.0 / L,
         lower_steps: 10,
         linear_steps: 5,
         perturbation: Perturbation {
-            step: 0.2,
+            step_size: 0.2,
             epsilon: 1e-12,
             radius: 1e-3,
             scaled: false,

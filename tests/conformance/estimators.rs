@@ -4,10 +4,10 @@ use bilevel::burn::tensor::backend::Backend;
 use bilevel::hypergradient::{Adam, Descent, HeavyBall, Nesterov};
 use bilevel::projection::Everywhere;
 use bilevel::{
-    CentralDifference, ConjugateGradient, ConstrainedImplicit, Darts, Dense, DoubleBackward,
-    ForwardMode, GradientDescent, Hypergradient, ImplicitDifferentiation, JacobianFree, Keep,
-    NeumannForm, OneStep, PartialGradient, Penalty, ReadEvery, StochasticNeumann, Tolerance,
-    Unrolled, ZerothOrder,
+    CentralDifference, Checkpointing, ConjugateGradient, ConstrainedImplicit, Darts, Dense,
+    DoubleBackward, ForwardMode, GradientDescent, Hypergradient, ImplicitDifferentiation,
+    JacobianFree, NeumannForm, OneStep, PartialGradient, Penalty, ReadEvery, StochasticNeumann,
+    Tolerance, Unrolled, ZerothOrder,
 };
 
 use crate::quadratic::{At, Instance, L, MU, Quadratic, module};
@@ -33,12 +33,12 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
         tolerance: Tolerance::Relative(tolerance),
     };
     let lower = GradientDescent {
-        learning_rate: STEP,
+        step_size: STEP,
         max_steps: 300,
         tolerance: Tolerance::Absolute(0.0),
     };
     let second_order = DoubleBackward;
-    let keep = Keep::All;
+    let keep = Checkpointing::All;
     let unrolled = Unrolled {
         second_order,
         map: Descent,
@@ -93,7 +93,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
             second_order,
             solver: cg,
             projection: Everywhere,
-            learning_rate: STEP,
+            step_size: STEP,
         },
         &exact,
         close,
@@ -102,7 +102,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
     add(
         "unrolled, in a budget",
         &Unrolled {
-            keep: Keep::Bytes(6 * 12 * 8),
+            keep: Checkpointing::Bytes(6 * 12 * 8),
             ..unrolled
         },
         &exact,
@@ -158,7 +158,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
         "Jacobian-free",
         &JacobianFree {
             second_order,
-            learning_rate: STEP,
+            step_size: STEP,
         },
         &cheap,
         close,
@@ -175,7 +175,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
     add(
         "DARTS",
         &Darts {
-            learning_rate: STEP,
+            step_size: STEP,
             radius: 0.01,
         },
         &cheap,
@@ -190,7 +190,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
         "stochastic Neumann series",
         &StochasticNeumann {
             second_order,
-            learning_rate: STEP,
+            step_size: STEP,
             terms: 8,
             form: NeumannForm::Sum,
             batches: batch(),

@@ -5,7 +5,7 @@ use bilevel::models::meta::{
     Conv4, Episode, Filter, ImplicitMaml, Learner, Loss, Maml, Normalization, Prototypes, Rates,
     Reptile, RidgeHead, Samples, StepLosses,
 };
-use bilevel::{ConjugateGradient, GradientDescent, Keep, Tape, Tolerance};
+use bilevel::{Checkpointing, ConjugateGradient, GradientDescent, Tape, Tolerance};
 
 use crate::images::uniform;
 use crate::row::{Rows, entries};
@@ -32,7 +32,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
         normalization,
         steps: 2,
         rates: Rates::Fixed(0.05),
-        keep: Keep::All,
+        keep: Checkpointing::All,
         adapted: Filter::all(),
         step_losses: StepLosses::Last,
     };
@@ -42,7 +42,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
         normalization,
         proximity: 5.0,
         lower: GradientDescent {
-            learning_rate: 0.02,
+            step_size: 0.02,
             max_steps: 3,
             tolerance: Tolerance::Absolute(0.0),
         },

@@ -2,8 +2,8 @@
 
 use bilevel::burn::tensor::backend::Backend;
 use bilevel::{
-    ConjugateGradient, Damping, Dense, Gmres, Jacobi, LinearSolver, Minres, Neumann, Normal,
-    Nystrom, ReadEvery, Richardson, Status, Tolerance, Vector, WithTolerance,
+    ConjugateGradient, Damping, Dense, Gmres, Jacobi, LinearSolver, Minres, Neumann,
+    NormalEquations, Nystrom, ReadEvery, Richardson, Status, Tolerance, Vector, WithTolerance,
 };
 
 use crate::quadratic::{DIM, Instance, L, SYSTEMS, multiply, tensor};
@@ -35,7 +35,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
         tolerance: Tolerance::Relative(tolerance),
     };
     let richardson = Richardson {
-        learning_rate,
+        step_size: learning_rate,
         max_steps,
         tolerance: Tolerance::Relative(tolerance),
     };
@@ -77,7 +77,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
     add(
         "Neumann series",
         &Neumann {
-            learning_rate,
+            step_size: learning_rate,
             terms: 300,
         },
         0.0,
@@ -92,7 +92,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
         0.5,
     );
     add("dense", &Dense, 0.0);
-    add("normal equations", &Normal(cg), 0.0);
+    add("normal equations", &NormalEquations(cg), 0.0);
     add("damped", &Damping::new(0.5, cg).expect("positive"), 0.5);
     add(
         "scaled by the diagonal",

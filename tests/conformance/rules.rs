@@ -4,8 +4,8 @@ use bilevel::burn::tensor::backend::Backend;
 use bilevel::models::quadratic::{Quadratic, QuadraticSettings};
 use bilevel::projection::L2Ball;
 use bilevel::{
-    Amigo, Barrier, Bome, Bsa, Bsg1, Bvfsm, BvfsmSettings, Decay, Dmlcbo, DmlcboSettings, F2sa,
-    F3sa, Fsla, MaSoba, Mrbo, Pbgd, Penalization, Pzobo, Rule, Run, Saba, Soba, Srba, StocBio,
+    Amigo, Barrier, Bome, Bsa, Bsg1, Bvfsm, BvfsmSettings, Dmlcbo, DmlcboSettings, F2sa, F3sa,
+    Fsla, MaSoba, Mrbo, Pbgd, Penalization, Pzobo, Rule, Run, Saba, Schedule, Soba, Srba, StocBio,
     Sustain, Ttsa, Vrbo,
 };
 
@@ -21,7 +21,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
         ..QuadraticSettings::default()
     };
     let oracle = &Quadratic::<B>::new(settings, &Default::default());
-    let s = Decay::Constant(0.1);
+    let s = Schedule::Constant(0.1);
     let (n, terms, eta) = (4, 6, 0.5);
     let value = Penalization::Value {
         steps: n,
@@ -29,8 +29,8 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
     };
     let bvfsm = BvfsmSettings {
         lower_steps: [n, n],
-        lower_step: 0.1,
-        upper_step: s,
+        lower_step_size: 0.1,
+        upper_step_size: s,
         mu: s,
         sigma: s,
         theta: s,
@@ -59,21 +59,21 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
         rows,
         "F3SA",
         oracle,
-        F3sa::new(s, Decay::Constant(0.02), s, 10.0, None),
+        F3sa::new(s, Schedule::Constant(0.02), s, 10.0, None),
     );
     add(rows, "BSG-1", oracle, Bsg1::new(n, s, s));
     add(
         rows,
         "PZOBO",
         oracle,
-        Pzobo::new(n, s, Decay::Constant(0.02), 2, 0.1),
+        Pzobo::new(n, s, Schedule::Constant(0.02), 2, 0.1),
     );
     add(rows, "SOBA", oracle, Soba::new(s, s));
     add(
         rows,
         "MA-SOBA",
         oracle,
-        MaSoba::new(s, s, Decay::Constant(0.5)),
+        MaSoba::new(s, s, Schedule::Constant(0.5)),
     );
     add(rows, "SABA", oracle, Saba::new(s, s));
     add(rows, "SRBA", oracle, Srba::new(s, s, 4));

@@ -47,7 +47,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
     };
     // The lower Hessian is the identity: one step solves.
     let ascent = GradientDescent {
-        learning_rate: 1.0,
+        step_size: 1.0,
         max_steps: 5,
         tolerance: Tolerance::Absolute(1e-6),
     };
@@ -66,11 +66,11 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
     };
 
     let ineon = Ineon {
-        step: 0.3,
+        step_size: 0.3,
         epsilon: 0.3,
         length: 0.5,
         search: IneonSearch {
-            step: 0.3,
+            step_size: 0.3,
             steps: 20,
             radius: 0.01,
             limit: 0.2,
@@ -85,7 +85,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
     add("iNEON", found);
 
     let prgda = Prgda {
-        step: 0.1,
+        step_size: 0.1,
         epsilon: 0.3,
         radius: 0.05,
         escape_step: 0.3,
@@ -98,7 +98,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
     let method = PerturbedGdMax {
         ascent,
         perturbation: Perturbation {
-            step: 0.3,
+            step_size: 0.3,
             epsilon: 0.3,
             radius: 0.05,
             scaled: false,

@@ -11,9 +11,9 @@ use bilevel::models::regularizer::{FieldsOfExperts, Potential, Regularizer, Tv};
 use bilevel::parameters::{pack, unpack};
 use bilevel::vector::{norm, read};
 use bilevel::{
-    Accelerated, ConjugateGradient, DoubleBackward, Hypergradient, ImplicitDifferentiation, Keep,
-    LowerObjective, LowerSolver, Point, SecondOrder, Status, Tolerance, TwiceDifferentiable,
-    Unrolled, Vector,
+    Accelerated, Checkpointing, ConjugateGradient, DoubleBackward, Hypergradient,
+    ImplicitDifferentiation, LowerObjective, LowerSolver, Point, SecondOrder, Status, Tolerance,
+    TwiceDifferentiable, Unrolled, Vector,
 };
 use double_precision::{B, in_single_precision};
 use rand_chacha::ChaCha8Rng;
@@ -213,9 +213,11 @@ fn a_thousand_steps_fit_in_a_budget() {
         steps: 1000,
         keep,
     };
-    let plan = unrolled(Keep::Bytes(BUDGET)).plan(point).expect("a budget");
-    let short = unrolled(Keep::Bytes(BUDGET)).estimate(point, None, 0);
-    let full = unrolled(Keep::All).estimate(point, None, 0);
+    let plan = unrolled(Checkpointing::Bytes(BUDGET))
+        .plan(point)
+        .expect("a budget");
+    let short = unrolled(Checkpointing::Bytes(BUDGET)).estimate(point, None, 0);
+    let full = unrolled(Checkpointing::All).estimate(point, None, 0);
 
     let difference = read(norm(short.gradient.clone() - full.gradient.clone()))[0];
     assert!(difference <= 1e-12 * read(norm(full.gradient.clone()))[0]);

@@ -160,7 +160,7 @@ impl Audit {
 /// ```
 /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
 /// # use example::*;
-/// let lower = GradientDescent { learning_rate: 0.5, max_steps: 50, tolerance: Tolerance::Absolute(1e-12) };
+/// let lower = GradientDescent { step_size: 0.5, max_steps: 50, tolerance: Tolerance::Absolute(1e-12) };
 ///
 /// let exact = ImplicitDifferentiation {
 ///     second_order: DoubleBackward,
@@ -169,7 +169,7 @@ impl Audit {
 /// let at = scalar(1.0, 0.0);
 /// assert!(audit(at.point(), &lower, &exact, &AuditSettings::default()).is_sound());
 ///
-/// let rough = JacobianFree { second_order: DoubleBackward, learning_rate: 0.1 };
+/// let rough = JacobianFree { second_order: DoubleBackward, step_size: 0.1 };
 /// let audit = audit(at.point(), &lower, &rough, &AuditSettings::default());
 /// assert_eq!(audit.findings[0].to_string(), "the estimate is off by 8.0e-1, more than 1.0e-4");
 /// ```

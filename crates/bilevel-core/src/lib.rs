@@ -15,7 +15,7 @@
 //! | part | choices |
 //! |---|---|
 //! | [`LowerSolver`] | [`GradientDescent`], [`Accelerated`]; [`ProjectedGradient`] onto any [`Projection`] |
-//! | [`LinearSolver`] | [`ConjugateGradient`], [`Minres`], [`Gmres`], [`Neumann`], [`Richardson`], [`Nystrom`], [`Dense`]; around them [`Normal`], [`Damping`], [`Jacobi`], [`ReadEvery`] |
+//! | [`LinearSolver`] | [`ConjugateGradient`], [`Minres`], [`Gmres`], [`Neumann`], [`Richardson`], [`Nystrom`], [`Dense`]; around them [`NormalEquations`], [`Damping`], [`Jacobi`], [`ReadEvery`] |
 //! | [`SecondOrder`] | [`DoubleBackward`] (exact), [`CentralDifference`] (one tape) |
 //! | [`Hypergradient`] | [`ImplicitDifferentiation`], [`ConstrainedImplicit`], [`ConstrainedNeumann`], [`JacobianFree`], [`Unrolled`], [`ForwardMode`], [`OneStep`], [`Darts`], [`PartialGradient`], [`StochasticNeumann`], [`ZerothOrder`], [`Penalty`]: [which when](hypergradient#which-estimator-when) |
 //! | algorithm | [`DoubleLoop`], [`Maid`], [`Isgd`], [`Hoag`], [`Bome`], [`Soba`]: [which when](algorithm); any optimizer of `burn::optim`, [`ScheduleFreeSgd`], [`ScheduleFreeAdam`] |
@@ -45,12 +45,12 @@ mod tolerance;
 pub mod vector;
 
 pub use algorithm::{
-    Amigo, Barrier, Bome, Bsa, Bsg1, Bvfsm, BvfsmSettings, Decay, Direction, Dmlcbo,
-    DmlcboSettings, DoubleLoop, End, F2sa, F3sa, Fsla, Hoag, HoagState, HoagStep, Isgd,
-    IsgdSettings, MaSoba, Maid, MaidSettings, MaidState, MaidStep, Mrbo, Oracle, Pair, Pbgd,
-    Penalization, Pzobo, Rule, Run, RunState, Saba, Sampled, Samples, Sampling, ScheduleFree,
-    ScheduleFreeAdam, ScheduleFreeSgd, ScheduleFreeState, Soba, Spent, Srba, State, Step, StocBio,
-    Stop, Stopped, Sustain, Task, Ttsa, Vrbo, Whole, evaluation_point,
+    Amigo, Barrier, Bome, Bsa, Bsg1, Bvfsm, BvfsmSettings, Cost, Direction, Dmlcbo, DmlcboSettings,
+    DoubleLoop, End, F2sa, F3sa, Fsla, FullBatch, Hoag, HoagState, HoagStep, Isgd, IsgdSettings,
+    Iterate, MaSoba, Maid, MaidSettings, MaidState, MaidStep, Minibatches, Mrbo, Oracle, Pbgd,
+    Penalization, ProblemOracle, Pzobo, Rule, Run, RunState, Saba, Sampling, Schedule,
+    ScheduleFree, ScheduleFreeAdam, ScheduleFreeSgd, ScheduleFreeState, Soba, Srba, State, Step,
+    StocBio, Stop, Stopped, Sustain, Task, Ttsa, Vrbo, evaluation_point,
 };
 pub use audit::{Audit, Finding, Settings as AuditSettings, audit};
 pub use bilevel_backend::Tape;
@@ -60,19 +60,19 @@ pub use derivative::{
 };
 pub use error::{Error, ErrorKind, positive};
 pub use hypergradient::{
-    Bound, Certificate, Constants, ConstrainedImplicit, ConstrainedNeumann, Darts, Estimate,
-    ForwardMode, Hypergradient, ImplicitDifferentiation, JacobianFree, Keep, NeumannForm, OneStep,
-    PartialGradient, Penalty, Probe, StochasticNeumann, Unrolled, ZerothOrder,
+    Bound, Certificate, Checkpointing, Constants, ConstrainedImplicit, ConstrainedNeumann, Darts,
+    Estimate, ForwardMode, Hypergradient, ImplicitDifferentiation, JacobianFree, NeumannForm,
+    OneStep, PartialGradient, Penalty, Probe, StochasticNeumann, Unrolled, ZerothOrder,
 };
 pub use linear::{
     ConjugateGradient, Damping, Dense, Gmres, Jacobi, LinearOperator, LinearSolver, Minres,
-    Neumann, Normal, Nystrom, Richardson,
+    Neumann, NormalEquations, Nystrom, Richardson,
 };
 pub use lower::{
-    Accelerated, Backtracking, GradientDescent, Known, LowerSolver, PowerIteration,
-    ProjectedGradient, Smoothness,
+    Accelerated, Backtracking, FixedLipschitz, GradientDescent, LipschitzConstant, LowerSolver,
+    PowerIteration, ProjectedGradient,
 };
-pub use observe::{Accuracy, Cause, Failure, Level, Observer, Report};
+pub use observe::{Accuracy, Cause, Failure, Observer, Phase, Report};
 pub use problem::{BilevelProblem, Differentiable, TwiceDifferentiable};
 pub use projection::Projection;
 pub use random::dropout_mask;

@@ -13,7 +13,7 @@ pub struct Report {
     /// its length.
     pub hypergradient_norm: f64,
     /// Learning rate of the step, 0 if it did not move x.
-    pub learning_rate: f64,
+    pub step_size: f64,
     /// How the lower solve ended; residual `‖∇y g‖`.
     pub lower: Outcome,
     /// How the adjoint's solve ended, if the estimator makes one; residual `‖∇²yy g · q − ∇y f‖`.
@@ -23,10 +23,10 @@ pub struct Report {
     /// New points that the step tried and threw away.
     pub rejected: usize,
     /// What the run has spent so far, this step included: lower and linear steps times systems, see
-    /// [`Spent`](crate::Spent).
+    /// [`Cost`](crate::Cost).
     pub cost: u64,
     /// Lower solves of the run so far that ended at their limit of steps, short of their tolerance.
-    pub capped: u64,
+    pub truncated_solves: u64,
     /// Set if the step was not taken because its numbers are of no use.
     pub failure: Option<Failure>,
 }
@@ -46,7 +46,7 @@ pub struct Accuracy {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failure {
     /// The stage at which it appeared.
-    pub level: Level,
+    pub level: Phase,
     /// What went wrong.
     pub cause: Cause,
     /// The step of the lower or linear solver after which it appeared, where that is known.
@@ -73,7 +73,7 @@ impl std::fmt::Display for Failure {
                  smaller accuracies, or stop at a larger gradient norm",
                 self.level
             )?,
-            Cause::Structural if self.level == Level::Lower => {
+            Cause::Structural if self.level == Phase::Lower => {
                 write!(f, "the lower loss does not depend on y")?;
             }
             Cause::Structural => write!(
@@ -109,7 +109,7 @@ pub enum Cause {
 
 /// The stages of an upper step, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
+pub enum Phase {
     /// The lower solve.
     Lower,
     /// The upper loss at the lower solution.
@@ -122,14 +122,14 @@ pub enum Level {
     Hypergradient,
 }
 
-impl std::fmt::Display for Level {
+impl std::fmt::Display for Phase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Level::Lower => "the lower solve",
-            Level::UpperLoss => "the upper loss",
-            Level::UpperGradient => "the upper loss's gradient",
-            Level::Adjoint => "the adjoint",
-            Level::Hypergradient => "the hypergradient",
+            Phase::Lower => "the lower solve",
+            Phase::UpperLoss => "the upper loss",
+            Phase::UpperGradient => "the upper loss's gradient",
+            Phase::Adjoint => "the adjoint",
+            Phase::Hypergradient => "the hypergradient",
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use bilevel_core::hypergradient::Descent;
 use bilevel_core::{
-    BilevelProblem, DoubleBackward, Estimate, Hypergradient, Keep, Point, Tape, Unrolled,
+    BilevelProblem, Checkpointing, DoubleBackward, Estimate, Hypergradient, Point, Tape, Unrolled,
 };
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -58,7 +58,7 @@ const STATE: usize = ENTRIES * 8;
 const MIB: usize = 1 << 20;
 
 /// An estimate by 300 steps, and the most bytes it held beyond those before it.
-fn estimate(keep: Keep) -> (Estimate<B>, usize) {
+fn estimate(keep: Checkpointing) -> (Estimate<B>, usize) {
     let device = Default::default();
     let entries = |n, value: f64| Entries {
         values: Param::from_tensor(Tensor::<Tape<B>, 1>::full([n], value, &device)),
@@ -89,10 +89,10 @@ fn estimate(keep: Keep) -> (Estimate<B>, usize) {
 /// What one pass needs is the same for every budget; the rest is the states.
 #[test]
 fn the_allocator_sees_the_budget_kept() {
-    let (_, pass) = estimate(Keep::Last(1));
-    let (full, all) = estimate(Keep::All);
+    let (_, pass) = estimate(Checkpointing::Last(1));
+    let (full, all) = estimate(Checkpointing::All);
     assert!(all > 295 * STATE, "storing everything is what costs: {all}");
-    let (short, peak) = estimate(Keep::Bytes(4 * MIB));
+    let (short, peak) = estimate(Checkpointing::Bytes(4 * MIB));
     assert_eq!(
         short.gradient.into_data().to_vec::<f64>().unwrap(),
         full.gradient.into_data().to_vec::<f64>().unwrap()

@@ -11,10 +11,11 @@
 //! together, `F` is convex. The recipe of the quadratic benchmark of Dagréou, Ablin, Vaiter, Moreau (2022), NeurIPS,
 //! arXiv:2201.13409, with other random matrices.
 
-use bilevel_core::algorithm::rule::{Block, Blocks, Calls, Counter, Second};
+use bilevel_core::algorithm::rule::{Block, Blocks, Counter, OracleCalls, SecondDerivatives};
 use bilevel_core::vector::{norms, read};
 use bilevel_core::{
-    ConjugateGradient, LinearOperator, LinearSolver, LossGradients, Oracle, Pair, Tolerance, Vector,
+    ConjugateGradient, Iterate, LinearOperator, LinearSolver, LossGradients, Oracle, Tolerance,
+    Vector,
 };
 use burn::tensor::backend::Backend;
 use burn::tensor::{Distribution, Tensor, TensorData};
@@ -160,9 +161,9 @@ impl<B: Backend> Quadratic<B> {
     }
 
     /// Zeros.
-    pub fn start(&self) -> Pair<B> {
+    pub fn start(&self) -> Iterate<B> {
         let zero = self.all_lower.linear.zeros_like();
-        Pair {
+        Iterate {
             x: zero.clone(),
             y: zero,
         }
@@ -179,7 +180,7 @@ impl<B: Backend> Quadratic<B> {
             solver.solve(&Matrix(a.clone()), b, None).value
         };
         let y = solve(-(x.clone().matmul(c.clone()) + linear.clone()));
-        let f = Self::upper(&self.all_upper, &Pair { x: x.clone(), y });
+        let f = Self::upper(&self.all_upper, &Iterate { x: x.clone(), y });
         f.x - solve(f.y).matmul(c.clone().transpose())
     }
 
@@ -195,13 +196,13 @@ impl<B: Backend> Quadratic<B> {
         }
     }
 
-    fn gradient(part: &Lower<B>, at: &Pair<B>) -> Vector<B> {
+    fn gradient(part: &Lower<B>, at: &Iterate<B>) -> Vector<B> {
         at.y.clone().matmul(part.a.clone())
             + at.x.clone().matmul(part.c.clone())
             + part.linear.clone()
     }
 
-    fn upper(part: &Upper<B>, at: &Pair<B>) -> LossGradients<B> {
+    fn upper(part: &Upper<B>, at: &Iterate<B>) -> LossGradients<B> {
         let [_, dim] = at.x.dims();
         let both = Tensor::cat(vec![at.x.clone(), at.y.clone()], 1);
         let product = both.clone().matmul(part.h.clone());
@@ -232,13 +233,13 @@ impl<B: Backend> Oracle<B> for Quadratic<B> {
         }
     }
 
-    fn lower_gradient(&self, on: Block, at: &Pair<B>) -> Vector<B> {
+    fn lower_gradient(&self, on: Block, at: &Iterate<B>) -> Vector<B> {
         self.counter
             .count(on, self.lower.len(), |calls| calls.lower_gradients += 1);
         Self::gradient(self.lower_on(on), at)
     }
 
-    fn lower_gradients(&self, on: Block, at: &Pair<B>) -> LossGradients<B> {
+    fn lower_gradients(&self, on: Block, at: &Iterate<B>) -> LossGradients<B> {
         let y = self.lower_gradient(on, at);
         let part = self.lower_on(on);
         let cross = at.y.clone().matmul(part.c.clone().transpose());
@@ -252,7 +253,7 @@ impl<B: Backend> Oracle<B> for Quadratic<B> {
         }
     }
 
-    fn upper_gradients(&self, on: Block, at: &Pair<B>) -> LossGradients<B> {
+    fn upper_gradients(&self, on: Block, at: &Iterate<B>) -> LossGradients<B> {
         self.counter
             .count(on, self.upper.len(), |calls| calls.upper_gradients += 1);
         let part = match on {
@@ -262,31 +263,31 @@ impl<B: Backend> Oracle<B> for Quadratic<B> {
         Self::upper(part, at)
     }
 
-    fn hessian(&self, on: Block, _: &Pair<B>, v: &Vector<B>) -> Vector<B> {
+    fn hessian(&self, on: Block, _: &Iterate<B>, v: &Vector<B>) -> Vector<B> {
         self.counter
             .count(on, self.lower.len(), |calls| calls.hessian_products += 1);
         v.clone().matmul(self.lower_on(on).a.clone())
     }
 
-    fn cross(&self, on: Block, _: &Pair<B>, v: &Vector<B>) -> Vector<B> {
+    fn cross(&self, on: Block, _: &Iterate<B>, v: &Vector<B>) -> Vector<B> {
         self.counter
             .count(on, self.lower.len(), |calls| calls.cross_products += 1);
         v.clone().matmul(self.lower_on(on).c.clone().transpose())
     }
 
-    fn second(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Second<B> {
-        Second {
+    fn second(&self, on: Block, at: &Iterate<B>, v: &Vector<B>) -> SecondDerivatives<B> {
+        SecondDerivatives {
             gradient: self.lower_gradient(on, at),
             hessian: self.hessian(on, at, v),
             cross: self.cross(on, at, v),
         }
     }
 
-    fn calls(&self) -> Calls {
+    fn calls(&self) -> OracleCalls {
         self.counter.calls()
     }
 
-    fn project(&self, at: Pair<B>) -> Pair<B> {
+    fn project(&self, at: Iterate<B>) -> Iterate<B> {
         at
     }
 }

@@ -24,7 +24,7 @@ use crate::classification::{Batch, Classifier, cross_entropies, mean_cross_entro
 /// use bilevel_backend::Tape;
 /// use bilevel_backend::Cpu;
 /// use bilevel_core::hypergradient::Descent;
-/// use bilevel_core::{DoubleBackward, Hypergradient, Keep, Point, Unrolled};
+/// use bilevel_core::{DoubleBackward, Hypergradient, Checkpointing, Point, Unrolled};
 /// use bilevel_models::classification::{Classifier, Linear, Set, TwoSets};
 /// use bilevel_models::tuning::{TrainingParameters, Tuning};
 ///
@@ -37,7 +37,7 @@ use crate::classification::{Batch, Classifier, cross_entropies, mean_cross_entro
 ///     map: Descent,
 ///     step_size: Tuning::<Linear>::step_size(),
 ///     steps: 5,
-///     keep: Keep::All,
+///     keep: Checkpointing::All,
 /// };
 /// let x = TrainingParameters::<Tape<_>>::new(0.1, 2, &device);
 /// let y = problem.classifier.init(0, &device);

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use bilevel_backend::{Cpu, Tape};
-use bilevel_core::Keep;
+use bilevel_core::Checkpointing;
 use bilevel_models::meta::{
     Conv4, Episode, Filter, Learner, Loss, Maml, Normalization, Rates, Samples, StepLosses, Upper,
 };
@@ -14,7 +14,7 @@ static MEMORY: PeakAlloc = PeakAlloc;
 
 static ALONE: Mutex<()> = Mutex::new(());
 
-fn learner(steps: usize, keep: Keep) -> Maml<Conv4> {
+fn learner(steps: usize, keep: Checkpointing) -> Maml<Conv4> {
     Maml {
         network: Conv4 {
             channels: 32,
@@ -47,7 +47,7 @@ fn episode() -> Episode<Cpu> {
 }
 
 /// Most bytes above what is held before.
-fn peak(steps: usize, keep: Keep) -> f64 {
+fn peak(steps: usize, keep: Checkpointing) -> f64 {
     let learner = learner(steps, keep);
     let weights = learner.network.init::<Tape<Cpu>>(0, &Default::default());
     let x: Upper<Cpu, Conv4> = Learner::<Cpu>::begin(&learner, weights);
@@ -67,9 +67,9 @@ const WEIGHTS: f64 = 4.0 * (288.0 + 27648.0 + 256.0 + 165.0);
 #[test]
 fn memory_does_not_grow_with_the_steps_under_a_budget() {
     let _alone = ALONE.lock();
-    let budget = Keep::Bytes(3 * WEIGHTS as usize);
+    let budget = Checkpointing::Bytes(3 * WEIGHTS as usize);
     let [few, many] = [4, 32].map(|steps| peak(steps, budget));
-    let [some, all] = [4, 32].map(|steps| peak(steps, Keep::All));
+    let [some, all] = [4, 32].map(|steps| peak(steps, Checkpointing::All));
     println!("peak bytes under a budget: {few:.0} for 4 steps, {many:.0} for 32");
     println!("peak bytes, all kept: {some:.0} for 4 steps, {all:.0} for 32");
     assert!(many < 1.1 * few, "{many} after {few}");
@@ -81,11 +81,11 @@ fn memory_does_not_grow_with_the_steps_under_a_budget() {
 #[test]
 fn a_budget_changes_no_bit() {
     let _alone = ALONE.lock();
-    let of = |keep: Keep| {
+    let of = |keep: Checkpointing| {
         let learner = learner(6, keep);
         let weights = learner.network.init::<Tape<Cpu>>(0, &Default::default());
         let x: Upper<Cpu, Conv4> = Learner::<Cpu>::begin(&learner, weights);
         learner.gradient(&x, &episode()).gradient.into_data()
     };
-    of(Keep::Bytes(2 * WEIGHTS as usize)).assert_eq(&of(Keep::All), true);
+    of(Checkpointing::Bytes(2 * WEIGHTS as usize)).assert_eq(&of(Checkpointing::All), true);
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use bilevel_backend::Tape;
 use bilevel_core::parameters::{pack, unpack};
 use bilevel_core::vector::read;
-use bilevel_core::{DoubleBackward, Oracle, Pair, Sampled};
+use bilevel_core::{DoubleBackward, Iterate, Oracle, ProblemOracle};
 use bilevel_data::{Columns, Labelled};
 use bilevel_models::classification::{
     Batch, Classifier, Linear, Mlp, Part, Set, TwoSets, accuracy, agreement, contradiction,
@@ -151,16 +151,16 @@ pub(crate) trait Workshop<B: Backend> {
     fn oracle(&self) -> Box<dyn Oracle<B> + '_>;
 
     /// The same weight for every sample, and the classifier before it has learned.
-    fn start(&self, weight: f64) -> Pair<B>;
+    fn start(&self, weight: f64) -> Iterate<B>;
 
     /// The weights of the samples, in [0, 1].
-    fn weights(&self, at: &Pair<B>) -> Vec<f64>;
+    fn weights(&self, at: &Iterate<B>) -> Vec<f64>;
 
     /// What an iterate is worth. `solved` is a y to solve from, and the solution after.
     ///
     /// # Errors
     /// If a solve ends in numbers that are not finite.
-    fn judge(&self, at: &Pair<B>, solved: &mut Option<Pair<B>>) -> Result<Judgement>;
+    fn judge(&self, at: &Iterate<B>, solved: &mut Option<Iterate<B>>) -> Result<Judgement>;
 
     /// What is kept in the end.
     ///
@@ -401,7 +401,7 @@ where
         self.solve(&all, &x, &self.first, &batch)
     }
 
-    fn modules(&self, at: &Pair<B>) -> (SampleWeights<Tape<B>>, C::Parameters<Tape<B>>) {
+    fn modules(&self, at: &Iterate<B>) -> (SampleWeights<Tape<B>>, C::Parameters<Tape<B>>) {
         let count = self.sets.training.len();
         let x = SampleWeights::<Tape<B>>::constant(count, 0.0, &self.device);
         (
@@ -425,7 +425,7 @@ impl<B: Backend> HasOracle<B> for Bench<'_, B, Linear> {
 impl<B: Backend> HasOracle<B> for Bench<'_, B, Mlp> {
     fn oracle(&self) -> Box<dyn Oracle<B> + '_> {
         let (x, y) = self.modules(&self.start(HALF));
-        Box::new(Sampled::new(
+        Box::new(ProblemOracle::new(
             self.problem.clone(),
             DoubleBackward,
             self.data.clone(),
@@ -444,28 +444,28 @@ where
         HasOracle::oracle(self)
     }
 
-    fn start(&self, weight: f64) -> Pair<B> {
+    fn start(&self, weight: f64) -> Iterate<B> {
         let count = self.sets.training.len();
         let value = self.problem.weighting.value_of(weight);
         let x = SampleWeights::<Tape<B>>::constant(count, value, &self.device);
-        Pair {
+        Iterate {
             x: pack::<Tape<B>, _>(&x, 1),
             y: pack::<Tape<B>, _>(&self.first, 1),
         }
     }
 
-    fn weights(&self, at: &Pair<B>) -> Vec<f64> {
+    fn weights(&self, at: &Iterate<B>) -> Vec<f64> {
         read(self.problem.weighting.weight(at.x.clone()))
     }
 
-    fn judge(&self, at: &Pair<B>, solved: &mut Option<Pair<B>>) -> Result<Judgement> {
+    fn judge(&self, at: &Iterate<B>, solved: &mut Option<Iterate<B>>) -> Result<Judgement> {
         let (x, own) = self.modules(at);
         let start = match solved {
             Some(pair) => self.modules(pair).1,
             None => self.first.clone(),
         };
         let y = self.solve(&self.problem, &x, &start, &self.data.whole())?;
-        *solved = Some(Pair {
+        *solved = Some(Iterate {
             x: at.x.clone(),
             y: pack::<Tape<B>, _>(&y, 1),
         });

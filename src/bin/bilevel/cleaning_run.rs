@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use bilevel_core::algorithm::rule::Calls;
-use bilevel_core::{Failure, Oracle, Pair};
+use bilevel_core::algorithm::rule::OracleCalls;
+use bilevel_core::{Failure, Iterate, Oracle};
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 use tracing::{debug, info};
@@ -21,9 +21,9 @@ use crate::progress;
 use crate::run_folder::RunFolder;
 use crate::state_file::{Counters, load_state, record, restore, save_state};
 
-/// [`Calls`], as they are written down.
+/// [`OracleCalls`], as they are written down.
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Calls")]
+#[serde(remote = "OracleCalls")]
 struct CallsRecord {
     lower_gradients: u64,
     upper_gradients: u64,
@@ -40,7 +40,7 @@ pub(crate) struct Spent {
     /// Time spent on them.
     pub seconds: f64,
     #[serde(with = "CallsRecord")]
-    pub calls: Calls,
+    pub calls: OracleCalls,
 }
 
 /// What the counters of a run say.
@@ -86,7 +86,7 @@ impl Saved {
 pub(crate) struct Leaves<'a, B: Backend> {
     pub folder: &'a RunFolder,
     /// The file of the weights.
-    pub weights: &'a dyn Fn(&Pair<B>) -> Result<Vec<u8>>,
+    pub weights: &'a dyn Fn(&Iterate<B>) -> Result<Vec<u8>>,
     /// What is said when it stopped after a step.
     pub stopped: &'a dyn Fn(usize) -> String,
 }
@@ -97,9 +97,9 @@ pub(crate) struct CleaningRun<'a, B: Backend> {
     rule: Box<dyn Runner<B> + 'a>,
     progress: Progress,
     /// Calls before those that the oracle has counted.
-    before: Calls,
+    before: OracleCalls,
     /// The iterates that were looked at.
-    seen: Vec<Pair<B>>,
+    seen: Vec<Iterate<B>>,
 }
 
 /// Why a run ended.
@@ -122,7 +122,7 @@ impl<'a, B: Backend> CleaningRun<'a, B> {
         preset: &Preset,
         sets: &Sets,
         oracle: &'a dyn Oracle<B>,
-        start: Pair<B>,
+        start: Iterate<B>,
         saved: Option<Saved>,
         device: &B::Device,
     ) -> Result<Self> {
@@ -131,7 +131,7 @@ impl<'a, B: Backend> CleaningRun<'a, B> {
         checksum.add_samples(&sets.training);
         checksum.add_samples(&sets.trusted);
         let checksum = checksum.value();
-        let shapes = |pair: &Pair<B>| (pair.x.shape(), pair.y.shape());
+        let shapes = |pair: &Iterate<B>| (pair.x.shape(), pair.y.shape());
         let expected = shapes(&start);
         let (begin, progress, seen) = match saved {
             Some(saved) => (
@@ -240,7 +240,7 @@ impl<'a, B: Backend> CleaningRun<'a, B> {
     }
 
     /// The iterate.
-    pub fn at(&self) -> &Pair<B> {
+    pub fn at(&self) -> &Iterate<B> {
         self.rule.at()
     }
 
@@ -250,7 +250,7 @@ impl<'a, B: Backend> CleaningRun<'a, B> {
     }
 
     /// The iterates that were looked at, and the last, each with what was spent up to it.
-    pub fn course(&self) -> Vec<(Spent, Pair<B>)> {
+    pub fn course(&self) -> Vec<(Spent, Iterate<B>)> {
         let looks = self.progress.looks.iter().copied();
         let mut course: Vec<_> = looks.zip(self.seen.iter().cloned()).collect();
         let spent = self.spent();

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use bilevel_core::{
-    ConjugateGradient, Decay, Hoag, HoagState, ImplicitDifferentiation, Isgd, IsgdSettings, Maid,
-    MaidSettings, MaidState, Probe, Report, Sampling, State, Task, Tolerance,
+    ConjugateGradient, Hoag, HoagState, ImplicitDifferentiation, Isgd, IsgdSettings, Maid,
+    MaidSettings, MaidState, Probe, Report, Sampling, Schedule, State, Task, Tolerance,
 };
 use bilevel_models::physics::ClosedForm;
 use burn::optim::SgdConfig;
@@ -180,9 +180,9 @@ pub(crate) fn run<B: Backend>(
         }
         AlgorithmName::IsgdConstant => {
             let isgd = isgd(
-                Decay::Constant(150.0),
-                Decay::Constant(0.1),
-                Decay::Constant(0.1),
+                Schedule::Constant(150.0),
+                Schedule::Constant(0.1),
+                Schedule::Constant(0.1),
             )?;
             let state = State::new(x, SgdConfig::new().init());
             course.run(
@@ -192,7 +192,7 @@ pub(crate) fn run<B: Backend>(
             )
         }
         AlgorithmName::IsgdDecreasing => {
-            let decay = |initial| Decay::Polynomial {
+            let decay = |initial| Schedule::Polynomial {
                 initial,
                 power: 0.5,
             };
@@ -207,11 +207,11 @@ pub(crate) fn run<B: Backend>(
         AlgorithmName::HoagGeometric | AlgorithmName::HoagQuadratic => {
             let initial = 0.3;
             let accuracy = match name {
-                AlgorithmName::HoagGeometric => Decay::Geometric {
+                AlgorithmName::HoagGeometric => Schedule::Geometric {
                     initial,
                     factor: 0.9,
                 },
-                _ => Decay::Polynomial {
+                _ => Schedule::Polynomial {
                     initial,
                     power: 2.0,
                 },
@@ -375,7 +375,7 @@ impl<B: Backend> Course<'_, B> {
             let spent = report.cost.max(report.step as u64) > self.budget;
             if spent || report.failure.is_some() {
                 row.cost = report.cost.min(self.budget);
-                row.capped = report.capped;
+                row.capped = report.truncated_solves;
                 row.failure = report.failure.map(|failure| failure.to_string());
                 rows.push(row.scored(judge.score(&before)?));
                 return Ok(rows);
@@ -384,11 +384,11 @@ impl<B: Backend> Course<'_, B> {
             row = Row {
                 step: report.step,
                 cost: report.cost,
-                step_size: report.learning_rate,
+                step_size: report.step_size,
                 lower_accuracy: accuracy.lower,
                 adjoint_accuracy: accuracy.adjoint,
                 rejected: row.rejected + report.rejected,
-                capped: report.capped,
+                capped: report.truncated_solves,
                 ..row
             };
         }

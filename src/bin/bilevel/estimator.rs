@@ -3,10 +3,10 @@
 use bilevel_backend::Cpu;
 use bilevel_core::hypergradient::{Adam, Descent, HeavyBall, LowerMap, Nesterov};
 use bilevel_core::{
-    Accelerated, BilevelProblem, ConjugateGradient, Darts, ForwardMode, Gmres,
-    ImplicitDifferentiation, Jacobi, JacobianFree, Keep, Known, LinearSolver, Minres, Neumann,
-    NeumannForm, Normal, Nystrom, OneStep, Penalty, Richardson, StochasticNeumann, Tolerance,
-    Unrolled, ZerothOrder,
+    Accelerated, BilevelProblem, Checkpointing, ConjugateGradient, Darts, FixedLipschitz,
+    ForwardMode, Gmres, ImplicitDifferentiation, Jacobi, JacobianFree, LinearSolver, Minres,
+    Neumann, NeumannForm, NormalEquations, Nystrom, OneStep, Penalty, Richardson,
+    StochasticNeumann, Tolerance, Unrolled, ZerothOrder,
 };
 use bilevel_models::physics::ClosedForm;
 use burn::module::AutodiffModule;
@@ -96,9 +96,8 @@ impl EstimatorName {
     pub fn family(self) -> Family {
         use EstimatorName::*;
         match self {
-            Implicit | Minres | Gmres | Normal | Jacobi | Neumann | Richardson | Nystrom => {
-                Family::Adjoint
-            }
+            Implicit | Minres | Gmres | Normal | Jacobi | Neumann | Richardson
+            | Nystrom => Family::Adjoint,
             Unrolled | HeavyBall | Nesterov | Adam | Truncated | Checkpointed | Forward => {
                 Family::Steps
             }
@@ -190,18 +189,18 @@ impl EstimatorName {
                 max_steps: budget,
                 tolerance: Tolerance::Relative(TOLERANCE),
             }),
-            Self::Normal => implicit(Normal(krylov)),
+            Self::Normal => implicit(NormalEquations(krylov)),
             Self::Jacobi => implicit(Jacobi {
                 probes: PROBES,
                 seed: 0,
                 solver: krylov,
             }),
             Self::Neumann => implicit(Neumann {
-                learning_rate: eta,
+                step_size: eta,
                 terms: budget,
             }),
             Self::Richardson => implicit(Richardson {
-                learning_rate: eta,
+                step_size: eta,
                 max_steps: budget,
                 tolerance: Tolerance::Relative(TOLERANCE),
             }),
@@ -210,19 +209,19 @@ impl EstimatorName {
                 damping: nystrom_damping(budget, problem),
                 seed: 0,
             }),
-            Self::Unrolled => unrolled(Descent, eta, budget, Keep::All),
-            Self::HeavyBall => unrolled(heavy_ball, eta, budget, Keep::All),
-            Self::Nesterov => unrolled(nesterov, eta, budget, Keep::All),
+            Self::Unrolled => unrolled(Descent, eta, budget, Checkpointing::All),
+            Self::HeavyBall => unrolled(heavy_ball, eta, budget, Checkpointing::All),
+            Self::Nesterov => unrolled(nesterov, eta, budget, Checkpointing::All),
             Self::Adam => {
                 let adam = Adam {
                     epsilon: ADAM_EPSILON,
                     ..Adam::default()
                 };
-                unrolled(adam, ADAM_EPSILON * eta, budget, Keep::All)
+                unrolled(adam, ADAM_EPSILON * eta, budget, Checkpointing::All)
             }
             Self::Truncated => {
                 let steps = budget.max(TRUNCATED_STEPS);
-                unrolled(Descent, eta, steps, Keep::Last(budget))
+                unrolled(Descent, eta, steps, Checkpointing::Last(budget))
             }
             Self::Checkpointed => {
                 let state = size_of::<f64>() * problem.batch.clean.shape().num_elements();
@@ -230,7 +229,7 @@ impl EstimatorName {
                     Descent,
                     eta,
                     budget,
-                    Keep::Bytes(CHECKPOINTED_STATES * state),
+                    Checkpointing::Bytes(CHECKPOINTED_STATES * state),
                 )
             }
             Self::Forward => Box::new(ForwardMode {
@@ -245,17 +244,17 @@ impl EstimatorName {
             }),
             Self::JacobianFree => Box::new(JacobianFree {
                 second_order,
-                learning_rate: eta,
+                step_size: eta,
             }),
             Self::Darts => Box::new(Darts {
-                learning_rate: eta,
+                step_size: eta,
                 radius: 0.01,
             }),
             Self::StochasticNeumann => {
                 let batch = problem.batch.clone();
                 Box::new(StochasticNeumann {
                     second_order,
-                    learning_rate: eta,
+                    step_size: eta,
                     terms: budget,
                     form: NeumannForm::Sum,
                     batches: move |_| batch.clone(),
@@ -281,7 +280,7 @@ where
     })
 }
 
-fn unrolled<M>(map: M, step_size: f64, steps: usize, keep: Keep) -> Estimator
+fn unrolled<M>(map: M, step_size: f64, steps: usize, keep: Checkpointing) -> Estimator
 where
     M: LowerMap<Cpu> + 'static,
 {
@@ -311,7 +310,7 @@ fn penalty(weight: f64, problem: &SmallProblem) -> Estimator {
     let upper = constants.upper_smoothness.expect("denoising states it");
     Box::new(Penalty {
         lower: Accelerated {
-            smoothness: Known(problem.smoothness + upper / weight),
+            smoothness: FixedLipschitz(problem.smoothness + upper / weight),
             strong_convexity: problem.strong_convexity(),
             max_steps: 5000,
             tolerance: Tolerance::Absolute(1e-12),

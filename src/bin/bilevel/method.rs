@@ -4,9 +4,9 @@ use anyhow::{Result, ensure};
 use bilevel_core::algorithm::rule::{Dmlcbo, DmlcboSettings, StateOf};
 use bilevel_core::projection::{Everywhere, Projection};
 use bilevel_core::{
-    Amigo, Barrier, Bome, Bsa, Bsg1, Bvfsm, BvfsmSettings, Decay, F2sa, F3sa, Failure, Fsla,
-    MaSoba, Mrbo, Oracle, Pair, Pbgd, Penalization, Pzobo, Rule, Run, Saba, Soba, Srba, StocBio,
-    Sustain, Ttsa, Vrbo,
+    Amigo, Barrier, Bome, Bsa, Bsg1, Bvfsm, BvfsmSettings, F2sa, F3sa, Failure, Fsla, Iterate,
+    MaSoba, Mrbo, Oracle, Pbgd, Penalization, Pzobo, Rule, Run, Saba, Schedule, Soba, Srba,
+    StocBio, Sustain, Ttsa, Vrbo,
 };
 use burn::tensor::backend::Backend;
 use clap::ValueEnum;
@@ -168,7 +168,7 @@ pub(crate) trait Runner<B: Backend> {
     fn step(&mut self) -> Option<Failure>;
 
     /// The iterate.
-    fn at(&self) -> &Pair<B>;
+    fn at(&self) -> &Iterate<B>;
 
     /// All that a run needs to go on with the same bits: what [`Begin::Saved`] takes.
     ///
@@ -180,7 +180,7 @@ pub(crate) trait Runner<B: Backend> {
 /// Where a run begins.
 pub(crate) enum Begin<B: Backend> {
     /// At a point, having made no step.
-    At(Pair<B>),
+    At(Iterate<B>),
     /// Where [`Runner::save`] left it.
     Saved(Vec<u8>, B::Device),
 }
@@ -216,7 +216,7 @@ impl<B: Backend, R: Rule<B>> Runner<B> for Driver<'_, B, R> {
         failure
     }
 
-    fn at(&self) -> &Pair<B> {
+    fn at(&self) -> &Iterate<B> {
         &self.state().at
     }
 
@@ -235,7 +235,7 @@ const LARGEST_TABLE: usize = 4 << 30;
 pub(crate) fn table_bytes<B: Backend>(
     method: MethodName,
     oracle: &dyn Oracle<B>,
-    at: &Pair<B>,
+    at: &Iterate<B>,
 ) -> Result<usize> {
     if method != MethodName::Saba {
         return Ok(0);
@@ -270,8 +270,8 @@ pub(crate) fn runner<'a, B: Backend>(
     } = *tuning;
     let (alpha, xi, powers) = (tuning.lower_step, tuning.upper_step, tuning.powers);
     let falling = |initial, power| match power {
-        0.0 => Decay::Constant(initial),
-        _ => Decay::Polynomial { initial, power },
+        0.0 => Schedule::Constant(initial),
+        _ => Schedule::Polynomial { initial, power },
     };
     let (rho, gamma) = (falling(alpha, powers.lower), falling(xi, powers.upper));
     let eta = falling(tuning.eta, powers.eta);
@@ -298,8 +298,8 @@ pub(crate) fn runner<'a, B: Backend>(
         MethodName::GPbgd => run!(Pbgd::new(Penalization::Gradient, weight, alpha, xi)),
         MethodName::Bvfsm => run!(Bvfsm::new(BvfsmSettings {
             lower_steps: [n, n],
-            lower_step: alpha,
-            upper_step: Decay::Constant(xi),
+            lower_step_size: alpha,
+            upper_step_size: Schedule::Constant(xi),
             mu: barrier,
             sigma: barrier,
             theta: barrier,
@@ -326,10 +326,10 @@ pub(crate) fn runner<'a, B: Backend>(
                 None => Box::new(Everywhere),
             };
             let settings = DmlcboSettings {
-                learning_rate: series,
+                step_size: series,
                 terms,
-                upper_step: xi,
-                lower_step: alpha,
+                upper_step_size: xi,
+                lower_step_size: alpha,
                 upper_momentum: tuning.eta,
                 ..DmlcboSettings::default()
             };

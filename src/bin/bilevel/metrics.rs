@@ -77,7 +77,7 @@ impl Line {
             step: report.step,
             upper_loss: report.upper_loss,
             hypergradient_norm: report.hypergradient_norm,
-            learning_rate: report.learning_rate,
+            learning_rate: report.step_size,
             lower: report.lower.into(),
             adjoint: report.adjoint.map(Solve::from),
             cost: report.cost,

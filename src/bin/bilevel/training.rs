@@ -4,9 +4,9 @@ use anyhow::Result;
 use bilevel_backend::Tape;
 use bilevel_core::hypergradient::{Descent, LowerMap};
 use bilevel_core::{
-    Accelerated, ConjugateGradient, DoubleLoop, Hypergradient, ImplicitDifferentiation,
-    JacobianFree, Keep, LinearSolver, LowerSolver, Minres, Point, ReadEvery, Report, Solution,
-    Spent, State, Status, Task, Tolerance, Unrolled,
+    Accelerated, Checkpointing, ConjugateGradient, Cost, DoubleLoop, Hypergradient,
+    ImplicitDifferentiation, JacobianFree, LinearSolver, LowerSolver, Minres, Point, ReadEvery,
+    Report, Solution, State, Status, Task, Tolerance, Unrolled,
 };
 use bilevel_data::{GrayImage, NamedImage, RandomCrops};
 use bilevel_models::physics::{
@@ -119,7 +119,7 @@ fn parts<B: Backend>(recipe: &Recipe, stage: &Stage) -> Parts<B> {
             solve(lower_tolerance, lower_steps),
             Box::new(JacobianFree {
                 second_order: ClosedForm,
-                learning_rate: 1.0,
+                step_size: 1.0,
             }),
         ),
         Estimator::Unrolled(steps) => {
@@ -161,7 +161,7 @@ where
         map,
         step_size: steps.step_size,
         steps: steps.steps,
-        keep: Keep::All,
+        keep: Checkpointing::All,
     })
 }
 
@@ -247,7 +247,7 @@ impl<B: Backend> Training<B> {
     pub fn resumed(
         mut self,
         step: usize,
-        spent: Spent,
+        cost: Cost,
         x: Vec<u8>,
         optimizer: Vec<u8>,
     ) -> Result<Self> {
@@ -258,7 +258,7 @@ impl<B: Backend> Training<B> {
             x: fresh.load_record(restore::<Tape<B>, _>(x, &self.device)?),
             optimizer: adam(stage).load_record(restore::<Tape<B>, _>(optimizer, &self.device)?),
             step,
-            spent,
+            cost,
         };
         self.parts = parts(&self.recipe, stage);
         Ok(self)
@@ -283,8 +283,8 @@ impl<B: Backend> Training<B> {
     }
 
     /// What was spent on them.
-    pub fn spent(&self) -> Spent {
-        self.state.spent
+    pub fn spent(&self) -> Cost {
+        self.state.cost
     }
 
     /// Whether all steps are taken.

@@ -67,8 +67,8 @@ impl<P: Sync, L: Sync, H: Sync> DoubleLoop<P, L, H> {
             solvers.solve((first + index) as u64, &x, task)
         });
         let here = Evaluation::mean(&state.x, solved, &weights);
-        state.spent += here.spent;
-        let report = here.report(step, learning_rate, state.spent);
+        state.cost += here.cost;
+        let report = here.report(step, learning_rate, state.cost);
         if report.failure.is_some() {
             return (state, tasks, report);
         }
@@ -95,7 +95,7 @@ impl<P: Sync, L: Sync, H: Sync> DoubleLoop<P, L, H> {
         H: Hypergradient<B, P>,
         O: Optimizer<P::Upper<Tape<B>>, Tape<B>>,
     {
-        let progress = |state: &State<B, P, O>| (state.step, state.spent);
+        let progress = |state: &State<B, P, O>| (state.step, state.cost);
         let Ok(end) = run((state, tasks), stop, observer, progress, |state, tasks| {
             Ok::<_, Infallible>(self.step(state, tasks, learning_rate))
         });

@@ -3,8 +3,8 @@
 use bilevel_backend::Tape;
 use burn::tensor::backend::Backend;
 
-use super::{Spent, Task};
-use crate::observe::{Cause, Failure, Level};
+use super::{Cost, Task};
+use crate::observe::{Cause, Failure, Phase};
 use crate::parameters::{non_finite_parameter, unpack};
 use crate::vector::norms;
 use crate::{
@@ -78,7 +78,7 @@ impl<P, L, H> Solvers<'_, P, L, H> {
 }
 
 impl<B: Backend, P: Differentiable<B>> Solved<B, P> {
-    fn spent(&self) -> Spent {
+    fn cost(&self) -> Cost {
         let Certificate {
             lower,
             adjoint,
@@ -88,15 +88,15 @@ impl<B: Backend, P: Differentiable<B>> Solved<B, P> {
         let linear = adjoint.map_or(*products, |adjoint| adjoint.steps);
         let inner = lower.map_or(0, |lower| lower.steps);
         let systems = self.estimate.y.dims()[0];
-        Spent {
-            cost: ((self.outcome.steps + inner + linear) * systems) as u64,
-            capped: capped(&self.outcome),
+        Cost {
+            steps: ((self.outcome.steps + inner + linear) * systems) as u64,
+            truncated_solves: truncated_solves(&self.outcome),
         }
     }
 }
 
 /// 1 if a solve ended at its limit of steps.
-pub(super) fn capped(outcome: &Outcome) -> u64 {
+pub(super) fn truncated_solves(outcome: &Outcome) -> u64 {
     u64::from(outcome.status == Status::MaxSteps)
 }
 
@@ -117,7 +117,7 @@ pub(super) struct Evaluation<B: Backend, P: Differentiable<B>> {
     /// What was measured, task by task.
     pub certificates: Vec<Certificate>,
     /// What all of it cost.
-    pub spent: Spent,
+    pub cost: Cost,
     /// The first thing that went wrong.
     pub failure: Option<Failure>,
 }
@@ -130,10 +130,10 @@ impl<B: Backend, P: Differentiable<B>> Evaluation<B, P> {
         let (mut lower, mut adjoint) = (Vec::new(), Vec::new());
         let mut loss = 0.0;
         let mut gradient: Option<Vector<B>> = None;
-        let mut spent = Spent::default();
+        let mut cost = Cost::default();
         let mut failure = None;
         for (one, weight) in solved.into_iter().zip(weights) {
-            spent += one.spent();
+            cost += one.cost();
             let Solved {
                 task,
                 outcome,
@@ -158,7 +158,7 @@ impl<B: Backend, P: Differentiable<B>> Evaluation<B, P> {
             lower: Outcome::worst(&lower),
             adjoint: (!adjoint.is_empty()).then(|| Outcome::worst(&adjoint)),
             certificates,
-            spent,
+            cost,
             failure,
         };
         evaluation.failure = evaluation.unnoticed(x).or(evaluation.failure);
@@ -167,11 +167,11 @@ impl<B: Backend, P: Differentiable<B>> Evaluation<B, P> {
 
     /// A failure that the estimates do not tell of, or tell of too late.
     fn unnoticed(&self, x: &P::Upper<Tape<B>>) -> Option<Failure> {
-        let not_lower = |failure: &Failure| failure.level != Level::Lower;
+        let not_lower = |failure: &Failure| failure.level != Phase::Lower;
         // A lower solver that fails gives back its last good y, at which the estimate may be sound.
         if self.lower.status == Status::NonFinite && self.failure.as_ref().is_none_or(not_lower) {
             return Some(Failure {
-                level: Level::Lower,
+                level: Phase::Lower,
                 cause: Cause::NonFinite,
                 iteration: Some(self.lower.steps),
                 parameter: None,
@@ -180,9 +180,9 @@ impl<B: Backend, P: Differentiable<B>> Evaluation<B, P> {
         // An estimator of the user's own may not have looked.
         if self.failure.is_none() && !(self.loss.is_finite() && self.gradient_norm.is_finite()) {
             let (level, parameter) = match self.loss.is_finite() {
-                false => (Level::UpperLoss, None),
+                false => (Phase::UpperLoss, None),
                 true => (
-                    Level::Hypergradient,
+                    Phase::Hypergradient,
                     non_finite_parameter::<Tape<B>, _>(x, self.gradient.clone()),
                 ),
             };
@@ -207,18 +207,18 @@ impl<B: Backend, P: Differentiable<B>> Evaluation<B, P> {
     }
 
     /// What an observer is told. `spent` is that of the whole run.
-    pub fn report(&self, step: usize, learning_rate: f64, spent: Spent) -> Report {
+    pub fn report(&self, step: usize, learning_rate: f64, cost: Cost) -> Report {
         Report {
             step,
             upper_loss: self.loss,
             hypergradient_norm: self.gradient_norm,
-            learning_rate,
+            step_size: learning_rate,
             lower: self.lower,
             adjoint: self.adjoint,
             accuracy: None::<Accuracy>,
             rejected: 0,
-            cost: spent.cost,
-            capped: spent.capped,
+            cost: cost.steps,
+            truncated_solves: cost.truncated_solves,
             failure: self.failure.clone(),
         }
     }

@@ -8,7 +8,7 @@ use burn::tensor::backend::Backend;
 use super::evaluation::{Evaluation, Solvers, each, equal_weights};
 use super::state::project;
 use super::stop::run;
-use super::{Decay, End, Spent, Stop, Task};
+use super::{Cost, End, Schedule, Stop, Task};
 use crate::parameters::{pack, unpack};
 use crate::vector::norms;
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
 /// else:                                    x ← x₊
 /// ```
 ///
-/// `f₋`, `ε₋` are those of the step before. ε_k is a [`Decay`]: `0.9ᵏ`, `(k+1)^{−2}` and `(k+1)^{−3}` are the
+/// `f₋`, `ε₋` are those of the step before. ε_k is a [`Schedule`]: `0.9ᵏ`, `(k+1)^{−2}` and `(k+1)^{−3}` are the
 /// usual ones. It is the number in the tolerances of both solvers, which are absolute in the paper. A step is judged one step later, by an inexact loss, and never taken back: with a
 /// first step that is too long the loss grows before it falls. Costs one lower solve and one estimate
 /// a step.
@@ -36,12 +36,12 @@ use crate::{
 /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
-/// let lower = GradientDescent { learning_rate: 0.4, max_steps: 1000, tolerance: Tolerance::Absolute(0.0) };
+/// let lower = GradientDescent { step_size: 0.4, max_steps: 1000, tolerance: Tolerance::Absolute(0.0) };
 /// let hypergradient = ImplicitDifferentiation {
 ///     second_order: DoubleBackward,
 ///     solver: ConjugateGradient { max_steps: 10, tolerance: Tolerance::Absolute(0.0) },
 /// };
-/// let accuracy = Decay::Geometric { initial: 0.01, factor: 0.9 };
+/// let accuracy = Schedule::Geometric { initial: 0.01, factor: 0.9 };
 /// let hoag = Hoag::new(Scalar, lower, hypergradient, accuracy)?;
 /// let At { x, y, batch } = scalar(1.0, 0.0);
 /// let tasks = vec![Task::new(batch, y)];
@@ -61,7 +61,7 @@ pub struct Hoag<P, L, H> {
     problem: P,
     lower: L,
     hypergradient: H,
-    accuracy: Decay,
+    accuracy: Schedule,
 }
 
 /// What [`Hoag`] knows between steps.
@@ -77,7 +77,7 @@ pub struct HoagState<B: Backend, P: Differentiable<B>> {
     /// Steps made, those included that left x where it was.
     pub step: usize,
     /// What was spent.
-    pub spent: Spent,
+    pub cost: Cost,
 }
 
 /// What comes out of a step of [`Hoag`].
@@ -92,7 +92,7 @@ impl<B: Backend, P: Differentiable<B>> HoagState<B, P> {
             scale: 1.0,
             last: None,
             step: 0,
-            spent: Spent::default(),
+            cost: Cost::default(),
         }
     }
 }
@@ -112,7 +112,7 @@ impl<P, L, H> Hoag<P, L, H> {
     ///
     /// # Errors
     /// If the accuracies are not positive.
-    pub fn new(problem: P, lower: L, hypergradient: H, accuracy: Decay) -> Result<Self, Error> {
+    pub fn new(problem: P, lower: L, hypergradient: H, accuracy: Schedule) -> Result<Self, Error> {
         let accuracy = accuracy.checked("accuracy")?;
         Ok(Self {
             problem,
@@ -153,8 +153,8 @@ impl<P: Sync, L: Sync, H: Sync> Hoag<P, L, H> {
             solvers.solve((first + index) as u64, &x, task)
         });
         let here = Evaluation::mean(&state.x, solved, &weights);
-        state.spent += here.spent;
-        let mut report = here.report(k + 1, 0.0, state.spent);
+        state.cost += here.cost;
+        let mut report = here.report(k + 1, 0.0, state.cost);
         report.accuracy = Some(Accuracy {
             lower: epsilon,
             adjoint: epsilon,
@@ -189,7 +189,7 @@ impl<P: Sync, L: Sync, H: Sync> Hoag<P, L, H> {
             };
         state.smoothness = Some(l * factor);
         if takes {
-            report.learning_rate = 1.0 / l;
+            report.step_size = 1.0 / l;
             state.x = moved;
         } else {
             report.rejected = 1;
@@ -215,7 +215,7 @@ impl<P: Sync, L: Sync, H: Sync> Hoag<P, L, H> {
         L: LowerSolver<B, P> + WithTolerance,
         H: Hypergradient<B, P> + WithTolerance,
     {
-        let progress = |state: &HoagState<B, P>| (state.step, state.spent);
+        let progress = |state: &HoagState<B, P>| (state.step, state.cost);
         let Ok(end) = run((state, tasks), stop, observer, progress, |state, tasks| {
             Ok::<_, Infallible>(self.step(state, tasks))
         });

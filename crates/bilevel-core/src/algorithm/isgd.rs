@@ -8,7 +8,7 @@ use burn::tensor::backend::Backend;
 
 use super::evaluation::{Evaluation, Solvers, each};
 use super::stop::run;
-use super::{Decay, End, Sampling, State, Step, Stop, Task};
+use super::{End, Sampling, Schedule, State, Step, Stop, Task};
 use crate::{
     Accuracy, Differentiable, Error, Hypergradient, LowerSolver, Observer, WithTolerance, positive,
 };
@@ -37,7 +37,7 @@ use crate::{
 /// # use example::*;
 /// use burn::optim::SgdConfig;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
-/// let lower = GradientDescent { learning_rate: 0.4, max_steps: 1000, tolerance: Tolerance::Absolute(0.0) };
+/// let lower = GradientDescent { step_size: 0.4, max_steps: 1000, tolerance: Tolerance::Absolute(0.0) };
 /// let hypergradient = ImplicitDifferentiation {
 ///     second_order: DoubleBackward,
 ///     solver: ConjugateGradient { max_steps: 10, tolerance: Tolerance::Relative(0.0) },
@@ -45,9 +45,9 @@ use crate::{
 /// let settings = IsgdSettings {
 ///     batch: 1,
 ///     sampling: Sampling::Shuffled,
-///     step_size: Decay::Constant(2.0),
-///     lower_accuracy: Decay::Polynomial { initial: 1e-2, power: 2.0 },
-///     adjoint_accuracy: Decay::Polynomial { initial: 1e-2, power: 2.0 },
+///     step_size: Schedule::Constant(2.0),
+///     lower_accuracy: Schedule::Polynomial { initial: 1e-2, power: 2.0 },
+///     adjoint_accuracy: Schedule::Polynomial { initial: 1e-2, power: 2.0 },
 ///     seed: 0,
 /// };
 /// let isgd = Isgd::new(Scalar, lower, hypergradient, settings)?;
@@ -84,11 +84,11 @@ pub struct IsgdSettings {
     /// How they are drawn.
     pub sampling: Sampling,
     /// `α_t`.
-    pub step_size: Decay,
+    pub step_size: Schedule,
     /// `ε_t`: the tolerance that the lower solver is given.
-    pub lower_accuracy: Decay,
+    pub lower_accuracy: Schedule,
     /// `δ_t`: the tolerance that the estimator is given.
-    pub adjoint_accuracy: Decay,
+    pub adjoint_accuracy: Schedule,
     /// What the batches depend on, besides the step's number.
     pub seed: u64,
 }
@@ -165,8 +165,8 @@ impl<P: Sync, L: Sync, H: Sync> Isgd<P, L, H> {
             solvers.solve((first + index) as u64, &x, task)
         });
         let here = Evaluation::mean(&state.x, solved, &weights);
-        state.spent += here.spent;
-        let mut report = here.report(t + 1, alpha, state.spent);
+        state.cost += here.cost;
+        let mut report = here.report(t + 1, alpha, state.cost);
         report.accuracy = Some(Accuracy {
             lower: epsilon,
             adjoint: delta,
@@ -200,7 +200,7 @@ impl<P: Sync, L: Sync, H: Sync> Isgd<P, L, H> {
         H: Hypergradient<B, P> + WithTolerance,
         O: Optimizer<P::Upper<Tape<B>>, Tape<B>>,
     {
-        let progress = |state: &State<B, P, O>| (state.step, state.spent);
+        let progress = |state: &State<B, P, O>| (state.step, state.cost);
         let Ok(end) = run((state, tasks), stop, observer, progress, |state, tasks| {
             Ok::<_, Infallible>(self.step(state, tasks))
         });

@@ -10,9 +10,9 @@
 //! | [update rules](rule) such as [`Bome`] and [`Soba`] | none is solved: both levels move at once | fixed | steps have to be cheap |
 //!
 //! Every step takes the state and the tasks and gives them back with a [`Report`](crate::Report); every
-//! `run` ends by a [`Stop`], which can be a budget ([`Spent`]) that all of them count in the same way.
+//! `run` ends by a [`Stop`], which can be a budget ([`Cost`]) that all of them count in the same way.
 
-mod decay;
+mod cost;
 mod double_loop;
 pub mod escape;
 mod evaluation;
@@ -22,12 +22,12 @@ mod isgd;
 mod maid;
 pub mod rule;
 mod sampling;
+mod schedule;
 mod schedule_free;
-mod spent;
 mod state;
 mod stop;
 
-pub use decay::Decay;
+pub use cost::Cost;
 pub use double_loop::DoubleLoop;
 pub use goldstein::goldstein;
 pub use hoag::{Hoag, HoagState, HoagStep};
@@ -35,13 +35,13 @@ pub use isgd::{Isgd, IsgdSettings};
 pub use maid::{Direction, Maid, MaidSettings, MaidState, MaidStep};
 pub use rule::{
     Amigo, Barrier, Bome, Bsa, Bsg1, Bvfsm, BvfsmSettings, Dmlcbo, DmlcboSettings, F2sa, F3sa,
-    Fsla, MaSoba, Mrbo, Oracle, Pair, Pbgd, Penalization, Pzobo, Rule, Run, RunState, Saba,
-    Sampled, Samples, Soba, Srba, StocBio, Sustain, Ttsa, Vrbo, Whole,
+    Fsla, FullBatch, Iterate, MaSoba, Minibatches, Mrbo, Oracle, Pbgd, Penalization, ProblemOracle,
+    Pzobo, Rule, Run, RunState, Saba, Soba, Srba, StocBio, Sustain, Ttsa, Vrbo,
 };
 pub use sampling::Sampling;
+pub use schedule::Schedule;
 pub use schedule_free::{
     ScheduleFree, ScheduleFreeAdam, ScheduleFreeSgd, ScheduleFreeState, evaluation_point,
 };
-pub use spent::Spent;
 pub use state::{End, State, Step, Task};
 pub use stop::{Stop, Stopped};

@@ -5,7 +5,7 @@ use burn::module::AutodiffModule;
 use burn::optim::Optimizer;
 use burn::tensor::backend::Backend;
 
-use super::{Spent, Stopped};
+use super::{Cost, Stopped};
 use crate::parameters::{assign, unpack_gradients};
 use crate::{Differentiable, Report, Vector};
 
@@ -18,7 +18,7 @@ pub struct State<B: Backend, P: Differentiable<B>, O> {
     /// Upper steps taken.
     pub step: usize,
     /// What was spent on them, and on steps that failed.
-    pub spent: Spent,
+    pub cost: Cost,
 }
 
 impl<B: Backend, P: Differentiable<B>, O> State<B, P, O> {
@@ -28,7 +28,7 @@ impl<B: Backend, P: Differentiable<B>, O> State<B, P, O> {
             x,
             optimizer,
             step: 0,
-            spent: Spent::default(),
+            cost: Cost::default(),
         }
     }
 
@@ -44,7 +44,7 @@ impl<B: Backend, P: Differentiable<B>, O> State<B, P, O> {
             x: project(problem, x),
             optimizer,
             step: self.step + 1,
-            spent: self.spent,
+            cost: self.cost,
         }
     }
 }

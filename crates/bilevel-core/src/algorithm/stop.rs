@@ -2,7 +2,7 @@
 
 use crate::{Observer, Report};
 
-use super::Spent;
+use super::Cost;
 
 /// When a run ends: at the first of these. Nothing is set in the default.
 ///
@@ -18,7 +18,7 @@ use super::Spent;
 pub struct Stop {
     /// Upper steps that the state has behind it, those of earlier runs included.
     pub steps: usize,
-    /// What the state has spent ([`Spent::cost`]), in earlier runs too. The step that crosses it is still
+    /// What the state has spent ([`Cost::cost`]), in earlier runs too. The step that crosses it is still
     /// completed.
     pub cost: u64,
     /// Euclidean norm of the hypergradient; where its error is bounded, the bound must be as small. 0:
@@ -90,12 +90,12 @@ pub(super) fn run<S, T, E>(
     (mut state, mut tasks): (S, T),
     stop: Stop,
     observer: &mut dyn Observer,
-    progress: impl Fn(&S) -> (usize, Spent),
+    progress: impl Fn(&S) -> (usize, Cost),
     mut step: impl FnMut(S, T) -> Result<(S, T, Report), E>,
 ) -> Result<(S, T, Stopped), E> {
     loop {
-        let (steps, spent) = progress(&state);
-        if let Some(why) = stop.before_a_step(steps, spent.cost) {
+        let (steps, cost) = progress(&state);
+        if let Some(why) = stop.before_a_step(steps, cost.steps) {
             return Ok((state, tasks, why));
         }
         let report;

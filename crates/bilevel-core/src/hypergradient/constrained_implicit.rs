@@ -2,8 +2,8 @@
 
 use burn::tensor::backend::Backend;
 
-use super::draft::{Adjoint, Draft, fixed, y_of};
-use super::tally::{Counted, Finished, Tally};
+use super::estimate_builder::{Adjoint, EstimateBuilder, fixed, y_of};
+use super::product_counter::{AtSolution, Counted, ProductCounter};
 use super::{Estimate, Hypergradient};
 use crate::projection::Projection;
 use crate::{Differentiable, LinearOperator, LinearSolver, Point, SecondOrder, Vector};
@@ -35,7 +35,7 @@ pub struct ConstrainedImplicit<D, S, C> {
     /// The set Y.
     pub projection: C,
     /// Step size η of the fixed point, above 0.
-    pub learning_rate: f64,
+    pub step_size: f64,
 }
 
 /// `v ↦ v − (I − ηH) D v`.
@@ -53,9 +53,9 @@ impl<B: Backend> LinearOperator<B> for FixedPoint<'_, B> {
     }
 
     /// The product with `D v` that the residual takes brings the cross term.
-    fn finish(&self, v: Vector<B>) -> Vector<B> {
+    fn apply_at_solution(&self, v: Vector<B>) -> Vector<B> {
         let d = self.projection.jacobian(&self.z, v.clone());
-        v - (d.clone() - self.hessian.finish(d) * self.eta)
+        v - (d.clone() - self.hessian.apply_at_solution(d) * self.eta)
     }
 
     fn apply_transposed(&self, v: Vector<B>) -> Vector<B> {
@@ -73,24 +73,24 @@ where
     C: Projection<B>,
 {
     fn estimate(&self, point: Point<'_, B, P>, warm: Option<Vector<B>>, _seed: u64) -> Estimate<B> {
-        let eta = self.learning_rate;
-        let tally = Tally::new();
+        let eta = self.step_size;
+        let counter = ProductCounter::new();
         let f = point.upper_gradients();
         let g = self.second_order.at(point);
         let y = y_of(point);
         let z = y.clone() - g.gradient() * eta;
         let system = FixedPoint {
-            hessian: Counted::new(&*g, &tally),
+            hessian: Counted::new(&*g, &counter),
             projection: &self.projection,
             z: z.clone(),
             eta,
         };
         let v = self.solver.solve(&system, f.y.clone(), warm);
         let d = self.projection.jacobian(&z, v.value.clone());
-        let Finished { product, cross } = system.hessian.finished();
+        let AtSolution { product, cross } = system.hessian.at_solution(&d);
         let product = v.value.clone() - (d - product * eta);
         let memory = fixed(self.solver.vectors(y.dims()[1]) + 2, &y);
-        Draft {
+        EstimateBuilder {
             gradient: f.x.clone() - cross * eta,
             lower_gradient: (y.clone() - self.projection.project(z)) / eta,
             lower: None,
@@ -103,6 +103,6 @@ where
             f,
             y,
         }
-        .finish(point, &tally)
+        .build(point, &counter)
     }
 }

@@ -4,8 +4,8 @@ use burn::tensor::backend::Backend;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::draft::{Draft, fixed, y_of};
-use super::tally::{Counted, Tally};
+use super::estimate_builder::{EstimateBuilder, fixed, y_of};
+use super::product_counter::{Counted, ProductCounter};
 use super::{Estimate, Hypergradient};
 use crate::projection::{Projection, ProjectionJacobian};
 use crate::random::below;
@@ -33,7 +33,7 @@ pub struct ConstrainedNeumann<D, C> {
     /// How its projection is differentiated.
     pub jacobian: ProjectionJacobian,
     /// Step size η, at most 1/L.
-    pub learning_rate: f64,
+    pub step_size: f64,
     /// Terms Q, at least 1.
     pub terms: usize,
 }
@@ -47,24 +47,24 @@ where
 {
     fn estimate(&self, point: Point<'_, B, P>, _: Option<Vector<B>>, seed: u64) -> Estimate<B> {
         assert!(self.terms > 0, "a Neumann series needs at least one term");
-        let eta = self.learning_rate;
+        let eta = self.step_size;
         let rng = &mut ChaCha8Rng::seed_from_u64(seed);
-        let tally = Tally::new();
+        let counter = ProductCounter::new();
         let f = point.upper_gradients();
         let g = self.second_order.at(point);
         let y = y_of(point);
         let z = y.clone() - g.gradient() * eta;
-        let hessian = Counted::new(&*g, &tally);
+        let hessian = Counted::new(&*g, &counter);
         let term = RandomTerm {
             projection: &self.projection,
             jacobian: self.jacobian,
             z: &z,
-            learning_rate: eta,
+            step_size: eta,
             terms: self.terms,
         };
         let u = term.of(f.y.clone(), rng, |u, _| hessian.apply(u.clone()));
         let (_, cross) = hessian.both(u);
-        Draft {
+        EstimateBuilder {
             gradient: f.x.clone() - cross,
             lower_gradient: (y.clone() - self.projection.project(z)) / eta,
             lower: None,
@@ -73,7 +73,7 @@ where
             f,
             y,
         }
-        .finish(point, &tally)
+        .build(point, &counter)
     }
 }
 
@@ -84,7 +84,7 @@ pub(crate) struct RandomTerm<'a, B: Backend> {
     /// Where the projection is differentiated.
     pub z: &'a Vector<B>,
     /// η.
-    pub learning_rate: f64,
+    pub step_size: f64,
     /// Q.
     pub terms: usize,
 }
@@ -101,7 +101,7 @@ impl<B: Backend> RandomTerm<'_, B> {
             projection,
             jacobian,
             z,
-            learning_rate: eta,
+            step_size: eta,
             terms,
         } = *self;
         let factors = below(terms, rng);

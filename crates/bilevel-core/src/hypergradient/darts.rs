@@ -2,8 +2,8 @@
 
 use burn::tensor::backend::Backend;
 
-use super::draft::{Draft, fixed};
-use super::tally::{Tally, count};
+use super::estimate_builder::{EstimateBuilder, fixed};
+use super::product_counter::{ProductCounter, count};
 use super::unrolled::End;
 use super::{Estimate, Hypergradient};
 use crate::vector::{largest, norm, norms, quotient};
@@ -25,7 +25,7 @@ use crate::{Differentiable, LowerObjective, Outcome, Point, Status, Vector};
 /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  y* = x/2,  dF/dx = (x/2 − 0.2)/2
-/// let method = Darts { learning_rate: 0.1, radius: 0.01 };
+/// let method = Darts { step_size: 0.1, radius: 0.01 };
 /// let estimate = method.estimate(scalar(1.0, 0.0).point(), None, 0);
 /// assert!(is(estimate, 0.1 * (0.1 - 0.2))); // exact here: g is quadratic in y
 /// ```
@@ -36,18 +36,18 @@ use crate::{Differentiable, LowerObjective, Outcome, Point, Status, Vector};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Darts {
     /// Step size η.
-    pub learning_rate: f64,
+    pub step_size: f64,
     /// Length of the difference in y. The paper's: 0.01.
     pub radius: f64,
 }
 
 impl<B: Backend, P: Differentiable<B>> Hypergradient<B, P> for Darts {
     fn estimate(&self, point: Point<'_, B, P>, _: Option<Vector<B>>, _: u64) -> Estimate<B> {
-        let tally = Tally::new();
+        let counter = ProductCounter::new();
         let objective = LowerObjective::new(point);
         let y = objective.start();
-        count(&tally.gradients);
-        let stepped = y.clone() - objective.gradient(y.clone()) * self.learning_rate;
+        count(&counter.gradients);
+        let stepped = y.clone() - objective.gradient(y.clone()) * self.step_size;
         let end = End::at(point, vec![stepped]);
         let p = end.f.y.clone();
 
@@ -55,7 +55,7 @@ impl<B: Backend, P: Differentiable<B>> Hypergradient<B, P> for Darts {
         let size = norm(norm(p.clone()).reshape([1, -1]));
         let ep = p.clone() * quotient(size.ones_like() * self.radius, size.clone());
         let [plus, minus] = [y.clone() + ep.clone(), y - ep].map(|y| {
-            count(&tally.gradients);
+            count(&counter.gradients);
             let y = objective.module(y);
             Point { y: &y, ..point }.lower_gradients().x
         });
@@ -63,8 +63,8 @@ impl<B: Backend, P: Differentiable<B>> Hypergradient<B, P> for Darts {
 
         let lower_gradient = objective.gradient(end.y.clone());
         let residual = largest(&norms(lower_gradient.clone()));
-        Draft {
-            gradient: end.f.x.clone() - cross * self.learning_rate,
+        EstimateBuilder {
+            gradient: end.f.x.clone() - cross * self.step_size,
             lower_gradient,
             lower: Some(Outcome {
                 status: if residual.is_finite() {
@@ -80,6 +80,6 @@ impl<B: Backend, P: Differentiable<B>> Hypergradient<B, P> for Darts {
             y: end.y,
             f: end.f,
         }
-        .finish(point, &tally)
+        .build(point, &counter)
     }
 }

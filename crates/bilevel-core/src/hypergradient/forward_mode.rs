@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use super::draft::{Draft, fixed};
-use super::tally::{Counted, Tally, count};
+use super::estimate_builder::{EstimateBuilder, fixed};
+use super::product_counter::{Counted, ProductCounter, count};
 use super::unrolled::{End, Steps};
 use super::{Estimate, Hypergradient, LowerMap, StepSize};
 use crate::parameters::pack;
@@ -66,8 +66,8 @@ where
             !self.step_size.is_learned(),
             "forward mode does not differentiate step sizes: use Unrolled for learned ones"
         );
-        let tally = Tally::new();
-        let steps = Steps::new(point, &self.map, &self.step_size, &tally);
+        let counter = ProductCounter::new();
+        let steps = Steps::new(point, &self.map, &self.step_size, &counter);
         let start = steps.map.start(steps.objective.start());
         let zero: Vec<Vector<B>> = start.iter().map(Tensor::zeros_like).collect();
         let x = pack::<Tape<B>, _>(point.x, 1);
@@ -77,14 +77,14 @@ where
         for k in 0..self.steps {
             let z = steps.objective.module(steps.map.query(&state));
             let hessian = self.second_order.at(Point { y: &z, ..point });
-            let h = Counted::new(&*hessian, &tally);
+            let h = Counted::new(&*hessian, &counter);
             let g = steps.gradient(&state);
             for (i, column) in columns.iter_mut().enumerate() {
                 let unit = x
                     .zeros_like()
                     .slice_assign([0..1, i..i + 1], Tensor::ones([1, 1], &x.device()));
                 let dz = steps.map.query(column); // the query is linear
-                count(&tally.crosses);
+                count(&counter.crosses);
                 let dg = crate::LinearOperator::apply(&h, dz) + hessian.cross_transposed(unit);
                 *column = steps
                     .map
@@ -100,7 +100,7 @@ where
             .collect();
         let lower_gradient = steps.objective.gradient(end.y.clone());
         let lower = steps.outcome(&start, &lower_gradient, self.steps);
-        Draft {
+        EstimateBuilder {
             gradient: end.f.x.clone() + Vector::cat(entries, 1),
             lower_gradient,
             lower: Some(lower),
@@ -109,6 +109,6 @@ where
             y: end.y,
             f: end.f,
         }
-        .finish(point, &tally)
+        .build(point, &counter)
     }
 }

@@ -2,8 +2,8 @@
 
 use burn::tensor::backend::Backend;
 
-use super::draft::{Adjoint, Draft, fixed, y_of};
-use super::tally::{Counted, Finished, Tally};
+use super::estimate_builder::{Adjoint, EstimateBuilder, fixed, y_of};
+use super::product_counter::{AtSolution, Counted, ProductCounter};
 use super::{Estimate, Hypergradient};
 use crate::{Differentiable, LinearSolver, Point, SecondOrder, Tolerance, Vector, WithTolerance};
 
@@ -66,15 +66,15 @@ where
     S: LinearSolver<B>,
 {
     fn estimate(&self, point: Point<'_, B, P>, warm: Option<Vector<B>>, _seed: u64) -> Estimate<B> {
-        let tally = Tally::new();
+        let counter = ProductCounter::new();
         let f = point.upper_gradients();
         let g = self.second_order.at(point);
-        let h = Counted::new(&*g, &tally);
+        let h = Counted::new(&*g, &counter);
         let q = self.solver.solve(&h, f.y.clone(), warm);
-        let Finished { product, cross } = h.finished();
+        let AtSolution { product, cross } = h.at_solution(&q.value);
         let y = y_of(point);
         let memory = fixed(self.solver.vectors(y.dims()[1]), &y);
-        Draft {
+        EstimateBuilder {
             gradient: f.x.clone() - cross,
             lower_gradient: g.gradient(),
             lower: None,
@@ -87,6 +87,6 @@ where
             f,
             y,
         }
-        .finish(point, &tally)
+        .build(point, &counter)
     }
 }

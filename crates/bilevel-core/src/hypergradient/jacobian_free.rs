@@ -2,8 +2,8 @@
 
 use burn::tensor::backend::Backend;
 
-use super::draft::with_adjoint;
-use super::tally::Tally;
+use super::estimate_builder::with_adjoint;
+use super::product_counter::ProductCounter;
 use super::{Estimate, Hypergradient};
 use crate::{Differentiable, Point, SecondOrder, Tolerance, Vector, WithTolerance};
 
@@ -24,7 +24,7 @@ use crate::{Differentiable, Point, SecondOrder, Tolerance, Vector, WithTolerance
 /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  y* = x/2,  dF/dx = (x/2 − 0.2)/2
-/// let method = JacobianFree { second_order: DoubleBackward, learning_rate: 0.1 };
+/// let method = JacobianFree { second_order: DoubleBackward, step_size: 0.1 };
 /// let estimate = method.estimate(scalar(1.0, 0.5).point(), None, 0);
 /// assert!(is(estimate, 0.1 * (0.5 - 0.2))); // where dF/dx = 0.15
 /// ```
@@ -37,7 +37,7 @@ pub struct JacobianFree<D> {
     /// How second derivatives are made.
     pub second_order: D,
     /// Step size η of the lower map.
-    pub learning_rate: f64,
+    pub step_size: f64,
 }
 
 /// It solves nothing: the same estimator.
@@ -54,9 +54,9 @@ where
     D: SecondOrder<B, P>,
 {
     fn estimate(&self, point: Point<'_, B, P>, _: Option<Vector<B>>, _: u64) -> Estimate<B> {
-        let tally = Tally::new();
+        let counter = ProductCounter::new();
         let f = point.upper_gradients();
-        let q = f.y.clone() * self.learning_rate;
-        with_adjoint(point, f, q, &self.second_order, 1, &tally)
+        let q = f.y.clone() * self.step_size;
+        with_adjoint(point, f, q, &self.second_order, 1, &counter)
     }
 }

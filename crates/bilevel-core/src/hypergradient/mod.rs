@@ -35,11 +35,12 @@
 
 mod bregman;
 mod certificate;
+mod checkpoint_schedule;
 mod constants;
 mod constrained_implicit;
 mod constrained_neumann;
 mod darts;
-mod draft;
+mod estimate_builder;
 mod forward_mode;
 mod implicit;
 mod jacobian_free;
@@ -47,15 +48,15 @@ mod lower_map;
 mod one_step;
 mod partial_gradient;
 mod penalty;
-mod schedule;
+mod product_counter;
 mod step_size;
 mod stochastic_neumann;
-mod tally;
 mod unrolled;
 mod zeroth_order;
 
 pub use bregman::Bregman;
 pub use certificate::{Bound, Certificate, Curvature, Evidence, Memory};
+pub use checkpoint_schedule::CheckpointSchedule;
 pub use constants::{Constants, Probe};
 pub use constrained_implicit::ConstrainedImplicit;
 pub use constrained_neumann::ConstrainedNeumann;
@@ -68,10 +69,9 @@ pub use lower_map::{Adam, Descent, HeavyBall, LowerMap, Nesterov, PullBack};
 pub use one_step::OneStep;
 pub use partial_gradient::PartialGradient;
 pub use penalty::{Penalized, Penalty};
-pub use schedule::Schedule;
 pub use step_size::{Learned, PerParameter, StepSize};
 pub use stochastic_neumann::{NeumannForm, StochasticNeumann};
-pub use unrolled::{Keep, Plan, Unrolled};
+pub use unrolled::{Checkpointing, Plan, Unrolled};
 pub use zeroth_order::ZerothOrder;
 
 use burn::tensor::backend::Backend;

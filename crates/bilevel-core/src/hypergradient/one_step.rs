@@ -2,7 +2,7 @@
 
 use burn::tensor::backend::Backend;
 
-use super::{Descent, Estimate, Hypergradient, Keep, StepSize, Unrolled};
+use super::{Checkpointing, Descent, Estimate, Hypergradient, StepSize, Unrolled};
 use crate::{Differentiable, Point, SecondOrder, Vector};
 
 /// One-step differentiation (T1–T2): makes one lower step from the point's `y` and differentiates it.
@@ -51,7 +51,7 @@ where
             map: Descent,
             step_size: &self.step_size,
             steps: 1,
-            keep: Keep::All,
+            keep: Checkpointing::All,
         }
         .estimate(point, warm, seed)
     }

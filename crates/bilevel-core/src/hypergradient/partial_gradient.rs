@@ -2,8 +2,8 @@
 
 use burn::tensor::backend::Backend;
 
-use super::draft::{Draft, fixed, y_of};
-use super::tally::Tally;
+use super::estimate_builder::{EstimateBuilder, fixed, y_of};
+use super::product_counter::ProductCounter;
 use super::{Estimate, Hypergradient};
 use crate::{Differentiable, Point, Vector};
 
@@ -28,7 +28,7 @@ impl<B: Backend, P: Differentiable<B>> Hypergradient<B, P> for PartialGradient {
     fn estimate(&self, point: Point<'_, B, P>, _: Option<Vector<B>>, _: u64) -> Estimate<B> {
         let f = point.upper_gradients();
         let y = y_of(point);
-        Draft {
+        EstimateBuilder {
             gradient: f.x.clone(),
             lower_gradient: point.lower_gradients().y,
             lower: None,
@@ -37,6 +37,6 @@ impl<B: Backend, P: Differentiable<B>> Hypergradient<B, P> for PartialGradient {
             f,
             y,
         }
-        .finish(point, &Tally::new())
+        .build(point, &ProductCounter::new())
     }
 }

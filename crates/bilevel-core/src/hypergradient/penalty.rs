@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use super::draft::{Adjoint, Draft, fixed, y_of};
-use super::tally::{Tally, count};
+use super::estimate_builder::{Adjoint, EstimateBuilder, fixed, y_of};
+use super::product_counter::{ProductCounter, count};
 use super::{Constants, Estimate, Hypergradient};
 use crate::parameters::pack;
 use crate::{BilevelProblem, Differentiable, LowerSolver, Point, Tape, Vector};
@@ -29,7 +29,7 @@ use crate::{BilevelProblem, Differentiable, LowerSolver, Point, Tape, Vector};
 /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  y* = x/2,  dF/dx = (x/2 − 0.2)/2
-/// let lower = GradientDescent { learning_rate: 0.4, max_steps: 200, tolerance: Tolerance::Absolute(1e-13) };
+/// let lower = GradientDescent { step_size: 0.4, max_steps: 200, tolerance: Tolerance::Absolute(1e-13) };
 /// let method = Penalty { lower, weight: 1e3 };
 /// let estimate = method.estimate(scalar(1.0, 0.5).point(), None, 0);
 /// assert!((estimate.gradient.into_scalar() - 0.15).abs() < 1e-3); // O(1/λ)
@@ -102,7 +102,7 @@ where
 {
     fn estimate(&self, point: Point<'_, B, P>, _: Option<Vector<B>>, _: u64) -> Estimate<B> {
         let lambda = self.weight;
-        let tally = Tally::new();
+        let counter = ProductCounter::new();
         let penalized = Penalized {
             problem: point.problem,
             weight: lambda,
@@ -113,7 +113,7 @@ where
             y: point.y,
             batch: point.batch,
         });
-        tally.gradients.set(solution.steps + 1);
+        counter.gradients.set(solution.steps + 1);
         let outcome = solution.outcome();
         let at = Point {
             y: &solution.value,
@@ -122,13 +122,13 @@ where
         let mut f = at.upper_gradients();
         // F is f at the lower solution; at y_λ it is smaller.
         f.loss = point.upper_gradients().loss;
-        count(&tally.gradients);
+        count(&counter.gradients);
         let there = at.lower_gradients();
-        count(&tally.gradients);
+        count(&counter.gradients);
         let here = point.lower_gradients();
         let z = y_of(point);
         let y = pack::<Tape<B>, _>(&solution.value, point.systems());
-        Draft {
+        EstimateBuilder {
             gradient: f.x.clone() + (there.x - here.x) * lambda,
             lower_gradient: here.y,
             lower: Some(outcome),
@@ -141,6 +141,6 @@ where
             f,
             y: z,
         }
-        .finish(point, &tally)
+        .build(point, &counter)
     }
 }

@@ -4,10 +4,10 @@ use burn::tensor::backend::Backend;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::draft::with_adjoint;
-use super::tally::{Counted, Tally};
+use super::estimate_builder::with_adjoint;
+use super::product_counter::{Counted, ProductCounter};
 use super::{Estimate, Evidence, Hypergradient};
-use crate::{Cause, Differentiable, Failure, Level, LinearOperator, Point, SecondOrder, Vector};
+use crate::{Cause, Differentiable, Failure, LinearOperator, Phase, Point, SecondOrder, Vector};
 
 /// Unbiased estimates of a truncated Neumann series from independent batches.
 ///
@@ -32,7 +32,7 @@ use crate::{Cause, Differentiable, Failure, Level, LinearOperator, Point, Second
 /// let point = scalar(1.0, 0.5);
 /// let method = StochasticNeumann {
 ///     second_order: DoubleBackward,
-///     learning_rate: 0.25,
+///     step_size: 0.25,
 ///     terms: 40,
 ///     form: NeumannForm::Sum,
 ///     batches: |_number| point.batch.clone(), // a random batch, here the only one
@@ -52,7 +52,7 @@ pub struct StochasticNeumann<D, F> {
     /// How second derivatives are made.
     pub second_order: D,
     /// Step size η, at most 1/L on every batch.
-    pub learning_rate: f64,
+    pub step_size: f64,
     /// Terms n, at least 1.
     pub terms: usize,
     /// How the series is sampled.
@@ -79,13 +79,13 @@ where
 {
     fn estimate(&self, point: Point<'_, B, P>, _: Option<Vector<B>>, seed: u64) -> Estimate<B> {
         let Self {
-            learning_rate: eta,
+            step_size: eta,
             terms: n,
             ..
         } = *self;
         assert!(n > 0, "a Neumann series needs at least one term");
         let rng = &mut ChaCha8Rng::seed_from_u64(seed);
-        let tally = Tally::new();
+        let counter = ProductCounter::new();
         let f = point.upper_gradients();
 
         let factors = match self.form {
@@ -100,21 +100,21 @@ where
                 batch: &batch,
                 ..point
             });
-            term = term.clone() - Counted::new(&*h, &tally).apply(term) * eta;
+            term = term.clone() - Counted::new(&*h, &counter).apply(term) * eta;
             sum = sum + term.clone();
         }
         let q = match self.form {
             NeumannForm::Sum => sum * eta,
             NeumannForm::RandomProduct => term * (eta * n as f64),
         };
-        let mut estimate = with_adjoint(point, f, q, &self.second_order, 3, &tally);
+        let mut estimate = with_adjoint(point, f, q, &self.second_order, 3, &counter);
         let grows = |e: &Evidence| {
             let limit = (1 + 2 * n) as f64 * e.upper_gradient;
             e.adjoint_residual.is_some_and(|residual| residual > limit)
         };
         if estimate.failure.is_none() && estimate.certificate.evidence.iter().any(grows) {
             estimate.failure = Some(Failure {
-                level: Level::Adjoint,
+                level: Phase::Adjoint,
                 cause: Cause::Diverged,
                 iteration: Some(factors),
                 parameter: None,

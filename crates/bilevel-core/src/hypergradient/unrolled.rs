@@ -2,9 +2,9 @@
 
 use burn::tensor::backend::Backend;
 
-use super::draft::{Draft, bytes};
-use super::tally::{Counted, Tally, count};
-use super::{Estimate, Hypergradient, LowerMap, Memory, Schedule, StepSize};
+use super::estimate_builder::{EstimateBuilder, bytes};
+use super::product_counter::{Counted, ProductCounter, count};
+use super::{CheckpointSchedule, Estimate, Hypergradient, LowerMap, Memory, StepSize};
 use crate::error::ErrorKind;
 use crate::vector::{is_finite, largest, norms};
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 /// ```
 ///
 /// No tape spans the steps: the states are stored, or computed again, and each step is reversed by one
-/// double backward pass, which gives both products. [`Keep`] says what is stored: all states, the last
+/// double backward pass, which gives both products. [`Checkpointing`] says what is stored: all states, the last
 /// ones only (truncation, K-RMD), or as many as fit in a number of bytes, the others being computed
 /// again from binomial checkpoints.
 ///
@@ -51,7 +51,7 @@ use crate::{
 ///     map: Descent,
 ///     step_size: 0.1,
 ///     steps: 10,
-///     keep: Keep::Bytes(1024),
+///     keep: Checkpointing::Bytes(1024),
 /// };
 /// let start = scalar(1.0, 0.0);
 /// assert_eq!(method.plan(start.point()).unwrap().gradients, 10); // all ten states fit
@@ -76,12 +76,12 @@ pub struct Unrolled<D, M, R> {
     /// Lower steps K.
     pub steps: usize,
     /// What is stored.
-    pub keep: Keep,
+    pub keep: Checkpointing,
 }
 
 /// Which states an unrolled estimator stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
+pub enum Checkpointing {
     /// All of them.
     All,
     /// The last ones; earlier steps are not differentiated.
@@ -90,12 +90,12 @@ pub enum Keep {
     Bytes(usize),
 }
 
-impl Keep {
+impl Checkpointing {
     /// How many of `steps` steps are differentiated, and how many states of `bytes` bytes are stored for it.
     ///
     /// # Errors
-    /// If the bytes of [`Keep::Bytes`] do not hold two states: one stored, one to work on.
-    pub fn schedule(self, steps: usize, bytes: usize) -> Result<Schedule, Error> {
+    /// If the bytes of [`Checkpointing::Bytes`] do not hold two states: one stored, one to work on.
+    pub fn schedule(self, steps: usize, bytes: usize) -> Result<CheckpointSchedule, Error> {
         let steps = match self {
             Self::Last(last) => last.min(steps),
             Self::All | Self::Bytes(_) => steps,
@@ -111,7 +111,7 @@ impl Keep {
             }
             Self::Bytes(budget) => (budget / bytes - 1).min(steps.max(1)),
         };
-        Ok(Schedule { steps, states })
+        Ok(CheckpointSchedule { steps, states })
     }
 }
 
@@ -123,21 +123,21 @@ pub struct Plan {
     /// Gradients for stepping forward, recomputation included.
     pub gradients: usize,
     /// Steps that are differentiated, and states that may be stored.
-    reversed: Schedule,
+    reversed: CheckpointSchedule,
 }
 
 impl<D, M, R> Unrolled<D, M, R> {
     /// What an estimate at `point` will store and compute.
     ///
     /// # Errors
-    /// If the bytes of [`Keep::Bytes`] do not hold two states: one stored, one to work on.
+    /// If the bytes of [`Checkpointing::Bytes`] do not hold two states: one stored, one to work on.
     pub fn plan<B, P>(&self, point: Point<'_, B, P>) -> Result<Plan, Error>
     where
         B: Backend,
         P: Differentiable<B>,
         M: LowerMap<B>,
     {
-        let y = super::draft::y_of(point);
+        let y = super::estimate_builder::y_of(point);
         self.plan_for(&y)
     }
 
@@ -168,8 +168,8 @@ where
     /// # Panics
     /// If [`Unrolled::plan`] is an error.
     fn estimate(&self, point: Point<'_, B, P>, _: Option<Vector<B>>, _: u64) -> Estimate<B> {
-        let tally = Tally::new();
-        let steps = Steps::new(point, &self.map, &self.step_size, &tally);
+        let counter = ProductCounter::new();
+        let steps = Steps::new(point, &self.map, &self.step_size, &counter);
         let start = steps.map.start(steps.objective.start());
         let plan = self
             .plan_for(&start[0])
@@ -213,7 +213,7 @@ where
             total = total + part;
         }
         let lower = steps.outcome(&start, &lower_gradient, self.steps);
-        Draft {
+        EstimateBuilder {
             gradient: total,
             lower_gradient,
             lower: Some(lower),
@@ -225,7 +225,7 @@ where
             y: end.y,
             f: end.f,
         }
-        .finish(point, &tally)
+        .build(point, &counter)
     }
 }
 
@@ -249,13 +249,13 @@ impl<D, M, R> Unrolled<D, M, R> {
         let z = steps.map.query(state);
         let learned = self.step_size.is_learned();
         let g = (M::READS_GRADIENT || learned).then(|| {
-            count(&steps.tally.gradients);
+            count(&steps.counter.gradients);
             steps.objective.gradient(z.clone())
         });
         let back = steps.map.pull_back(k, state, g.as_ref(), &steps.eta, bar);
         let z = steps.objective.module(z);
         let hessian = self.second_order.at(Point { y: &z, ..point });
-        let (product, cross) = Counted::new(&*hessian, steps.tally).both(back.gradient);
+        let (product, cross) = Counted::new(&*hessian, steps.counter).both(back.gradient);
         Reversed {
             state: steps.map.pull_back_query(back.state, product),
             gradient: cross,
@@ -303,7 +303,7 @@ pub(super) struct Steps<'a, B: Backend, P: Differentiable<B>, M> {
     pub objective: LowerObjective<'a, B, P>,
     pub map: &'a M,
     pub eta: Vector<B>,
-    pub tally: &'a Tally<B>,
+    pub counter: &'a ProductCounter<B>,
 }
 
 impl<'a, B: Backend, P: Differentiable<B>, M: LowerMap<B>> Steps<'a, B, P, M> {
@@ -312,19 +312,19 @@ impl<'a, B: Backend, P: Differentiable<B>, M: LowerMap<B>> Steps<'a, B, P, M> {
         point: Point<'a, B, P>,
         map: &'a M,
         step_size: &impl StepSize<B, P>,
-        tally: &'a Tally<B>,
+        counter: &'a ProductCounter<B>,
     ) -> Self {
         Self {
             objective: LowerObjective::new(point),
             map,
             eta: step_size.rates(point.x),
-            tally,
+            counter,
         }
     }
 
     /// `∇y g` where the map wants it.
     pub fn gradient(&self, state: &[Vector<B>]) -> Vector<B> {
-        count(&self.tally.gradients);
+        count(&self.counter.gradients);
         self.objective.gradient(self.map.query(state))
     }
 

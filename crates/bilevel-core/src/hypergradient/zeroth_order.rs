@@ -4,15 +4,15 @@ use burn::tensor::backend::Backend;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::draft::{Draft, fixed};
-use super::tally::Tally;
+use super::estimate_builder::{EstimateBuilder, fixed};
+use super::product_counter::ProductCounter;
 use super::unrolled::End;
 use super::{Estimate, Hypergradient};
 use crate::parameters::{pack, unpack};
 use crate::random::normal;
 use crate::vector::dot;
 use crate::{
-    Cause, Differentiable, Failure, Level, LowerObjective, LowerSolver, Outcome, Point, Tape,
+    Cause, Differentiable, Failure, LowerObjective, LowerSolver, Outcome, Phase, Point, Tape,
     Vector,
 };
 
@@ -34,7 +34,7 @@ use crate::{
 /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  y* = x/2,  dF/dx = (x/2 − 0.2)/2
-/// let lower = GradientDescent { learning_rate: 0.5, max_steps: 20, tolerance: Tolerance::Absolute(0.0) };
+/// let lower = GradientDescent { step_size: 0.5, max_steps: 20, tolerance: Tolerance::Absolute(0.0) };
 /// let method = ZerothOrder { lower, directions: 1, radius: 0.1 };
 /// let draws = (0..2000).map(|seed| {
 ///     let estimate = method.estimate(scalar(1.0, 0.0).point(), None, seed);
@@ -68,13 +68,13 @@ where
             "zeroth order needs at least one direction"
         );
         let rng = &mut ChaCha8Rng::seed_from_u64(seed);
-        let tally = Tally::new();
+        let counter = ProductCounter::new();
         let solve = |point: Point<'_, B, P>| {
             let solution = self.lower.solve(point);
             // A step is a gradient, and there is one to stop by.
-            tally
+            counter
                 .gradients
-                .set(tally.gradients.get() + solution.steps + 1);
+                .set(counter.gradients.get() + solution.steps + 1);
             let outcome = solution.outcome();
             (
                 pack::<Tape<B>, _>(&solution.value, point.systems()),
@@ -96,7 +96,7 @@ where
             indirect = indirect + u * dot(d, end.f.y.clone()).sum_dim(0);
         }
         let lower_gradient = LowerObjective::new(point).gradient(y.clone());
-        let mut estimate = Draft {
+        let mut estimate = EstimateBuilder {
             gradient: end.f.x.clone() + indirect / self.directions as f64,
             lower_gradient,
             lower: Some(outcome),
@@ -105,10 +105,10 @@ where
             y,
             f: end.f,
         }
-        .finish(point, &tally);
+        .build(point, &counter);
         if !has_moved && estimate.failure.is_none() {
             estimate.failure = Some(Failure {
-                level: Level::Lower,
+                level: Phase::Lower,
                 cause: Cause::Unmoved,
                 iteration: None,
                 parameter: None,

@@ -96,7 +96,7 @@ impl ConjugateGradient {
                     Status::MaxSteps
                 };
                 if !finished {
-                    a.finish(q.clone());
+                    a.apply_at_solution(q.clone());
                 }
                 return Solution {
                     value: q,
@@ -109,7 +109,7 @@ impl ConjugateGradient {
             let sweep = sweep(a, q, r, &goal, &mut broken, self.max_steps - steps, reads);
             steps += sweep.steps;
             q = sweep.value;
-            r = b.clone() - a.finish(q.clone());
+            r = b.clone() - a.apply_at_solution(q.clone());
             finished = true;
             if sweep.non_finite {
                 let residual = largest(&norms(r));

@@ -2,7 +2,7 @@
 
 use burn::tensor::backend::Backend;
 
-use super::remember::Remember;
+use super::cached_product::CachedProduct;
 use super::{LinearOperator, LinearSolver};
 use crate::{Error, Solution, Tolerance, Vector, WithTolerance, positive};
 
@@ -23,8 +23,8 @@ impl<B: Backend> LinearOperator<B> for Damped<'_, B> {
         self.operator.apply_transposed(v.clone()) + v * self.damping
     }
 
-    fn finish(&self, q: Vector<B>) -> Vector<B> {
-        self.operator.finish(q.clone()) + q * self.damping
+    fn apply_at_solution(&self, q: Vector<B>) -> Vector<B> {
+        self.operator.apply_at_solution(q.clone()) + q * self.damping
     }
 }
 
@@ -85,14 +85,14 @@ impl<B: Backend, S: LinearSolver<B>> LinearSolver<B> for Damping<S> {
         b: Vector<B>,
         start: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
-        let a = Remember::new(a);
+        let a = CachedProduct::new(a);
         let damped = Damped {
             operator: &a,
             damping: self.damping,
         };
         let solution = self.solver.solve(&damped, b.clone(), start);
         Solution {
-            residual: a.residual(b),
+            residual: a.residual(b, &solution.value),
             ..solution
         }
     }

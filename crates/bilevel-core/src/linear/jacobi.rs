@@ -5,7 +5,7 @@ use burn::tensor::backend::Backend;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::remember::Remember;
+use super::cached_product::CachedProduct;
 use super::{LinearOperator, LinearSolver};
 use crate::vector::{epsilon, is_finite};
 use crate::{Solution, Status, Tolerance, Vector, WithTolerance};
@@ -27,8 +27,8 @@ impl<B: Backend> LinearOperator<B> for Scaled<'_, B> {
         self.operator.apply_transposed(v * self.scale.clone()) * self.scale.clone()
     }
 
-    fn finish(&self, q: Vector<B>) -> Vector<B> {
-        self.operator.finish(q * self.scale.clone()) * self.scale.clone()
+    fn apply_at_solution(&self, q: Vector<B>) -> Vector<B> {
+        self.operator.apply_at_solution(q * self.scale.clone()) * self.scale.clone()
     }
 }
 
@@ -111,16 +111,16 @@ impl<B: Backend, S: LinearSolver<B>> LinearSolver<B> for Jacobi<S> {
         if let Some(q) = &start {
             assert_eq!(q.dims(), b.dims(), "start and right side differ in shape");
         }
-        let a = Remember::new(a);
+        let a = CachedProduct::new(a);
         let root = self.diagonal(&a, &b).sqrt();
         if !is_finite(root.clone()) {
             let q = start.unwrap_or_else(|| b.zeros_like());
-            a.finish(q.clone());
+            a.apply_at_solution(q.clone());
             return Solution {
+                residual: a.residual(b, &q),
                 value: q,
                 status: Status::NonFinite,
                 steps: 0,
-                residual: a.residual(b),
             };
         }
         let scaled = Scaled {
@@ -130,11 +130,11 @@ impl<B: Backend, S: LinearSolver<B>> LinearSolver<B> for Jacobi<S> {
         let right = b.clone() / root.clone();
         let start = start.map(|q| q * root.clone());
         let solution = self.solver.solve(&scaled, right, start);
-        let solution = a.judged(b, self.solver.tolerance(), solution);
-        Solution {
+        let solution = Solution {
             value: solution.value / root,
             ..solution
-        }
+        };
+        a.judged(b, self.solver.tolerance(), solution)
     }
 
     fn vectors(&self, dim: usize) -> usize {

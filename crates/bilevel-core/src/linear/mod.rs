@@ -10,10 +10,11 @@
 //! | [`Nystrom`] | symmetric positive semidefinite, few large eigenvalues | rank + 1 |
 //! | [`Dense`] | any; a test's oracle | dim + 1 |
 //!
-//! A warm start costs one product more. Three more solvers wrap a solver: [`Normal`] squares the
+//! A warm start costs one product more. Three more solvers wrap a solver: [`NormalEquations`] squares the
 //! system, [`Damping`] solves `A + λI`, [`Jacobi`] preconditions with the diagonal. [`ReadEvery`](crate::ReadEvery) lets solvers look at the device only every few
 //! steps.
 
+mod cached_product;
 mod conjugate_gradient;
 mod damping;
 mod dense;
@@ -21,9 +22,8 @@ mod gmres;
 mod jacobi;
 mod minres;
 mod neumann;
-mod normal;
+mod normal_equations;
 mod nystrom;
-mod remember;
 mod richardson;
 mod units;
 
@@ -34,7 +34,7 @@ pub use gmres::Gmres;
 pub use jacobi::{Jacobi, Scaled};
 pub use minres::Minres;
 pub use neumann::Neumann;
-pub use normal::{Normal, Squared};
+pub use normal_equations::{NormalEquations, NormalOperator};
 pub use nystrom::Nystrom;
 pub use richardson::Richardson;
 
@@ -58,8 +58,8 @@ pub trait LinearOperator<B: Backend> {
     ///
     /// The last product of every solver is this one, with the value it returns. An operator may do
     /// here what has to be done at the solution alone: the cross term of a hypergradient comes with
-    /// it for nothing.
-    fn finish(&self, q: Vector<B>) -> Vector<B> {
+    /// it for nothing. A solver that never calls it costs one product more.
+    fn apply_at_solution(&self, q: Vector<B>) -> Vector<B> {
         self.apply(q)
     }
 }
@@ -76,7 +76,7 @@ pub trait LinearSolver<B: Backend> {
     /// The solution, from `start` (zero if `None`).
     ///
     /// `residual` is the largest `‖b − A q‖₂` over the rows, recomputed at the returned `q` by
-    /// [`LinearOperator::finish`].
+    /// [`LinearOperator::apply_at_solution`].
     ///
     /// # Panics
     /// If `start` and `b` differ in shape, with both shapes.
@@ -135,7 +135,7 @@ fn begin<B: Backend>(
 
 /// `‖b − A q‖` of each row, at the end of a solve.
 fn residuals<B: Backend>(a: &dyn LinearOperator<B>, b: &Vector<B>, q: &Vector<B>) -> Vec<f64> {
-    norms(b.clone() - a.finish(q.clone()))
+    norms(b.clone() - a.apply_at_solution(q.clone()))
 }
 
 /// Whether the recomputed residuals are at their goals, up to a tenth by which rounding lets a recursion

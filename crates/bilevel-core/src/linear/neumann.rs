@@ -29,7 +29,7 @@ use crate::{Solution, Status, Vector};
 ///
 /// let b = Vector::<Cpu>::from_data([[4.0]], &Default::default());
 /// let half = |v: Vector<Cpu>| v * 0.5; // terms 4, 2, 1
-/// let q = Neumann { learning_rate: 1.0, terms: 2 }.solve(&half, b, None);
+/// let q = Neumann { step_size: 1.0, terms: 2 }.solve(&half, b, None);
 /// assert_eq!(q.value.into_scalar(), 4.0 + 2.0 + 1.0);
 /// assert_eq!(q.residual, 0.5);
 /// ```
@@ -46,7 +46,7 @@ use crate::{Solution, Status, Vector};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Neumann {
     /// Step size η.
-    pub learning_rate: f64,
+    pub step_size: f64,
     /// Terms K after the first.
     pub terms: usize,
 }
@@ -58,7 +58,7 @@ impl Neumann {
         b: Vector<B>,
         start: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
-        let eta = self.learning_rate;
+        let eta = self.step_size;
         let (first, mut term) = begin(a, &b, start);
         let mut sum = term.clone();
         for _ in 0..self.terms {
@@ -67,7 +67,7 @@ impl Neumann {
         }
         let q = first.clone() + sum * eta;
         // (I − ηA)^(K+1) b: the next term is the residual.
-        let r = norm(b.clone() - a.finish(q.clone()));
+        let r = norm(b.clone() - a.apply_at_solution(q.clone()));
         let last = norm(term);
         // A converged series has a last term below the rounding of its own residual.
         let rounding = (norm(b.clone()) + norm(q.clone()) * (2.0 / eta)) * (64.0 * epsilon(&b));

@@ -27,9 +27,9 @@ use crate::{ReadEvery, Solution, Status, Tolerance, Vector, WithTolerance};
 /// use bilevel_core::{LinearSolver, Richardson, Status, Tolerance, Vector};
 ///
 /// Cpu::use_f64().expect("the first tensors");
-/// let solve = |learning_rate| {
+/// let solve = |step_size| {
 ///     let b = Vector::<Cpu>::from_data([[4.0]], &Default::default());
-///     let solver = Richardson { learning_rate, max_steps: 99, tolerance: Tolerance::Relative(1e-9) };
+///     let solver = Richardson { step_size: step_size, max_steps: 99, tolerance: Tolerance::Relative(1e-9) };
 ///     solver.solve(&|v: Vector<Cpu>| v * 2.0, b, None)
 /// };
 /// assert!((solve(0.25).value.into_data().to_vec::<f64>().unwrap()[0] - 2.0).abs() < 1e-8);
@@ -42,7 +42,7 @@ use crate::{ReadEvery, Solution, Status, Tolerance, Vector, WithTolerance};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Richardson {
     /// Step size η.
-    pub learning_rate: f64,
+    pub step_size: f64,
     /// Steps at most.
     pub max_steps: usize,
     /// Stop when `‖b − A q‖` is that small in every row.
@@ -68,7 +68,7 @@ impl Richardson {
         start: Option<Vector<B>>,
         units: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
-        let eta = self.learning_rate;
+        let eta = self.step_size;
         let goals = read(self.tolerance.bounds(&b, units));
         let (first, mut r) = begin(a, &b, start);
         let mut q = first.clone();

@@ -4,7 +4,7 @@ use burn::tensor::TensorData;
 use burn::tensor::backend::Backend;
 
 use super::LinearOperator;
-use super::remember::Remember;
+use super::cached_product::CachedProduct;
 use crate::vector::{epsilon, read};
 use crate::{Solution, Vector};
 
@@ -52,16 +52,17 @@ pub(super) fn in_units<B: Backend>(
     let units: Vec<f64> = powers.into_iter().map(unit).collect();
     let units = TensorData::new(units, [b.dims()[0], 1]);
     let units = Vector::from_data(units, (&b.device(), b.dtype()));
-    let a = Remember::new(a);
+    let a = CachedProduct::new(a);
     let scaled = InUnits {
         a: &a,
         units: units.clone(),
     };
     let right = b.clone() / units.clone();
     let solution = solve(&scaled, right, None, Some(units.clone()));
+    let value = solution.value * units;
     Solution {
-        value: solution.value * units,
-        residual: a.residual(b),
+        residual: a.residual(b, &value),
+        value,
         ..solution
     }
 }
@@ -82,8 +83,8 @@ impl<B: Backend> LinearOperator<B> for InUnits<'_, B> {
     }
 
     // What the operator does at the solution it does in its own units.
-    fn finish(&self, q: Vector<B>) -> Vector<B> {
-        self.a.finish(q * self.units.clone()) / self.units.clone()
+    fn apply_at_solution(&self, q: Vector<B>) -> Vector<B> {
+        self.a.apply_at_solution(q * self.units.clone()) / self.units.clone()
     }
 }
 
@@ -92,8 +93,8 @@ mod tests {
     use super::*;
     use crate::vector::largest;
     use crate::{
-        ConjugateGradient, Gmres, Jacobi, LinearSolver, Minres, Normal, Richardson, Status,
-        Tolerance,
+        ConjugateGradient, Gmres, Jacobi, LinearSolver, Minres, NormalEquations, Richardson,
+        Status, Tolerance,
     };
     use bilevel_backend::Cpu;
 
@@ -175,7 +176,7 @@ mod tests {
                 tolerance: Tolerance::Relative(tolerance),
             };
             let richardson = Richardson {
-                learning_rate: 0.5,
+                step_size: 0.5,
                 max_steps,
                 tolerance: Tolerance::Relative(tolerance),
             };
@@ -188,7 +189,7 @@ mod tests {
             check("MINRES", minres);
             check("GMRES", gmres);
             check("Richardson", richardson);
-            check("normal equations", Normal(cg));
+            check("normal equations", NormalEquations(cg));
             check("Jacobi", jacobi);
         });
     }

@@ -3,7 +3,7 @@
 use bilevel_backend::Tape;
 use burn::tensor::backend::Backend;
 
-use super::{Goal, LowerSolver, Smoothness, residual, solution};
+use super::{Goal, LipschitzConstant, LowerSolver, residual, solution};
 use crate::read_every::Reads;
 use crate::vector::{dot, epsilon, read};
 use crate::{
@@ -67,7 +67,7 @@ impl<S> Accelerated<S> {
     where
         B: Backend,
         P: Differentiable<B>,
-        S: Smoothness<B, P>,
+        S: LipschitzConstant<B, P>,
     {
         let objective = LowerObjective::new(point);
         let mut y = objective.start();
@@ -115,13 +115,15 @@ impl<S> Accelerated<S> {
     }
 }
 
-impl<B: Backend, P: Differentiable<B>, S: Smoothness<B, P>> LowerSolver<B, P> for Accelerated<S> {
+impl<B: Backend, P: Differentiable<B>, S: LipschitzConstant<B, P>> LowerSolver<B, P>
+    for Accelerated<S>
+{
     fn solve(&self, point: Point<'_, B, P>) -> Solution<P::Lower<Tape<B>>> {
         self.solve_reading(Reads::ALWAYS, point)
     }
 }
 
-impl<B: Backend, P: Differentiable<B>, S: Smoothness<B, P>> LowerSolver<B, P>
+impl<B: Backend, P: Differentiable<B>, S: LipschitzConstant<B, P>> LowerSolver<B, P>
     for ReadEvery<Accelerated<S>>
 {
     fn solve(&self, point: Point<'_, B, P>) -> Solution<P::Lower<Tape<B>>> {

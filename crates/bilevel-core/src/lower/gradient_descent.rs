@@ -21,7 +21,7 @@ use crate::{Differentiable, LowerObjective, Point, ReadEvery, Solution, Toleranc
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GradientDescent {
     /// Step size η.
-    pub learning_rate: f64,
+    pub step_size: f64,
     /// Steps at most.
     pub max_steps: usize,
     /// Stop when `‖∇y g‖` is that small in every system.
@@ -62,7 +62,7 @@ impl GradientDescent {
                 }
                 last = Some((y.clone(), gradient.clone()));
             }
-            y = y - gradient * self.learning_rate;
+            y = y - gradient * self.step_size;
             gradient = objective.gradient(y.clone());
             steps += 1;
         }

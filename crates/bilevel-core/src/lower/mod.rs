@@ -2,13 +2,13 @@
 
 mod accelerated;
 mod gradient_descent;
+mod lipschitz;
 mod projected_gradient;
-mod smoothness;
 
 pub use accelerated::Accelerated;
 pub use gradient_descent::GradientDescent;
+pub use lipschitz::{Backtracking, FixedLipschitz, LipschitzConstant, PowerIteration};
 pub use projected_gradient::ProjectedGradient;
-pub use smoothness::{Backtracking, Known, PowerIteration, Smoothness};
 
 use bilevel_backend::Tape;
 use burn::tensor::backend::Backend;
@@ -25,7 +25,7 @@ pub trait LowerSolver<B: Backend, P: Differentiable<B>> {
 }
 
 /// A point and `∇y g` there.
-type Iterate<B> = (Vector<B>, Vector<B>);
+type PointAndGradient<B> = (Vector<B>, Vector<B>);
 
 /// The residual to reach, known from the first one.
 #[derive(Clone, Copy)]
@@ -49,8 +49,8 @@ impl Goal {
 /// The solution at `(y, gradient)`; if that is not finite, at `last`, where it still was.
 fn solution<B: Backend, P: Differentiable<B>>(
     objective: &LowerObjective<'_, B, P>,
-    (y, gradient): Iterate<B>,
-    last: Option<Iterate<B>>,
+    (y, gradient): PointAndGradient<B>,
+    last: Option<PointAndGradient<B>>,
     steps: usize,
     mut goal: Goal,
 ) -> Solution<P::Lower<Tape<B>>> {

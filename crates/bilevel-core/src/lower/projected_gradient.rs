@@ -28,7 +28,7 @@ pub struct ProjectedGradient<C> {
     /// The set.
     pub projection: C,
     /// Step size η.
-    pub learning_rate: f64,
+    pub step_size: f64,
     /// Whether steps are extrapolated.
     pub momentum: bool,
     /// Steps at most.
@@ -55,9 +55,9 @@ impl<C> ProjectedGradient<C> {
         C: Projection<B>,
     {
         let gradient = objective.gradient(z.clone());
-        let y = z.clone() - gradient * self.learning_rate;
+        let y = z.clone() - gradient * self.step_size;
         let y = self.projection.project(y);
-        let mapping = (z.clone() - y.clone()) / self.learning_rate;
+        let mapping = (z.clone() - y.clone()) / self.step_size;
         [y, mapping]
     }
 }

@@ -4,8 +4,8 @@ use std::cell::Cell;
 
 use bilevel_core::hypergradient::Descent;
 use bilevel_core::{
-    Audit, AuditSettings, BilevelProblem, ConjugateGradient, DoubleBackward, Finding,
-    GradientDescent, Hypergradient, ImplicitDifferentiation, JacobianFree, Keep, Neumann,
+    Audit, AuditSettings, BilevelProblem, Checkpointing, ConjugateGradient, DoubleBackward,
+    Finding, GradientDescent, Hypergradient, ImplicitDifferentiation, JacobianFree, Neumann,
     NeumannForm, Penalty, Point, Status, StochasticNeumann, Tolerance, Unrolled, ZerothOrder,
     audit,
 };
@@ -18,7 +18,7 @@ use crate::closed_forms::{Logistic, On, logistic_setup};
 use crate::problems::{Nothing, Pair, Shift};
 
 const LOWER: GradientDescent = GradientDescent {
-    learning_rate: 0.05,
+    step_size: 0.05,
     max_steps: 20_000,
     tolerance: Tolerance::Absolute(1e-11),
 };
@@ -44,7 +44,7 @@ fn right_estimators_are_sound() {
         map: Descent,
         step_size: 0.05,
         steps: 600,
-        keep: Keep::All,
+        keep: Checkpointing::All,
     };
     let itd = of(&itd, AuditSettings::default());
     let aid = of(&implicit(), AuditSettings::default());
@@ -64,7 +64,7 @@ fn right_estimators_are_sound() {
 fn wrong_estimators_are_told_by_how_much() {
     let rough = JacobianFree {
         second_order: DoubleBackward,
-        learning_rate: 0.05,
+        step_size: 0.05,
     };
     let audit = of(&rough, AuditSettings::default());
     assert!(matches!(audit.findings[..], [Finding::Inconsistent { error, .. }] if error > 0.1));
@@ -82,7 +82,7 @@ fn wrong_estimators_are_told_by_how_much() {
     let diverging = ImplicitDifferentiation {
         second_order: DoubleBackward,
         solver: Neumann {
-            learning_rate: 5.0,
+            step_size: 5.0,
             terms: 90,
         },
     };
@@ -101,7 +101,7 @@ fn draws_are_averaged() {
     let batch = setup.batch.clone();
     let series = StochasticNeumann {
         second_order: DoubleBackward,
-        learning_rate: 0.05,
+        step_size: 0.05,
         terms: 200,
         form: NeumannForm::Sum,
         batches: |_| batch.clone(),
@@ -215,7 +215,7 @@ fn findings(fault: Fault) -> Vec<String> {
         batch: Nothing::new(),
     };
     let lower = GradientDescent {
-        learning_rate: 0.5,
+        step_size: 0.5,
         max_steps: 500,
         tolerance: Tolerance::Absolute(1e-12),
     };
@@ -290,7 +290,7 @@ fn a_stationary_point_is_judged_too() {
     // Half of dF/dx = x is wrong wherever it is not zero.
     let half = JacobianFree {
         second_order: DoubleBackward,
-        learning_rate: 0.5,
+        step_size: 0.5,
     };
     assert!(!at(1.0, &half).is_sound());
 }

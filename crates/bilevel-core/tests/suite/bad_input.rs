@@ -4,10 +4,10 @@ use std::cell::Cell;
 
 use bilevel_core::hypergradient::{Adam, Descent, HeavyBall};
 use bilevel_core::{
-    BilevelProblem, Cause, ConjugateGradient, Darts, DoubleBackward, Failure, ForwardMode,
-    GradientDescent, Hypergradient, ImplicitDifferentiation, JacobianFree, Keep, Level,
-    LinearSolver, Minres, Neumann, NeumannForm, OneStep, Penalty, StochasticNeumann, Tolerance,
-    Unrolled, Vector, ZerothOrder,
+    BilevelProblem, Cause, Checkpointing, ConjugateGradient, Darts, DoubleBackward, Failure,
+    ForwardMode, GradientDescent, Hypergradient, ImplicitDifferentiation, JacobianFree,
+    LinearSolver, Minres, Neumann, NeumannForm, OneStep, Penalty, Phase, StochasticNeumann,
+    Tolerance, Unrolled, Vector, ZerothOrder,
 };
 use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
@@ -89,7 +89,7 @@ fn implicit(solver: impl LinearSolver<B> + 'static) -> Estimator {
 
 fn lower() -> GradientDescent {
     GradientDescent {
-        learning_rate: 0.5,
+        step_size: 0.5,
         max_steps: 4,
         tolerance: Tolerance::Absolute(0.0),
     }
@@ -115,7 +115,7 @@ fn all() -> Vec<(&'static str, Estimator)> {
         (
             "neumann",
             implicit(Neumann {
-                learning_rate: 0.5,
+                step_size: 0.5,
                 terms: 5,
             }),
         ),
@@ -123,7 +123,7 @@ fn all() -> Vec<(&'static str, Estimator)> {
             "jacobian free",
             Box::new(JacobianFree {
                 second_order,
-                learning_rate: 0.5,
+                step_size: 0.5,
             }),
         ),
         (
@@ -140,7 +140,7 @@ fn all() -> Vec<(&'static str, Estimator)> {
                 map: Descent,
                 step_size: 0.5,
                 steps: 5,
-                keep: Keep::All,
+                keep: Checkpointing::All,
             }),
         ),
         (
@@ -150,7 +150,7 @@ fn all() -> Vec<(&'static str, Estimator)> {
                 map: Adam::default(),
                 step_size: 0.5,
                 steps: 5,
-                keep: Keep::All,
+                keep: Checkpointing::All,
             }),
         ),
         (
@@ -165,7 +165,7 @@ fn all() -> Vec<(&'static str, Estimator)> {
         (
             "darts",
             Box::new(Darts {
-                learning_rate: 0.5,
+                step_size: 0.5,
                 radius: 0.01,
             }),
         ),
@@ -209,7 +209,7 @@ fn a_lower_loss_without_y_is_told() {
         let failure = failure.unwrap_or_else(|| panic!("{name} says nothing"));
         assert_eq!(
             (failure.level, failure.cause),
-            (Level::Lower, Cause::Structural),
+            (Phase::Lower, Cause::Structural),
             "{name}"
         );
         let message = "the lower loss does not depend on y (parameter `x`)";
@@ -229,7 +229,7 @@ fn a_hypergradient_that_is_structurally_zero_is_told() {
         let failure = failure.unwrap_or_else(|| panic!("{name} says nothing"));
         assert_eq!(
             (failure.level, failure.cause),
-            (Level::Hypergradient, Cause::Structural),
+            (Phase::Hypergradient, Cause::Structural),
             "{name}"
         );
         assert_eq!(
@@ -258,7 +258,7 @@ fn a_nan_at_any_call_is_told() {
                 .unwrap_or_else(|| panic!("{name}, call {from}: silence"));
             assert_eq!(failure.cause, Cause::NonFinite, "{name}, call {from}");
             assert!(
-                failure.parameter.is_some() || failure.level == Level::Adjoint,
+                failure.parameter.is_some() || failure.level == Phase::Adjoint,
                 "{name}: {failure}"
             );
         }
@@ -273,7 +273,7 @@ fn a_nan_at_any_call_is_told() {
         map: Descent,
         step_size: 0.5,
         steps: 5,
-        keep: Keep::All,
+        keep: Checkpointing::All,
     };
     let failure = estimator
         .estimate(setup.point(), None, 0)
@@ -281,7 +281,7 @@ fn a_nan_at_any_call_is_told() {
         .expect("a failure");
     assert_eq!(
         (failure.level, failure.parameter.as_deref()),
-        (Level::Lower, Some("x"))
+        (Phase::Lower, Some("x"))
     );
 }
 
@@ -293,13 +293,13 @@ fn the_step_of_an_explosion_is_told() {
         map: Descent,
         step_size: 1e200,
         steps: 5,
-        keep: Keep::All,
+        keep: Checkpointing::All,
     };
     let failure = estimator
         .estimate(odd(Odd::default()).point(), None, 0)
         .failure
         .expect("a failure");
-    assert_eq!((failure.level, failure.iteration), (Level::Lower, Some(1)));
+    assert_eq!((failure.level, failure.iteration), (Phase::Lower, Some(1)));
     assert_eq!(
         failure.to_string(),
         "the lower solve is not finite after its step 1 (parameter `x`)"
@@ -313,7 +313,7 @@ fn divergence_is_told() {
     let series = ImplicitDifferentiation {
         second_order: DoubleBackward,
         solver: Neumann {
-            learning_rate: 0.21,
+            step_size: 0.21,
             terms: 300,
         },
     };
@@ -321,7 +321,7 @@ fn divergence_is_told() {
     let failure = estimate.failure.expect("a failure");
     assert_eq!(
         (failure.level, failure.cause),
-        (Level::Adjoint, Cause::Diverged)
+        (Phase::Adjoint, Cause::Diverged)
     );
     assert!(
         failure
@@ -339,7 +339,7 @@ fn divergence_of_random_series_is_told() {
     for form in [NeumannForm::Sum, NeumannForm::RandomProduct] {
         let series = |learning_rate| StochasticNeumann {
             second_order: DoubleBackward,
-            learning_rate,
+            step_size: learning_rate,
             terms: 60,
             form,
             batches: |_| setup.batch.clone(),
@@ -361,7 +361,7 @@ fn a_response_below_the_tolerance_is_told() {
     let setup = problem.setup::<B>(&[0.1; 4], &y);
     let estimate = |radius| {
         let lower = GradientDescent {
-            learning_rate: 0.1,
+            step_size: 0.1,
             max_steps: 100,
             tolerance: Tolerance::Absolute(1e-3),
         };
@@ -418,7 +418,7 @@ fn an_upper_module_without_parameters_panics() {
     };
     JacobianFree {
         second_order: DoubleBackward,
-        learning_rate: 0.1,
+        step_size: 0.1,
     }
     .estimate(setup.point(), None, 0);
 }

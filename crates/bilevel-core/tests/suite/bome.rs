@@ -2,8 +2,8 @@
 
 use bilevel_core::algorithm::rule::Block;
 use bilevel_core::{
-    Barrier, BilevelProblem, Bome, ConjugateGradient, DoubleBackward, Hypergradient,
-    ImplicitDifferentiation, Oracle, Pair, Point, Run, Sampled, Tape, Tolerance, Whole,
+    Barrier, BilevelProblem, Bome, ConjugateGradient, DoubleBackward, FullBatch, Hypergradient,
+    ImplicitDifferentiation, Iterate, Oracle, Point, ProblemOracle, Run, Tape, Tolerance,
 };
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -21,8 +21,8 @@ struct Nothing<B: Backend> {
     unused: Tensor<B, 1>,
 }
 
-fn nothing() -> Whole<Nothing<B>> {
-    Whole(Nothing {
+fn nothing() -> FullBatch<Nothing<B>> {
+    FullBatch(Nothing {
         unused: Tensor::zeros([1], &Default::default()),
     })
 }
@@ -34,7 +34,7 @@ fn shift(entries: &[f64]) -> Shift<Tape<B>> {
 }
 
 /// The entries of x, of y.
-fn entries(at: &Pair<B>) -> (Vec<f64>, Vec<f64>) {
+fn entries(at: &Iterate<B>) -> (Vec<f64>, Vec<f64>) {
     (rows(&at.x).remove(0), rows(&at.y).remove(0))
 }
 
@@ -47,7 +47,8 @@ where
             Batch<B> = Nothing<B>,
         > + bilevel_core::TwiceDifferentiable<B>,
 {
-    let oracle = Sampled::<B, _, _, _>::new(problem, DoubleBackward, nothing(), shift(x), shift(y));
+    let oracle =
+        ProblemOracle::<B, _, _, _>::new(problem, DoubleBackward, nothing(), shift(x), shift(y));
     let run = Run::new(bome, &oracle, 0);
     let (state, failure) = run.run(run.start(oracle.first()), steps, &mut |_| ());
     assert_eq!(failure, None);
@@ -124,16 +125,16 @@ problem!(
 );
 
 /// From the mean of all points.
-fn coreset(start: &[f64]) -> Sampled<B, Coreset, DoubleBackward, Whole<Nothing<B>>> {
+fn coreset(start: &[f64]) -> ProblemOracle<B, Coreset, DoubleBackward, FullBatch<Nothing<B>>> {
     let x = shift(&[0.0; 4]);
-    Sampled::new(Coreset, DoubleBackward, nothing(), x, shift(start))
+    ProblemOracle::new(Coreset, DoubleBackward, nothing(), x, shift(start))
 }
 
 /// B1: of all `d` with `⟨d, ∇q⟩ ≥ φ` it is the nearest to `∇f`.
 #[test]
 fn the_direction_is_a_projection() {
     let rng = &mut generator(1);
-    let mut pair = || Pair::<B> {
+    let mut pair = || Iterate::<B> {
         x: normal([1, 3], rng),
         y: normal([1, 4], rng),
     };
@@ -150,8 +151,8 @@ fn the_direction_is_a_projection() {
             let d = bome.direction(df.clone(), &dq, gap);
             let (at_d, at_df) = (d.dot(&dq).number(), df.dot(&dq).number());
             assert!(at_d >= phi - 1e-12, "{at_d} < {phi}");
-            let from = |v: &Pair<B>| {
-                let e = Pair {
+            let from = |v: &Iterate<B>| {
+                let e = Iterate {
                     x: v.x.clone() - df.x.clone(),
                     y: v.y.clone() - df.y.clone(),
                 };
@@ -181,8 +182,13 @@ fn the_gap_is_differentiated_with_its_minimiser_fixed() {
     let at =
         Coupled::random(8.0, 3).setup::<B>(&[0.3, -0.5, 0.2, 0.9], &[0.1, 0.4, -0.3, 0.2, 0.5]);
     let bome = Bome::new(Barrier::GradientNorm(0.5), 3, 0.1, 0.1, 0.1).expect("valid");
-    let oracle =
-        Sampled::<B, _, _, _>::new(at.problem, DoubleBackward, Whole(at.batch), at.x, at.y);
+    let oracle = ProblemOracle::<B, _, _, _>::new(
+        at.problem,
+        DoubleBackward,
+        FullBatch(at.batch),
+        at.x,
+        at.y,
+    );
     let here = oracle.first();
     let gap = bome.gap(&oracle, &here);
     // y⁽ᵀ⁾, once and for all.
@@ -191,7 +197,7 @@ fn the_gap_is_differentiated_with_its_minimiser_fixed() {
         fixed.y = fixed.y.clone() - oracle.lower_gradient(Block::All, &fixed) * 0.1;
     }
     let g = |x: &Tensor<B, 2>, y: &Tensor<B, 2>| {
-        let at = Pair {
+        let at = Iterate {
             x: x.clone(),
             y: y.clone(),
         };
@@ -208,7 +214,7 @@ fn the_gap_is_differentiated_with_its_minimiser_fixed() {
         worst = worst.max(((frozen(&plus) - frozen(&minus)) / (2.0 * h) - exact).abs());
         let whole = |x: Tensor<B, 2>| {
             let y = here.y.clone();
-            bome.gap(&oracle, &Pair { x, y }).loss
+            bome.gap(&oracle, &Iterate { x, y }).loss
         };
         through = through.max(((whole(plus) - whole(minus)) / (2.0 * h) - exact).abs());
     }
@@ -225,7 +231,7 @@ fn a_lower_problem_with_many_solutions() {
         let error = length(&minus(&[x[0], y[0], y[1]], &[1.0; 3]));
         assert!(error < 1e-6, "T = {inner}: {x:?} {y:?}");
     }
-    let Whole(batch) = nothing();
+    let FullBatch(batch) = nothing();
     let solver = ConjugateGradient {
         max_steps: 50,
         tolerance: Tolerance::Relative(1e-10),
@@ -300,8 +306,13 @@ fn it_agrees_with_the_closed_form() {
         let problem = Coupled::random(4.0, 5);
         let at = problem.setup::<B>(&[0.0; 4], &[0.0; 5]);
         let bome = Bome::new(Barrier::GradientNorm(0.5), 25, 0.2, step, step).expect("valid");
-        let oracle =
-            Sampled::<B, _, _, _>::new(at.problem, DoubleBackward, Whole(at.batch), at.x, at.y);
+        let oracle = ProblemOracle::<B, _, _, _>::new(
+            at.problem,
+            DoubleBackward,
+            FullBatch(at.batch),
+            at.x,
+            at.y,
+        );
         let run = Run::new(bome, &oracle, 0);
         let (state, failure) = run.run(run.start(oracle.first()), steps, &mut |_| ());
         assert_eq!(failure, None);

@@ -2,8 +2,9 @@
 
 use bilevel_core::parameters::unpack;
 use bilevel_core::{
-    Bound, ConjugateGradient, Constants, DoubleBackward, Hypergradient, ImplicitDifferentiation,
-    JacobianFree, Keep, Neumann, Point, Probe, Tape, Tolerance, Unrolled, hypergradient::Descent,
+    Bound, Checkpointing, ConjugateGradient, Constants, DoubleBackward, Hypergradient,
+    ImplicitDifferentiation, JacobianFree, Neumann, Point, Probe, Tape, Tolerance, Unrolled,
+    hypergradient::Descent,
 };
 use proptest::prelude::*;
 
@@ -126,7 +127,7 @@ fn missing_constants_are_named() {
         map: Descent,
         step_size: 0.1,
         steps: 3,
-        keep: Keep::All,
+        keep: Checkpointing::All,
     };
     let c = unrolled.estimate(setup.point(), None, 0).certificate;
     assert_eq!(c.bound, Bound::NotCovered);
@@ -199,7 +200,7 @@ fn a_probed_bound_holds_on_logistic_regression() {
         map: Descent,
         step_size: 0.05,
         steps: 3000,
-        keep: Keep::Last(0),
+        keep: Checkpointing::Last(0),
     };
     let solved = solve.estimate(setup.point(), None, 0).y;
     let at = |y| unpack::<Tape<B>, _>(setup.y.clone(), y);
@@ -229,12 +230,12 @@ fn a_probed_bound_holds_on_logistic_regression() {
         let constants = probe.constants(point, &DoubleBackward);
         let rough = JacobianFree {
             second_order: DoubleBackward,
-            learning_rate: 0.05,
+            step_size: 0.05,
         };
         let series = ImplicitDifferentiation {
             second_order: DoubleBackward,
             solver: Neumann {
-                learning_rate: 0.05,
+                step_size: 0.05,
                 terms: 30,
             },
         };

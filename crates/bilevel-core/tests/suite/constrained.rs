@@ -2,7 +2,7 @@
 
 use bilevel_core::algorithm::goldstein;
 use bilevel_core::algorithm::rule::{
-    Anchor, Block, Blocks, Calls, DmlcboSettings, Scaling, Second,
+    Anchor, Block, Blocks, DmlcboSettings, OracleCalls, Scaling, SecondDerivatives,
 };
 use bilevel_core::parameters::pack;
 use bilevel_core::projection::{
@@ -11,9 +11,9 @@ use bilevel_core::projection::{
 use bilevel_core::vector::read;
 use bilevel_core::{
     BilevelProblem, ConjugateGradient, ConstrainedImplicit, ConstrainedNeumann, Dmlcbo,
-    DoubleBackward, Gmres, Hypergradient, ImplicitDifferentiation, LossGradients, LowerSolver,
-    Oracle, Pair, Point, ProjectedGradient, Run, Sampled, Solution, Status, Tape, Tolerance,
-    Vector, Whole,
+    DoubleBackward, FullBatch, Gmres, Hypergradient, ImplicitDifferentiation, Iterate,
+    LossGradients, LowerSolver, Oracle, Point, ProblemOracle, ProjectedGradient, Run, Solution,
+    Status, Tape, Tolerance, Vector,
 };
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -125,7 +125,7 @@ impl Setup {
     fn solve(&self, set: &dyn Projection<B>, x: &Vector<B>) -> Vector<B> {
         let solver = ProjectedGradient {
             projection: set,
-            learning_rate: 0.2,
+            step_size: 0.2,
             momentum: true,
             max_steps: 5000,
             tolerance: Tolerance::Absolute(1e-13),
@@ -148,7 +148,7 @@ impl Setup {
             second_order: DoubleBackward,
             solver: TIGHT,
             projection: set,
-            learning_rate: eta,
+            step_size: eta,
         };
         let estimate = self.at(x, &y, |point| method.estimate(point, None, 0));
         assert!(estimate.failure.is_none(), "{:?}", estimate.failure);
@@ -298,7 +298,7 @@ fn projected_gradients_end_in_the_set() {
         for steps in [0, 1, 3, 5000] {
             let solver = ProjectedGradient {
                 projection: set,
-                learning_rate: 0.2,
+                step_size: 0.2,
                 momentum,
                 max_steps: steps,
                 tolerance: Tolerance::Absolute(1e-12),
@@ -334,7 +334,7 @@ fn a_kink_by_one_side_or_by_both() {
             second_order: DoubleBackward,
             projection: set.clone(),
             jacobian,
-            learning_rate: 0.5,
+            step_size: 0.5,
             // What is left out is (1/4)⁶ of the series.
             terms: 6,
         };
@@ -374,7 +374,7 @@ fn a_random_term_has_the_mean_of_the_series() {
         second_order: DoubleBackward,
         projection: Everywhere,
         jacobian: ProjectionJacobian::Exact,
-        learning_rate: 0.4,
+        step_size: 0.4,
         terms: 10,
     };
     // ∇y f = 1 at y = 0, and C = −I: the gradient is the term.
@@ -442,7 +442,7 @@ fn the_sign_of_the_implicit_term() {
             second_order: DoubleBackward,
             solver: TIGHT,
             projection: Bounds::all(-1.0, 1.0).unwrap(),
-            learning_rate: 0.7,
+            step_size: 0.7,
         };
         let estimate = method.estimate(
             Point {
@@ -476,33 +476,33 @@ impl Oracle<B> for Noisy {
     fn blocks(&self) -> Blocks {
         Blocks { lower: 1, upper: 1 }
     }
-    fn lower_gradient(&self, on: Block, at: &Pair<B>) -> Vector<B> {
+    fn lower_gradient(&self, on: Block, at: &Iterate<B>) -> Vector<B> {
         let noise = if on == Block::All { 0.0 } else { self.noise() };
         at.y.clone() - at.x.clone() + noise
     }
-    fn lower_gradients(&self, _: Block, _: &Pair<B>) -> LossGradients<B> {
+    fn lower_gradients(&self, _: Block, _: &Iterate<B>) -> LossGradients<B> {
         unreachable!("DMLCBO does not ask for ∇x g")
     }
-    fn upper_gradients(&self, _: Block, at: &Pair<B>) -> LossGradients<B> {
+    fn upper_gradients(&self, _: Block, at: &Iterate<B>) -> LossGradients<B> {
         LossGradients {
             loss: f64::NAN,
             x: at.x.clone() * 0.1 + self.noise(),
             y: at.y.clone() - 2.0 + self.noise(),
         }
     }
-    fn hessian(&self, _: Block, _: &Pair<B>, v: &Vector<B>) -> Vector<B> {
+    fn hessian(&self, _: Block, _: &Iterate<B>, v: &Vector<B>) -> Vector<B> {
         v.clone()
     }
-    fn cross(&self, _: Block, _: &Pair<B>, v: &Vector<B>) -> Vector<B> {
+    fn cross(&self, _: Block, _: &Iterate<B>, v: &Vector<B>) -> Vector<B> {
         v.clone().neg()
     }
-    fn second(&self, _: Block, _: &Pair<B>, _: &Vector<B>) -> Second<B> {
+    fn second(&self, _: Block, _: &Iterate<B>, _: &Vector<B>) -> SecondDerivatives<B> {
         unreachable!("DMLCBO asks for products one by one")
     }
-    fn calls(&self) -> Calls {
-        Calls::default()
+    fn calls(&self) -> OracleCalls {
+        OracleCalls::default()
     }
-    fn project(&self, at: Pair<B>) -> Pair<B> {
+    fn project(&self, at: Iterate<B>) -> Iterate<B> {
         at
     }
 }
@@ -520,10 +520,10 @@ fn dmlcbo_finds_the_kink() {
         let settings = DmlcboSettings {
             jacobian,
             anchor,
-            learning_rate: 0.5,
+            step_size: 0.5,
             terms: 20,
-            upper_step: 0.05,
-            lower_step: 0.2,
+            upper_step_size: 0.05,
+            lower_step_size: 0.2,
             upper_momentum: 0.1,
             lower_momentum: 0.1,
             regularizer: 0.1,
@@ -535,7 +535,7 @@ fn dmlcbo_finds_the_kink() {
         let oracle = Noisy(ChaCha8Rng::seed_from_u64(1).into());
         let run = Run::new(Dmlcbo::new(set, settings).unwrap(), &oracle, 2);
         let at = |v: f64| Vector::<B>::from_data([[v]], &Default::default());
-        let start = run.start(Pair {
+        let start = run.start(Iterate {
             x: at(-1.0),
             y: at(0.0),
         });
@@ -562,8 +562,13 @@ fn dmlcbo_finds_the_kink() {
 fn a_step_of_dmlcbo_costs_what_it_says() {
     let Setup { problem, data } = Setup::random(4, 3, 6);
     let module = |dim: usize| Setup::module(Vector::full([1, dim], 5.0, &Default::default()));
-    let oracle =
-        Sampled::<B, _, _, _>::new(problem, DoubleBackward, Whole(data), module(3), module(6));
+    let oracle = ProblemOracle::<B, _, _, _>::new(
+        problem,
+        DoubleBackward,
+        FullBatch(data),
+        module(3),
+        module(6),
+    );
     let set = L1Ball::new(0.8).unwrap();
     for scaling in [Scaling::Norm, Scaling::Entries(0.9)] {
         let settings = DmlcboSettings {

@@ -1,8 +1,8 @@
 use bilevel_core::parameters::pack;
 use bilevel_core::{
     Accelerated, ConjugateGradient, Differentiable, DoubleBackward, DoubleLoop, Estimate,
-    GradientDescent, Hypergradient, ImplicitDifferentiation, Known, Level, Outcome, Point, Report,
-    State, Status, Stop, Stopped, Tape, Task, Tolerance, Vector,
+    FixedLipschitz, GradientDescent, Hypergradient, ImplicitDifferentiation, Outcome, Phase, Point,
+    Report, State, Status, Stop, Stopped, Tape, Task, Tolerance, Vector,
 };
 use burn::module::Param;
 use burn::optim::SgdConfig;
@@ -31,11 +31,11 @@ fn double_loop(
     l: f64,
     mu: f64,
     tolerance: f64,
-) -> DoubleLoop<Quadratic, Accelerated<Known>, Implicit> {
+) -> DoubleLoop<Quadratic, Accelerated<FixedLipschitz>, Implicit> {
     DoubleLoop {
         problem: Quadratic { ridge: 0.0 },
         lower: Accelerated {
-            smoothness: Known(l),
+            smoothness: FixedLipschitz(l),
             strong_convexity: mu,
             max_steps: 2000,
             tolerance: Tolerance::Absolute(tolerance),
@@ -165,31 +165,31 @@ fn number(value: f64) -> Param<burn::tensor::Tensor<Tape<B>, 1>> {
 fn a_nan_stops_the_run_where_it_appears() {
     let cases = [
         (
-            Level::Lower,
+            Phase::Lower,
             0.6,
             4,
             "the lower solve is not finite (parameter `x`)",
         ),
         (
-            Level::UpperLoss,
+            Phase::UpperLoss,
             0.6,
             4,
             "the upper loss is not finite (parameter `b`)",
         ),
         (
-            Level::UpperGradient,
+            Phase::UpperGradient,
             0.5,
             3,
             "the upper loss's gradient is not finite (parameter `x`)",
         ),
         (
-            Level::Adjoint,
+            Phase::Adjoint,
             0.5,
             3,
             "the adjoint is not finite after its step 0 (parameter `b`)",
         ),
         (
-            Level::Hypergradient,
+            Phase::Hypergradient,
             0.5,
             3,
             "the hypergradient is not finite (parameter `b`)",
@@ -199,7 +199,7 @@ fn a_nan_stops_the_run_where_it_appears() {
         let method = DoubleLoop {
             problem: Fragile { breaks: level },
             lower: GradientDescent {
-                learning_rate: 1.0,
+                step_size: 1.0,
                 max_steps: 5,
                 tolerance: Tolerance::Absolute(1e-12),
             },

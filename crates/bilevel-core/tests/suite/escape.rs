@@ -3,13 +3,13 @@
 use std::cell::Cell;
 
 use bilevel_core::algorithm::escape::{
-    Escape, EscapeEnd, Evaluated, Ineon, IneonSearch, Minimax, MinimaxProblem, Perturbation,
-    PerturbedAid, PerturbedGdMax, Prgda, Probed, Reduced, ReducedObjective, in_ball,
+    Escape, EscapeEnd, Ineon, IneonSearch, LanczosSettings, Minimax, MinimaxProblem, Objective,
+    Perturbation, PerturbedAid, PerturbedGdMax, Prgda, ReducedObjective, ValueAndGradient, in_ball,
     lowest_curvature,
 };
 use bilevel_core::vector::{norm, read};
 use bilevel_core::{
-    BilevelProblem, Cause, GradientDescent, Level, PartialGradient, Tape, Task, Tolerance, Vector,
+    BilevelProblem, Cause, GradientDescent, PartialGradient, Phase, Tape, Task, Tolerance, Vector,
 };
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -71,7 +71,7 @@ impl BilevelProblem for Hidden {
 }
 
 const PERTURBATION: Perturbation = Perturbation {
-    step: 0.1,
+    step_size: 0.1,
     epsilon: 1e-4,
     radius: 1e-3,
     scaled: false,
@@ -81,7 +81,7 @@ const PERTURBATION: Perturbation = Perturbation {
 
 fn aid(perturbation: Perturbation) -> PerturbedAid {
     PerturbedAid {
-        lower_step: 1.0,
+        lower_step_size: 1.0,
         lower_steps: 3,
         linear_steps: 2,
         perturbation,
@@ -123,7 +123,7 @@ fn descent_stays_at_a_saddle_and_a_displacement_leaves_it() {
         matrix(row(&[1.0, 0.0])),
         Task::new(batch, matrix(row(&[0.0]))),
     );
-    let probe = Probed {
+    let probe = LanczosSettings {
         steps: 2,
         radius: 1e-3,
     };
@@ -165,7 +165,7 @@ fn descent_stays_at_a_saddle_and_a_displacement_leaves_it() {
 fn a_missing_implicit_term_is_seen() {
     let (problem, batch) = (Hidden { c: 0.0 }, nothing());
     let lower = GradientDescent {
-        learning_rate: 1.0,
+        step_size: 1.0,
         max_steps: 3,
         tolerance: Tolerance::Absolute(0.0),
     };
@@ -252,11 +252,11 @@ fn a_matrix_is_factored() {
     let start = Tensor::cat(vec![q1.clone() * 1.2, q1.zeros_like()], 1);
     let run = |epsilon: f64, steps: usize, seed: u64| {
         let method = PerturbedAid {
-            lower_step: 0.5,
+            lower_step_size: 0.5,
             lower_steps: 3,
             linear_steps: 2,
             perturbation: Perturbation {
-                step: 0.05,
+                step_size: 0.05,
                 epsilon,
                 window: 100,
                 ..PERTURBATION
@@ -310,7 +310,7 @@ fn a_minimax_saddle_is_left() {
     let run = |epsilon: f64, seed: u64| {
         let method = PerturbedGdMax {
             ascent: GradientDescent {
-                learning_rate: 0.5,
+                step_size: 0.5,
                 max_steps: 10,
                 tolerance: Tolerance::Absolute(0.0),
             },
@@ -343,7 +343,7 @@ fn a_minimax_saddle_is_left() {
 #[test]
 fn prgda_leaves_a_saddle_and_not_a_minimum() {
     let method = Prgda {
-        step: 0.01,
+        step_size: 0.01,
         epsilon: 0.011,
         radius: 1e-3,
         escape_step: 0.1,
@@ -370,7 +370,7 @@ fn prgda_leaves_a_saddle_and_not_a_minimum() {
 }
 
 const SEARCH: IneonSearch = IneonSearch {
-    step: 0.5,
+    step_size: 0.5,
     steps: 300,
     radius: 1e-3,
     limit: 0.1,
@@ -378,11 +378,11 @@ const SEARCH: IneonSearch = IneonSearch {
 };
 
 const INEON: Ineon = Ineon {
-    step: 0.1,
+    step_size: 0.1,
     epsilon: 1e-4,
     length: 0.1,
     search: IneonSearch {
-        step: 0.3,
+        step_size: 0.3,
         decrease: 1e-4,
         ..SEARCH
     },
@@ -414,9 +414,9 @@ fn of_seed(seed: u64) -> [f64; 3] {
     [(); 3].map(|()| f64::from(rng.next_u32()) / f64::from(u32::MAX) - 0.5)
 }
 
-fn direction(objective: &mut dyn Reduced<B>, draw: u64) -> Option<Vec<f64>> {
+fn direction(objective: &mut dyn Objective<B>, draw: u64) -> Option<Vec<f64>> {
     let x = row(&[0.0; 3]);
-    let here: Evaluated<B> = objective.evaluate(&x, draw);
+    let here: ValueAndGradient<B> = objective.evaluate(&x, draw);
     let found = SEARCH.direction(objective, &x, &here, draw);
     found.expect("finite").map(read)
 }
@@ -436,7 +436,7 @@ fn neon_finds_negative_curvature_and_none_where_there_is_none() {
         let x = row(&[0.0; 3]);
         let here = shared.evaluate(&x, draw);
         // The value does not see the noise, the linear part must not either.
-        let here = Evaluated {
+        let here = ValueAndGradient {
             gradient: here.gradient,
             ..here
         };
@@ -607,7 +607,7 @@ fn the_theory_keeps_its_promise() {
         .filter(|seed| {
             let mut v = read(in_ball::<B>(
                 &row(&[0.0; 2]),
-                settings.step * settings.radius,
+                settings.step_size * settings.radius,
                 *seed,
                 0,
             ));
@@ -616,7 +616,7 @@ fn the_theory_keeps_its_promise() {
                 v = v
                     .iter()
                     .zip(slope)
-                    .map(|(v, s)| v - settings.step * s)
+                    .map(|(v, s)| v - settings.step_size * s)
                     .collect();
             }
             phi(&v) <= -0.5 * settings.decrease.unwrap()
@@ -693,7 +693,7 @@ fn the_error_of_the_hypergradient_is_bounded() {
         let zero = || matrix(row(&[0.0; 4]));
         let at = |lower_steps: usize, linear_steps: usize| {
             let method = PerturbedAid {
-                lower_step: 0.2,
+                lower_step_size: 0.2,
                 lower_steps,
                 linear_steps,
                 perturbation: PERTURBATION,
@@ -739,7 +739,7 @@ fn the_error_of_the_hypergradient_is_bounded() {
 #[test]
 fn a_failure_is_not_a_minimum() {
     let prgda = Prgda {
-        step: 0.01,
+        step_size: 0.01,
         epsilon: 0.011,
         radius: 1e-3,
         escape_step: 0.1,
@@ -772,7 +772,7 @@ fn a_failure_is_not_a_minimum() {
         };
         assert_eq!(
             (failure.level, failure.cause),
-            (Level::UpperLoss, Cause::NonFinite)
+            (Phase::UpperLoss, Cause::NonFinite)
         );
         let x = read(end.x.clone());
         assert!(x[0].abs() < 0.02 && x[1].to_bits() << 1 == 0, "{x:?}");
@@ -799,7 +799,7 @@ fn settings_that_make_no_sense_are_errors() {
     let message = ineon.checked().unwrap_err().to_string();
     assert_eq!(message, "search.radius must be finite and > 0, got NaN");
     let prgda = Prgda {
-        step: 0.01,
+        step_size: 0.01,
         epsilon: 0.011,
         radius: 1e-3,
         escape_step: -0.1,

@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use bilevel_core::hypergradient::{Adam, Descent, HeavyBall, Nesterov};
 use bilevel_core::{
-    CentralDifference, ConjugateGradient, Darts, Dense, DoubleBackward, ForwardMode, Gmres,
-    GradientDescent, Hypergradient, ImplicitDifferentiation, Jacobi, JacobianFree, Keep,
-    LinearOperator, LinearSolver, LowerHessian, LowerSolver, Minres, Neumann, NeumannForm, Normal,
-    Nystrom, OneStep, Penalty, Point, Richardson, SecondOrder, StochasticNeumann, Tolerance,
-    Unrolled, Vector, ZerothOrder,
+    CentralDifference, Checkpointing, ConjugateGradient, Darts, Dense, DoubleBackward, ForwardMode,
+    Gmres, GradientDescent, Hypergradient, ImplicitDifferentiation, Jacobi, JacobianFree,
+    LinearOperator, LinearSolver, LowerHessian, LowerSolver, Minres, Neumann, NeumannForm,
+    NormalEquations, Nystrom, OneStep, Penalty, Point, Richardson, SecondOrder, StochasticNeumann,
+    Tolerance, Unrolled, Vector, ZerothOrder,
 };
 use burn::tensor::backend::Backend;
 use double_precision::in_single_precision;
@@ -33,7 +33,7 @@ fn unrolled(learning_rate: f64, steps: usize) -> Unrolled<DoubleBackward, Descen
         map: Descent,
         step_size: learning_rate,
         steps,
-        keep: Keep::All,
+        keep: Checkpointing::All,
     }
 }
 
@@ -73,7 +73,7 @@ fn the_scalar_example_by_hand() {
         // At y_K the truncated series with as many terms is the same number here: H is constant.
         let there = Coupled::scalar().setup::<B>(&[1.0], &[y]);
         let neumann = Neumann {
-            learning_rate: 0.1,
+            step_size: 0.1,
             terms: steps - 1,
         };
         let estimate = implicit(neumann).estimate(there.point(), None, 0);
@@ -82,7 +82,7 @@ fn the_scalar_example_by_hand() {
             "neumann {steps}"
         );
         let richardson = Richardson {
-            learning_rate: 0.1,
+            step_size: 0.1,
             max_steps: steps,
             tolerance: Tolerance::Relative(0.0),
         };
@@ -94,7 +94,7 @@ fn the_scalar_example_by_hand() {
 
         let jacobian_free = JacobianFree {
             second_order: DoubleBackward,
-            learning_rate: 0.1,
+            step_size: 0.1,
         };
         let estimate = jacobian_free.estimate(there.point(), None, 0);
         assert!(
@@ -132,7 +132,7 @@ fn exact_estimators<T: Backend>(digits: f64) -> Vec<(&'static str, Estimator<T>,
     };
     let weight = if digits > 8.0 { 1e4 } else { 1e2 };
     let lower = GradientDescent {
-        learning_rate: 0.1,
+        step_size: 0.1,
         max_steps: 4000,
         tolerance: Tolerance::Absolute(tolerance * 0.1),
     };
@@ -155,7 +155,11 @@ fn exact_estimators<T: Backend>(digits: f64) -> Vec<(&'static str, Estimator<T>,
             })),
             1e1 * tolerance,
         ),
-        ("normal", boxed(Box::new(Normal(cg))), 1e2 * tolerance),
+        (
+            "normal",
+            boxed(Box::new(NormalEquations(cg))),
+            1e2 * tolerance,
+        ),
         (
             "jacobi",
             boxed(Box::new(Jacobi {
@@ -169,7 +173,7 @@ fn exact_estimators<T: Backend>(digits: f64) -> Vec<(&'static str, Estimator<T>,
         (
             "neumann",
             boxed(Box::new(Neumann {
-                learning_rate: 0.1,
+                step_size: 0.1,
                 terms: 400,
             })),
             1e1 * tolerance,
@@ -177,7 +181,7 @@ fn exact_estimators<T: Backend>(digits: f64) -> Vec<(&'static str, Estimator<T>,
         (
             "richardson",
             boxed(Box::new(Richardson {
-                learning_rate: 0.1,
+                step_size: 0.1,
                 max_steps,
                 tolerance: Tolerance::Relative(tolerance),
             })),
@@ -208,7 +212,7 @@ fn exact_estimators<T: Backend>(digits: f64) -> Vec<(&'static str, Estimator<T>,
                 map: HeavyBall { momentum: 0.3 },
                 step_size: 0.1,
                 steps,
-                keep: Keep::All,
+                keep: Checkpointing::All,
             }),
             1e1 * tolerance,
         ),
@@ -219,14 +223,14 @@ fn exact_estimators<T: Backend>(digits: f64) -> Vec<(&'static str, Estimator<T>,
                 map: Nesterov { momentum: 0.5 },
                 step_size: 0.1,
                 steps,
-                keep: Keep::All,
+                keep: Checkpointing::All,
             }),
             1e1 * tolerance,
         ),
         (
             "truncated",
             Box::new(Unrolled {
-                keep: Keep::Last(300),
+                keep: Checkpointing::Last(300),
                 ..unrolled(0.1, steps)
             }),
             1e1 * tolerance,
@@ -236,7 +240,7 @@ fn exact_estimators<T: Backend>(digits: f64) -> Vec<(&'static str, Estimator<T>,
             "stochastic neumann",
             Box::new(StochasticNeumann {
                 second_order: DoubleBackward,
-                learning_rate: 0.1,
+                step_size: 0.1,
                 terms: 400,
                 form: NeumannForm::Sum,
                 batches: same_batch::<T>(),
@@ -294,12 +298,12 @@ fn reverse_forward_and_full_truncation_are_one_number() {
             reverse.estimate(setup.point(), None, 0),
             forward(eta, steps).estimate(setup.point(), None, 0),
             Unrolled {
-                keep: Keep::Last(steps),
+                keep: Checkpointing::Last(steps),
                 ..reverse
             }
             .estimate(setup.point(), None, 0),
             Unrolled {
-                keep: Keep::Bytes(4 * 4 * 8),
+                keep: Checkpointing::Bytes(4 * 4 * 8),
                 ..reverse
             }
             .estimate(setup.point(), None, 0),
@@ -355,13 +359,13 @@ fn neumann_and_truncation_errors_fall_geometrically() {
     let rate = 1.0 - 0.1;
     let series = |terms| -> Estimator<B> {
         Box::new(implicit(Neumann {
-            learning_rate: 0.1,
+            step_size: 0.1,
             terms,
         }))
     };
     let truncated = |last| -> Estimator<B> {
         Box::new(Unrolled {
-            keep: Keep::Last(last),
+            keep: Checkpointing::Last(last),
             ..unrolled(0.1, 120)
         })
     };
@@ -385,7 +389,7 @@ fn neumann_and_truncation_errors_fall_geometrically() {
 #[test]
 fn the_penalty_error_halves_when_its_weight_doubles() {
     let lower = GradientDescent {
-        learning_rate: 0.09,
+        step_size: 0.09,
         max_steps: 9000,
         tolerance: Tolerance::Absolute(1e-14),
     };
@@ -410,7 +414,7 @@ fn the_penalty_gives_an_adjoint() {
     let q = problem.a.solve(&minus(&y, &problem.c));
     let setup = problem.setup::<B>(&x, &y);
     let lower = GradientDescent {
-        learning_rate: 0.09,
+        step_size: 0.09,
         max_steps: 9000,
         tolerance: Tolerance::Absolute(1e-14),
     };
@@ -429,7 +433,7 @@ fn darts_is_one_step_with_an_error_of_the_radius_squared() {
         step_size: 0.05,
     };
     let darts = |radius| Darts {
-        learning_rate: 0.05,
+        step_size: 0.05,
         radius,
     };
     let exact = one_step.estimate(setup.point(), None, 0).gradient;
@@ -471,7 +475,7 @@ fn stochastic_series_are_unbiased() {
     let statistics = |form| {
         let estimator = StochasticNeumann {
             second_order: DoubleBackward,
-            learning_rate: eta,
+            step_size: eta,
             terms: n,
             form,
             batches,
@@ -507,7 +511,7 @@ fn draws_depend_on_the_seed_alone() {
     let problem = Coupled::random(10.0, 0);
     let setup = problem.setup::<B>(&[0.5, 0.1, -0.2, 0.3], &[0.3; 5]);
     let lower = GradientDescent {
-        learning_rate: 0.1,
+        step_size: 0.1,
         max_steps: 5,
         tolerance: Tolerance::Absolute(0.0),
     };
@@ -519,7 +523,7 @@ fn draws_depend_on_the_seed_alone() {
         }),
         Box::new(StochasticNeumann {
             second_order: DoubleBackward,
-            learning_rate: 0.1,
+            step_size: 0.1,
             terms: 9,
             form: NeumannForm::RandomProduct,
             batches: same_batch::<B>(),
@@ -545,7 +549,7 @@ fn zeroth_order_is_unbiased() {
     let indirect = length(&minus(&exact, &direct));
     let setup = problem.setup::<B>(&x, &y0);
     let lower = GradientDescent {
-        learning_rate: eta,
+        step_size: eta,
         max_steps: steps as usize,
         tolerance: Tolerance::Absolute(0.0),
     };
@@ -644,12 +648,12 @@ fn passes_are_counted() {
             tolerance: Tolerance::Relative(tolerance),
         }),
         Box::new(Richardson {
-            learning_rate: 0.02,
+            step_size: 0.02,
             max_steps,
             tolerance: Tolerance::Relative(tolerance),
         }),
         Box::new(Neumann {
-            learning_rate: 0.02,
+            step_size: 0.02,
             terms: max_steps,
         }),
     ];
@@ -674,7 +678,7 @@ fn passes_are_counted() {
         map: Descent,
         step_size: 0.01,
         steps: 7,
-        keep: Keep::Last(3),
+        keep: Checkpointing::Last(3),
     };
     let certificate = itd.estimate(setup.point(), None, 0).certificate;
     assert_eq!(
@@ -727,7 +731,7 @@ fn descent_is_gradient_descent() {
     let problem = Coupled::random(10.0, 13);
     let setup = problem.setup::<B>(&[0.5, 0.1, -0.2, 0.3], &[0.3; 5]);
     let lower = GradientDescent {
-        learning_rate: 0.1,
+        step_size: 0.1,
         max_steps: 9,
         tolerance: Tolerance::Absolute(0.0),
     };
@@ -745,7 +749,7 @@ fn descent_is_gradient_descent() {
         map: Adam::default(),
         step_size: 0.1,
         steps: 9,
-        keep: Keep::All,
+        keep: Checkpointing::All,
     };
     assert!(adam.estimate(setup.point(), None, 0).failure.is_none());
 }

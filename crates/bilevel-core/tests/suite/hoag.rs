@@ -1,8 +1,8 @@
 //! HOAG: its rule, and what the rule cannot do.
 
 use bilevel_core::{
-    ConjugateGradient, Decay, DoubleBackward, GradientDescent, Hoag, HoagState,
-    ImplicitDifferentiation, Maid, MaidSettings, MaidState, Report, Stop, Stopped, Tolerance,
+    ConjugateGradient, DoubleBackward, GradientDescent, Hoag, HoagState, ImplicitDifferentiation,
+    Maid, MaidSettings, MaidState, Report, Schedule, Stop, Stopped, Tolerance,
 };
 
 use crate::problems::shift;
@@ -20,9 +20,9 @@ const NOISE: f64 = 0.01;
 type Method<P> =
     Hoag<P, GradientDescent, ImplicitDifferentiation<DoubleBackward, ConjugateGradient>>;
 
-fn hoag<P>(problem: P, smoothness: f64, accuracy: Decay) -> Method<P> {
+fn hoag<P>(problem: P, smoothness: f64, accuracy: Schedule) -> Method<P> {
     let lower = GradientDescent {
-        learning_rate: 1.0 / smoothness,
+        step_size: 1.0 / smoothness,
         max_steps: 100_000,
         tolerance: Tolerance::Absolute(0.0),
     };
@@ -36,7 +36,7 @@ fn hoag<P>(problem: P, smoothness: f64, accuracy: Decay) -> Method<P> {
     Hoag::new(problem, lower, hypergradient, accuracy).unwrap()
 }
 
-const GEOMETRIC: Decay = Decay::Geometric {
+const GEOMETRIC: Schedule = Schedule::Geometric {
     initial: 0.1,
     factor: 0.9,
 };
@@ -44,7 +44,7 @@ const GEOMETRIC: Decay = Decay::Geometric {
 /// The rule, step by step, on `F = ½ (x − 2)²` solved to rounding.
 #[test]
 fn the_step_size_follows_the_rule() {
-    let tiny = Decay::Constant(1e-13);
+    let tiny = Schedule::Constant(1e-13);
     let method = hoag(Tracking::FREE, 1.0, tiny);
     // A step of 3 overshoots: 2 → −4, the loss grows fourfold and the next step is refused.
     let state = HoagState {
@@ -59,7 +59,7 @@ fn the_step_size_follows_the_rule() {
     let l = 1.9 / 3.0;
     let rejected: Vec<usize> = reports.iter().map(|r| r.rejected).collect();
     assert_eq!(rejected, [0, 1, 0]);
-    let rates: Vec<f64> = reports.iter().map(|r| r.learning_rate).collect();
+    let rates: Vec<f64> = reports.iter().map(|r| r.step_size).collect();
     assert!(
         length(&minus(&rates, &[3.0, 0.0, 1.0 / l])) < 1e-10,
         "{rates:?}"
@@ -75,7 +75,7 @@ fn the_step_size_follows_the_rule() {
 #[test]
 fn the_usual_schedules_converge() {
     let problem = LeastSquares::conditioned(12, 2.0, NOISE, 71);
-    let power = |power| Decay::Polynomial {
+    let power = |power| Schedule::Polynomial {
         initial: 0.1,
         power,
     };
@@ -92,7 +92,7 @@ fn the_usual_schedules_converge() {
             &mut |_: &Report| (),
         );
         let gap = problem.gap(&entries(&state.x));
-        println!("{accuracy:?}: gap {gap:.1e}, cost {}", state.spent.cost);
+        println!("{accuracy:?}: gap {gap:.1e}, cost {}", state.cost.steps);
         assert_eq!(why, Stopped::Steps);
         assert!(gap < 1e-2, "{accuracy:?}: {gap:e}");
     }
@@ -120,7 +120,7 @@ fn a_first_step_too_long_hurts_hoag_and_not_maid() {
     assert!(worst > 1e3 * start, "{worst}");
 
     let lower = GradientDescent {
-        learning_rate: 1.0 / problem.smoothness(),
+        step_size: 1.0 / problem.smoothness(),
         max_steps: 100_000,
         tolerance: Tolerance::Absolute(0.0),
     };

@@ -1,6 +1,6 @@
 use bilevel_core::{
     CentralDifference, ConjugateGradient, DoubleBackward, Estimate, Hypergradient,
-    ImplicitDifferentiation, Level, Point, SecondOrder, Status, Tolerance, Vector,
+    ImplicitDifferentiation, Phase, Point, SecondOrder, Status, Tolerance, Vector,
 };
 use burn::module::Param;
 use burn::tensor::Tensor;
@@ -129,7 +129,7 @@ fn the_adjoint_is_a_warm_start() {
 /// No number of an estimate that failed can be taken for a hypergradient.
 #[test]
 fn a_failed_estimate_is_not_a_number() {
-    for breaks in [Level::UpperGradient, Level::Adjoint] {
+    for breaks in [Phase::UpperGradient, Phase::Adjoint] {
         let number = |v: f64| Param::from_data([v], &Default::default());
         let x = Pair {
             a: number(3.0),

@@ -1,8 +1,8 @@
 //! ISGD: its limits, its noise and its bias are those of theory.
 
 use bilevel_core::{
-    ConjugateGradient, Decay, DoubleBackward, DoubleLoop, GradientDescent, ImplicitDifferentiation,
-    Isgd, IsgdSettings, LowerSolver, Point, Report, Sampling, Solution, State, Status, Stop,
+    ConjugateGradient, DoubleBackward, DoubleLoop, GradientDescent, ImplicitDifferentiation, Isgd,
+    IsgdSettings, LowerSolver, Point, Report, Sampling, Schedule, Solution, State, Status, Stop,
     Stopped, Tape, Task, Tolerance, WithTolerance,
 };
 use burn::optim::{AdamConfig, SgdConfig};
@@ -26,18 +26,18 @@ fn implicit() -> Implicit {
 
 /// One step solves [`Tracking`].
 const EXACT: GradientDescent = GradientDescent {
-    learning_rate: 1.0,
+    step_size: 1.0,
     max_steps: 10,
     tolerance: Tolerance::Absolute(0.0),
 };
 
-fn settings(step_size: Decay, accuracy: Decay, sampling: Sampling) -> IsgdSettings {
+fn settings(step_size: Schedule, accuracy: Schedule, sampling: Sampling) -> IsgdSettings {
     IsgdSettings {
         batch: 1,
         sampling,
         step_size,
         lower_accuracy: accuracy,
-        adjoint_accuracy: Decay::Constant(1e-12),
+        adjoint_accuracy: Schedule::Constant(1e-12),
         seed: 5,
     }
 }
@@ -88,7 +88,7 @@ fn tasks(centers: &[Vec<f64>]) -> Vec<Task<B, Tracking>> {
 fn one_task_is_gradient_descent_with_an_error() {
     let problem = LeastSquares::conditioned(12, 2.0, 1.0, 82);
     let lower = GradientDescent {
-        learning_rate: 1.0 / problem.smoothness(),
+        step_size: 1.0 / problem.smoothness(),
         max_steps: 1000,
         tolerance: Tolerance::Absolute(0.0),
     };
@@ -112,13 +112,13 @@ fn one_task_is_gradient_descent_with_an_error() {
         curvature - gap
     };
     for accuracy in [1e-1, 1e-3] {
-        let fixed = Decay::Constant(accuracy);
+        let fixed = Schedule::Constant(accuracy);
         let method = Isgd::new(
             problem.clone(),
             lower,
             implicit(),
             settings(
-                Decay::Constant(1.0 / curvature),
+                Schedule::Constant(1.0 / curvature),
                 fixed,
                 Sampling::Independent,
             ),
@@ -153,8 +153,8 @@ fn one_task_is_gradient_descent_with_an_error() {
         hypergradient: implicit().with_number(1e-12),
     };
     let fixed = settings(
-        Decay::Constant(alpha),
-        Decay::Constant(1e-3),
+        Schedule::Constant(alpha),
+        Schedule::Constant(1e-3),
         Sampling::Shuffled,
     );
     let isgd = Isgd::new(problem.clone(), lower, implicit(), fixed).unwrap();
@@ -163,7 +163,7 @@ fn one_task_is_gradient_descent_with_an_error() {
     let (a, ..) = double_loop.run(start(), vec![problem.task()], alpha, Stop::after(20), quiet);
     let (b, ..) = isgd.run(start(), vec![problem.task()], Stop::after(20), quiet);
     assert_eq!(entries(&a.x), entries(&b.x));
-    assert_eq!(a.spent, b.spent);
+    assert_eq!(a.cost, b.cost);
 }
 
 /// I2: constant α leaves the variance `α/(2 − α) Var(c)`; `α_t = 1/(t+1)` is the running mean.
@@ -171,13 +171,13 @@ fn one_task_is_gradient_descent_with_an_error() {
 fn the_noise_is_that_of_theory() {
     let centers = centers(20, 3);
     let mean = mean(&centers);
-    let exact = Decay::Constant(1e-12);
+    let exact = Schedule::Constant(1e-12);
     let alpha = 0.2;
     let method = Isgd::new(
         Tracking::FREE,
         EXACT,
         implicit(),
-        settings(Decay::Constant(alpha), exact, Sampling::Independent),
+        settings(Schedule::Constant(alpha), exact, Sampling::Independent),
     )
     .unwrap();
     let mut state = State::<B, _, _>::new(shift(&mean), SgdConfig::new().init());
@@ -207,7 +207,7 @@ fn the_noise_is_that_of_theory() {
         assert!(offset[j].abs() < 0.1);
     }
 
-    let harmonic = Decay::Polynomial {
+    let harmonic = Schedule::Polynomial {
         initial: 1.0,
         power: 1.0,
     };
@@ -233,10 +233,10 @@ fn the_noise_is_that_of_theory() {
 fn a_fixed_accuracy_is_a_bias() {
     let centers = centers(4, 2);
     let mean = mean(&centers);
-    let limit = |accuracy: Decay| {
+    let limit = |accuracy: Schedule| {
         let settings = IsgdSettings {
             batch: 4,
-            ..settings(Decay::Constant(0.5), accuracy, Sampling::Shuffled)
+            ..settings(Schedule::Constant(0.5), accuracy, Sampling::Shuffled)
         };
         let method = Isgd::new(
             Tracking::FREE,
@@ -253,9 +253,9 @@ fn a_fixed_accuracy_is_a_bias() {
         );
         minus(&entries(&state.x), &mean)
     };
-    let off = limit(Decay::Constant(0.25));
+    let off = limit(Schedule::Constant(0.25));
     assert!(length(&minus(&off, &[-0.25, 0.0])) < 1e-9, "{off:?}");
-    let vanishing = Decay::Polynomial {
+    let vanishing = Schedule::Polynomial {
         initial: 0.25,
         power: 1.5,
     };
@@ -265,13 +265,13 @@ fn a_fixed_accuracy_is_a_bias() {
 /// I4: schedules count batches, and the report says what they were.
 #[test]
 fn schedules_count_batches() {
-    let polynomial = |initial, power| Decay::Polynomial { initial, power };
+    let polynomial = |initial, power| Schedule::Polynomial { initial, power };
     let schedules = IsgdSettings {
         batch: 2,
         sampling: Sampling::Shuffled,
         step_size: polynomial(0.3, 0.6),
-        lower_accuracy: Decay::Logarithmic { initial: 0.5 },
-        adjoint_accuracy: Decay::Geometric {
+        lower_accuracy: Schedule::Logarithmic { initial: 0.5 },
+        adjoint_accuracy: Schedule::Geometric {
             initial: 0.1,
             factor: 0.5,
         },
@@ -292,12 +292,12 @@ fn schedules_count_batches() {
     for (t, report) in reports.iter().enumerate() {
         let t = t as f64;
         let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-15, "{a} {b}");
-        close(report.learning_rate, 0.3 * (t + 1.0).powf(-0.6));
+        close(report.step_size, 0.3 * (t + 1.0).powf(-0.6));
         let accuracy = report.accuracy.unwrap();
         close(accuracy.lower, 0.5 / (t + 1f64.exp()).ln());
         close(accuracy.adjoint, 0.1 * 0.5f64.powf(t));
     }
-    close_to(Decay::Logarithmic { initial: 0.5 }.at(0), 0.5);
+    close_to(Schedule::Logarithmic { initial: 0.5 }.at(0), 0.5);
 }
 
 fn close_to(a: f64, b: f64) {
@@ -358,8 +358,8 @@ fn a_task_drawn_twice_counts_twice() {
         batch: 3,
         seed: seed.unwrap(),
         ..settings(
-            Decay::Constant(1.0),
-            Decay::Constant(1e-12),
+            Schedule::Constant(1.0),
+            Schedule::Constant(1e-12),
             Sampling::Independent,
         )
     };
@@ -370,7 +370,7 @@ fn a_task_drawn_twice_counts_twice() {
     let batch = [0, 0, 2].map(|i: usize| centers[i].clone());
     assert!(length(&minus(&entries(&state.x), &mean(&batch))) < 1e-12);
     // Two lower steps (one each), two of the linear solver; the task that was not drawn is untouched.
-    assert_eq!((report.cost, report.capped), (4, 0));
+    assert_eq!((report.cost, report.truncated_solves), (4, 0));
     assert!(store[1].adjoint.is_none() && store[0].adjoint.is_some());
     assert_eq!(entries(&store[1].y), [0.0; 2]);
 }
@@ -379,16 +379,16 @@ fn a_task_drawn_twice_counts_twice() {
 #[test]
 fn a_run_in_two_parts_is_the_same_run() {
     let centers = centers(7, 2);
-    let polynomial = Decay::Polynomial {
+    let polynomial = Schedule::Polynomial {
         initial: 0.4,
         power: 0.3,
     };
     let settings = IsgdSettings {
         batch: 3,
-        ..settings(polynomial, Decay::Constant(0.3), Sampling::Shuffled)
+        ..settings(polynomial, Schedule::Constant(0.3), Sampling::Shuffled)
     };
     let slow = GradientDescent {
-        learning_rate: 0.3,
+        step_size: 0.3,
         ..EXACT
     };
     let method = Isgd::new(Tracking::FREE, slow, implicit(), settings).unwrap();
@@ -398,27 +398,27 @@ fn a_run_in_two_parts_is_the_same_run() {
     let (half, halfway, _) = method.run(start(), tasks(&centers), Stop::after(5), quiet);
     let (parts, resumed, _) = method.run(half, halfway, Stop::after(12), quiet);
     assert_eq!(entries(&whole.x), entries(&parts.x));
-    assert_eq!(whole.spent, parts.spent);
+    assert_eq!(whole.cost, parts.cost);
     for ((a, b), center) in store.iter().zip(&resumed).zip(&centers) {
         assert_eq!(entries(&a.y), entries(&b.y));
         let c: Vec<f64> = a.batch.c.to_data().iter::<f64>().collect();
         assert_eq!(&c, center);
     }
     // Warm: of a second visit at the same accuracy little is left to do.
-    assert!(whole.spent.cost < 12 * 3 * 10);
+    assert!(whole.cost.steps < 12 * 3 * 10);
 }
 
 /// The cost is steps times systems, failed and capped solves included.
 #[test]
 fn the_cost_is_counted() {
-    let capped = GradientDescent {
-        learning_rate: 0.1,
+    let truncated = GradientDescent {
+        step_size: 0.1,
         max_steps: 4,
         tolerance: Tolerance::Absolute(1e-12),
     };
     let method = DoubleLoop {
         problem: Tracking::FREE,
-        lower: capped,
+        lower: truncated,
         hypergradient: implicit().with_number(1e-12),
     };
     let mut reports = Vec::new();
@@ -434,7 +434,7 @@ fn the_cost_is_counted() {
     assert_eq!(why, Stopped::Cost);
     let costs: Vec<u64> = reports.iter().map(|r| r.cost).collect();
     assert_eq!(costs, [15, 30]);
-    assert_eq!((state.spent.cost, state.spent.capped), (30, 6));
+    assert_eq!((state.cost.steps, state.cost.truncated_solves), (30, 6));
 }
 
 /// Π is applied after every optimizer's step.
@@ -442,8 +442,8 @@ fn the_cost_is_counted() {
 fn steps_are_projected() {
     let centers = [vec![2.0, -1.0]];
     let settings = settings(
-        Decay::Constant(0.1),
-        Decay::Constant(1e-9),
+        Schedule::Constant(0.1),
+        Schedule::Constant(1e-9),
         Sampling::Shuffled,
     );
     let problem = Tracking { low: 0.5 };

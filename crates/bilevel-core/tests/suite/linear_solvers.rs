@@ -5,7 +5,7 @@ use std::cell::Cell;
 use bilevel_core::linear::Damped;
 use bilevel_core::{
     ConjugateGradient, Damping, Dense, Gmres, Jacobi, LinearOperator, LinearSolver, Minres,
-    Neumann, Normal, Nystrom, Richardson, Solution, Status, Tolerance, Vector,
+    Neumann, NormalEquations, Nystrom, Richardson, Solution, Status, Tolerance, Vector,
 };
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
@@ -45,7 +45,7 @@ fn solvers<T: Backend>(
         ),
         (
             "normal",
-            Box::new(Normal(ConjugateGradient {
+            Box::new(NormalEquations(ConjugateGradient {
                 max_steps,
                 tolerance: Tolerance::Relative(tolerance * mu / l),
             })),
@@ -64,7 +64,7 @@ fn solvers<T: Backend>(
         (
             "richardson",
             Box::new(Richardson {
-                learning_rate: 1.0 / l,
+                step_size: 1.0 / l,
                 max_steps: terms,
                 tolerance: Tolerance::Relative(tolerance),
             }),
@@ -72,7 +72,7 @@ fn solvers<T: Backend>(
         (
             "neumann",
             Box::new(Neumann {
-                learning_rate: 1.0 / l,
+                step_size: 1.0 / l,
                 terms,
             }),
         ),
@@ -80,11 +80,11 @@ fn solvers<T: Backend>(
     ]
 }
 
-/// Counts products; the last must be a `finish`.
+/// Counts products; the last must be an `apply_at_solution`.
 struct Counted<'a> {
     operator: &'a dyn LinearOperator<B>,
     products: Cell<usize>,
-    finishes: Cell<usize>,
+    at_solution: Cell<usize>,
     /// The product after which NaN comes.
     poisoned: usize,
 }
@@ -94,7 +94,7 @@ impl<'a> Counted<'a> {
         Self {
             operator,
             products: Cell::new(0),
-            finishes: Cell::new(0),
+            at_solution: Cell::new(0),
             poisoned: usize::MAX,
         }
     }
@@ -111,8 +111,8 @@ impl LinearOperator<B> for Counted<'_> {
         }
     }
 
-    fn finish(&self, q: Vector<B>) -> Vector<B> {
-        self.finishes.set(self.finishes.get() + 1);
+    fn apply_at_solution(&self, q: Vector<B>) -> Vector<B> {
+        self.at_solution.set(self.at_solution.get() + 1);
         self.operator.apply(q)
     }
 }
@@ -152,7 +152,7 @@ proptest! {
         let solvers: [(&str, Box<dyn LinearSolver<B>>); 3] = [
             ("minres", Box::new(Minres { max_steps: dim, tolerance: Tolerance::Relative(1e-13) })),
             ("gmres", Box::new(Gmres { max_steps: dim, tolerance: Tolerance::Relative(1e-13) })),
-            ("normal", Box::new(Normal(ConjugateGradient { max_steps: 3 * dim, tolerance: Tolerance::Relative(1e-13) }))),
+            ("normal", Box::new(NormalEquations(ConjugateGradient { max_steps: 3 * dim, tolerance: Tolerance::Relative(1e-13) }))),
         ];
         for (name, solver) in solvers {
             let q = solver.solve(&operator, row(&b), None);
@@ -183,7 +183,7 @@ proptest! {
         let eta = 0.9 / l;
         let operator = Blocks::<B>::one(&a);
         let power = |k: i32| move |lambda: f64| (1.0 - eta * lambda).powi(k);
-        let neumann = Neumann { learning_rate: eta, terms }.solve(&operator, row(&b), None);
+        let neumann = Neumann { step_size: eta, terms }.solve(&operator, row(&b), None);
         let k = terms as i32 + 1;
         let series = a.function(|l| (1.0 - power(k)(l)) / l, &b);
         prop_assert!(relative_error(&neumann.value, &row(&series)) < 1e-11);
@@ -192,7 +192,7 @@ proptest! {
         let error = length(&minus(&series, &a.solve(&b)));
         prop_assert!(error <= (1.0 - eta * mu).powi(k) * length(&a.solve(&b)) * (1.0 + 1e-9)
             + 1e-13 * length(&b) / mu);
-        let richardson = Richardson { learning_rate: eta, max_steps: terms + 1, tolerance: Tolerance::Relative(0.0) };
+        let richardson = Richardson { step_size: eta, max_steps: terms + 1, tolerance: Tolerance::Relative(0.0) };
         let richardson = richardson.solve(&operator, row(&b), None);
         prop_assert!(relative_error(&richardson.value, &row(&series)) < 1e-11);
     }
@@ -204,9 +204,9 @@ proptest! {
         let operator = Blocks::<B>::one(&a);
         for (factor, diverges) in [(factor, false), (2.0 + factor, true)] {
             let eta = factor / l;
-            let neumann = Neumann { learning_rate: eta, terms: 400 };
+            let neumann = Neumann { step_size: eta, terms: 400 };
             let neumann = neumann.solve(&operator, row(&b), None);
-            let richardson = Richardson { learning_rate: eta, max_steps: 2000, tolerance: Tolerance::Relative(1e-6) };
+            let richardson = Richardson { step_size: eta, max_steps: 2000, tolerance: Tolerance::Relative(1e-6) };
             let richardson = richardson.solve(&operator, row(&b), None);
             for q in [neumann, richardson] {
                 prop_assert_eq!(q.status.is_failure(), diverges, "{}: {}", factor, q.status);
@@ -224,7 +224,7 @@ proptest! {
 fn divergence_to_the_edge_of_the_numbers_is_told() {
     for terms in 380..420 {
         let neumann = Neumann {
-            learning_rate: 246.0,
+            step_size: 246.0,
             terms,
         };
         let q = neumann.solve(&|v: Vector<B>| v * 0.013930118, row(&[0.26, -0.21]), None);
@@ -265,7 +265,7 @@ fn rows_are_systems_of_their_own() {
         ),
         (
             "normal",
-            Box::new(Normal(ConjugateGradient {
+            Box::new(NormalEquations(ConjugateGradient {
                 max_steps: 90,
                 tolerance: Tolerance::Relative(1e-13),
             })),
@@ -307,7 +307,7 @@ fn rows_are_systems_of_their_own() {
     }
 }
 
-/// K steps cost K products and one at the end, which is a `finish` with the value returned.
+/// K steps cost K products and one at the end, which is an `apply_at_solution` with the value returned.
 #[test]
 fn products_are_counted() {
     let rng = &mut generator(2);
@@ -344,7 +344,7 @@ fn products_are_counted() {
             "richardson",
             4,
             Box::new(Richardson {
-                learning_rate: 0.02,
+                step_size: 0.02,
                 max_steps,
                 tolerance: Tolerance::Relative(tolerance),
             }),
@@ -353,7 +353,7 @@ fn products_are_counted() {
             "neumann",
             4,
             Box::new(Neumann {
-                learning_rate: 0.02,
+                step_size: 0.02,
                 terms: 4,
             }),
         ),
@@ -398,7 +398,7 @@ fn products_are_counted() {
         let counted = Counted::new(&operator);
         solver.solve(&counted, row(&b), None);
         assert_eq!(
-            (counted.products.get(), counted.finishes.get()),
+            (counted.products.get(), counted.at_solution.get()),
             (products, 1),
             "{name}"
         );
@@ -406,7 +406,7 @@ fn products_are_counted() {
         solver.solve(&counted, row(&b), Some(row(&b)));
         let warm = if name == "dense" { 0 } else { 1 };
         assert_eq!(counted.products.get(), products + warm, "{name}, warm");
-        assert_eq!(counted.finishes.get(), 1, "{name}, warm");
+        assert_eq!(counted.at_solution.get(), 1, "{name}, warm");
     }
 }
 
@@ -459,7 +459,7 @@ fn nonsymmetric_systems() {
             max_steps: 7,
             tolerance: Tolerance::Relative(1e-12),
         }),
-        Box::new(Normal(ConjugateGradient {
+        Box::new(NormalEquations(ConjugateGradient {
             max_steps: 60,
             tolerance: Tolerance::Relative(1e-13),
         })),
@@ -503,7 +503,7 @@ fn singular_systems_are_not_called_solved() {
         (
             "neumann",
             Neumann {
-                learning_rate: 0.3,
+                step_size: 0.3,
                 terms: 300,
             }
             .solve(&operator, row(&b), None),
@@ -656,12 +656,60 @@ fn a_system_without_solution_is_told() {
         max_steps: 10,
         tolerance: Tolerance::Relative(1e-10),
     };
-    let q = Normal(cg).solve(&a, row(&[1.0, 1.0]), None);
+    let q = NormalEquations(cg).solve(&a, row(&[1.0, 1.0]), None);
     // Least squares, all the same.
     assert!((q.residual - 1.0).abs() < 1e-12, "{}", q.residual);
     assert!(relative_error(&q.value, &row(&[1.0, 0.0])) < 1e-12);
     assert_eq!(q.status, Status::MaxSteps);
     // One that has, is.
-    let q = Normal(cg).solve(&a, row(&[1.0, 0.0]), None);
+    let q = NormalEquations(cg).solve(&a, row(&[1.0, 0.0]), None);
     assert_eq!(q.status, Status::Converged);
+}
+
+/// A solver of a user's, which knows nothing of [`LinearOperator::apply_at_solution`].
+struct OneDivision;
+
+impl<T: Backend> LinearSolver<T> for OneDivision {
+    fn solve(
+        &self,
+        a: &dyn LinearOperator<T>,
+        b: Vector<T>,
+        _: Option<Vector<T>>,
+    ) -> Solution<Vector<T>> {
+        let value = b.clone() / a.apply(b.ones_like());
+        Solution {
+            value,
+            status: Status::Converged,
+            steps: 1,
+            residual: 0.0,
+        }
+    }
+
+    fn vectors(&self, _: usize) -> usize {
+        2
+    }
+}
+
+#[test]
+fn a_solver_that_makes_no_product_at_its_solution_works() {
+    let diagonal = row(&[2.0, -4.0]);
+    let a = |v: Vector<B>| v * diagonal.clone();
+    let b = row(&[6.0, 8.0]);
+    let exact = row(&[3.0, -2.0]);
+    let wrapped: [Box<dyn LinearSolver<B>>; 2] = [
+        Box::new(NormalEquations(OneDivision)),
+        Box::new(Jacobi {
+            probes: 1,
+            seed: 0,
+            solver: OneDivision,
+        }),
+    ];
+    for solver in wrapped {
+        let q = solver.solve(&a, b.clone(), None);
+        assert_eq!(size(&(q.value - exact.clone())), 0.0);
+        assert_eq!(q.residual, 0.0);
+    }
+    let damped = Damping::new(1.0, OneDivision).unwrap();
+    let q = damped.solve(&|v: Vector<B>| v * 2.0, row(&[6.0]), None);
+    assert_eq!(q.residual, 2.0); // 6 − 2 · 2
 }

@@ -1,7 +1,7 @@
 use bilevel_core::vector::read;
 use bilevel_core::{
-    Accelerated, Backtracking, Differentiable, GradientDescent, Known, Level, LowerObjective,
-    LowerSolver, PowerIteration, Smoothness, Status, Tape, Tolerance,
+    Accelerated, Backtracking, Differentiable, FixedLipschitz, GradientDescent, LipschitzConstant,
+    LowerObjective, LowerSolver, Phase, PowerIteration, Status, Tape, Tolerance,
 };
 use burn::module::Param;
 use burn::tensor::TensorData;
@@ -79,7 +79,7 @@ proptest! {
         let first = problem.errors(&problem.start);
         for k in [1, 2, 5, 10, 40] {
             let solver = GradientDescent {
-                learning_rate: 1.0 / problem.l,
+                step_size: 1.0 / problem.l,
                 max_steps: k,
                 tolerance: Tolerance::Absolute(0.0),
             };
@@ -101,7 +101,7 @@ proptest! {
         let q = (problem.mu / problem.l).sqrt();
         for k in [1, 2, 3, 5, 8, 13, 21, 34, 47, 60] {
             let solver = Accelerated {
-                smoothness: Known(problem.l),
+                smoothness: FixedLipschitz(problem.l),
                 strong_convexity: problem.mu,
                 max_steps: k,
                 tolerance: Tolerance::Absolute(0.0),
@@ -124,10 +124,10 @@ proptest! {
         let setup = problem.setup();
         let l = problem.l;
         let tolerance = 1e-3 * problem.residual(&problem.start);
-        let descent = GradientDescent { learning_rate: 1.0 / l, max_steps, tolerance: Tolerance::Absolute(tolerance) };
+        let descent = GradientDescent { step_size: 1.0 / l, max_steps, tolerance: Tolerance::Absolute(tolerance) };
         let solutions = [
             descent.solve(setup.point()),
-            accelerated(Known(l), max_steps, tolerance).solve(setup.point()),
+            accelerated(FixedLipschitz(l), max_steps, tolerance).solve(setup.point()),
             accelerated(Backtracking { initial: 0.1 * l, growth: 2.0 }, max_steps, tolerance)
                 .solve(setup.point()),
         ];
@@ -188,16 +188,16 @@ fn acceleration_needs_fewer_steps() {
     let tolerance = 1e-6;
     let (max_steps, l) = (100_000, problem.l);
     let descent = GradientDescent {
-        learning_rate: 1.0 / l,
+        step_size: 1.0 / l,
         max_steps,
         tolerance: Tolerance::Absolute(tolerance),
     };
     let with_mu = Accelerated {
         strong_convexity: problem.mu,
-        ..accelerated(Known(l), max_steps, tolerance)
+        ..accelerated(FixedLipschitz(l), max_steps, tolerance)
     };
     let plain = descent.solve(setup.point()).outcome();
-    let without_mu = accelerated(Known(l), max_steps, tolerance);
+    let without_mu = accelerated(FixedLipschitz(l), max_steps, tolerance);
     for outcome in [
         with_mu.solve(setup.point()).outcome(),
         without_mu.solve(setup.point()).outcome(),
@@ -216,11 +216,11 @@ fn divergence_is_reported() {
     let problem = Convex::new(2, 3, 1.0, 10.0, 12);
     let setup = problem.setup();
     let descent = GradientDescent {
-        learning_rate: 10.0 / problem.l,
+        step_size: 10.0 / problem.l,
         max_steps: 2000,
         tolerance: Tolerance::Absolute(1e-9),
     };
-    let hasty = accelerated(Known(0.05 * problem.l), 2000, 1e-9);
+    let hasty = accelerated(FixedLipschitz(0.05 * problem.l), 2000, 1e-9);
     for y in [descent.solve(setup.point()), hasty.solve(setup.point())] {
         assert_eq!(y.status, Status::NonFinite, "{:?}", y.outcome());
         assert!(y.steps < 2000);
@@ -233,7 +233,7 @@ fn fragile(a: f64, b: f64) -> Setup<Fragile> {
     let number = |value: f64| Param::from_data(TensorData::from([value]), &Default::default());
     Setup {
         problem: Fragile {
-            breaks: Level::Lower,
+            breaks: Phase::Lower,
         },
         x: Pair {
             a: number(a),
@@ -263,11 +263,11 @@ fn a_loss_that_is_not_a_number_is_reported() {
     }
     for max_steps in [2, 10] {
         check(GradientDescent {
-            learning_rate: 0.5,
+            step_size: 0.5,
             max_steps,
             tolerance: Tolerance::Absolute(1e-9),
         });
-        check(accelerated(Known(2.0), max_steps, 1e-9));
+        check(accelerated(FixedLipschitz(2.0), max_steps, 1e-9));
         let backtracking = Backtracking {
             initial: 2.0,
             growth: 2.0,
@@ -288,5 +288,8 @@ fn the_solution_is_a_leaf_of_the_same_parameter() {
         assert!(y.is_require_grad());
     }
     let problem = Convex::new(2, 3, 1.0, 10.0, 13);
-    check(&problem.setup(), accelerated(Known(problem.l), 5, 0.0));
+    check(
+        &problem.setup(),
+        accelerated(FixedLipschitz(problem.l), 5, 0.0),
+    );
 }

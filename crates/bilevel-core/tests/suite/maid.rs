@@ -2,8 +2,8 @@
 
 use bilevel_core::{
     Bound, Cause, ConjugateGradient, Constants, Direction, DoubleBackward, ErrorKind,
-    GradientDescent, Hypergradient, ImplicitDifferentiation, Level, LinearOperator, LinearSolver,
-    LowerSolver, Maid, MaidSettings, MaidState, Minres, Point, Probe, Report, SecondOrder,
+    GradientDescent, Hypergradient, ImplicitDifferentiation, LinearOperator, LinearSolver,
+    LowerSolver, Maid, MaidSettings, MaidState, Minres, Phase, Point, Probe, Report, SecondOrder,
     Solution, Status, Stop, Stopped, Tape, Task, Tolerance, Vector, WithTolerance,
 };
 use burn::module::Param;
@@ -28,7 +28,7 @@ const NOISE: f64 = 0.01;
 
 fn descent(smoothness: f64) -> GradientDescent {
     GradientDescent {
-        learning_rate: 1.0 / smoothness,
+        step_size: 1.0 / smoothness,
         max_steps: 200_000,
         tolerance: Tolerance::Absolute(0.0),
     }
@@ -85,7 +85,7 @@ impl LinearSolver<B> for Given {
         b: Vector<B>,
         _: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
-        let residual = length(&rows(&(b - a.finish(self.0.clone())))[0]);
+        let residual = length(&rows(&(b - a.apply_at_solution(self.0.clone())))[0]);
         Solution {
             value: self.0.clone(),
             status: Status::Converged,
@@ -198,14 +198,13 @@ fn every_step_decreases_the_exact_loss() {
         let mut steepest = f64::INFINITY;
         for (report, x) in reports.iter().zip(path.windows(2)) {
             let decrease = problem.value(&x[0]) - problem.value(&x[1]);
-            let asked =
-                settings.decrease * report.learning_rate * report.hypergradient_norm.powi(2);
+            let asked = settings.decrease * report.step_size * report.hypergradient_norm.powi(2);
             assert!(decrease >= asked, "{decrease:e} < {asked:e}");
             steepest = steepest.min(decrease / asked);
             // z from the step itself: x − α z = x₊.
             let z: Vec<f64> = minus(&x[0], &x[1])
                 .iter()
-                .map(|d| d / report.learning_rate)
+                .map(|d| d / report.step_size)
                 .collect();
             let accuracy = report.accuracy.unwrap();
             let error = length(&minus(&z, &problem.gradient(&x[0])));
@@ -267,7 +266,7 @@ fn no_first_accuracy_or_step_size_has_to_be_tuned() {
                 last.step, last.cost
             );
             assert!(last.step < 120);
-            assert_eq!(last.capped, 0);
+            assert_eq!(last.truncated_solves, 0);
         }
     }
 }
@@ -360,7 +359,7 @@ fn the_test_of_the_direction_saves_the_line_search() {
             );
             let (reports, path) = run(&method, &problem, (0.1, alpha), 5e-3, 1000);
             for (report, x) in reports.iter().zip(path.windows(2)) {
-                let asked = 0.1 * report.learning_rate * report.hypergradient_norm.powi(2);
+                let asked = 0.1 * report.step_size * report.hypergradient_norm.powi(2);
                 assert!(problem.value(&x[0]) - problem.value(&x[1]) >= asked);
             }
             println!(
@@ -405,7 +404,7 @@ fn the_mean_of_different_tasks_decreases() {
     let centers = [vec![1.0, 0.0], vec![3.0, 0.0], vec![2.0, -3.0]];
     let mean = [2.0, -1.0];
     let lower = GradientDescent {
-        learning_rate: 0.3,
+        step_size: 0.3,
         ..descent(1.0)
     };
     let settings = MaidSettings::default();
@@ -424,7 +423,7 @@ fn the_mean_of_different_tasks_decreases() {
     assert!(length(&minus(&entries(&state.x), &mean)) <= 2e-6);
     // The last report is of a step that was not taken.
     let last = reports.last().unwrap();
-    assert!(last.learning_rate <= 0.0 && last.hypergradient_norm <= 1e-6);
+    assert!(last.step_size <= 0.0 && last.hypergradient_norm <= 1e-6);
     assert_eq!((last.step, state.step), (reports.len(), reports.len() - 1));
 }
 
@@ -530,7 +529,7 @@ fn a_liar_in_every_system_gains_nothing() {
             };
             let (state, _, report) = method.step(state, tasks.clone()).unwrap();
             assert_eq!(report.failure, None);
-            let asked = 0.1 * report.learning_rate * report.hypergradient_norm.powi(2);
+            let asked = 0.1 * report.step_size * report.hypergradient_norm.powi(2);
             let decrease = exact(&x) - exact(&entries(&state.x));
             assert!(decrease >= asked, "{decrease} < {asked}: {report:?}");
             tightest = tightest.min(decrease / asked);
@@ -578,7 +577,7 @@ fn a_trial_that_is_not_finite_is_rejected() {
         }
     };
     let task = || vec![Task::new(Nothing::new(), shift(&[1.0]))];
-    for level in [Level::Lower, Level::UpperLoss] {
+    for level in [Phase::Lower, Phase::UpperLoss] {
         // Descent lowers b, whose root is taken, by α.
         let (state, _, report) = method(level).step(start(0.5), task()).unwrap();
         assert_eq!(report.failure, None, "{level}");
@@ -600,7 +599,7 @@ fn a_projected_run_ends_at_the_boundary() {
     let method = Maid::new(
         Tracking { low: 0.5 },
         GradientDescent {
-            learning_rate: 0.3,
+            step_size: 0.3,
             ..descent(1.0)
         },
         DoubleBackward,
@@ -692,7 +691,7 @@ fn an_accuracy_out_of_reach_is_a_failure() {
     assert_eq!(entries(&state.x), [1.0; 4]);
     assert_eq!(entries(&tasks[0].y), [0.0; 4]);
     assert_eq!((state.step, state.eps.to_bits()), (0, 100f64.to_bits()));
-    assert_eq!(state.spent.cost, report.cost);
+    assert_eq!(state.cost.steps, report.cost);
     let (.., why) = method
         .run(state, tasks, Stop::after(3), &mut |_: &Report| ())
         .unwrap();
@@ -754,7 +753,7 @@ fn a_run_ends_when_its_budget_is_spent() {
         .unwrap();
     assert_eq!(why, Stopped::Cost);
     assert!(reports.windows(2).all(|r| r[0].cost <= r[1].cost));
-    assert!(state.spent.cost >= 300 && reports[reports.len() - 2].cost < 300);
+    assert!(state.cost.steps >= 300 && reports[reports.len() - 2].cost < 300);
 
     let lower = GradientDescent {
         max_steps: 2,
@@ -763,5 +762,5 @@ fn a_run_ends_when_its_budget_is_spent() {
     let method = Maid::new(problem.clone(), lower, DoubleBackward, CG, convex()).unwrap();
     let state = MaidState::new(shift(&[1.0; 4]));
     let (_, _, report) = method.step(state, vec![problem.task()]).unwrap();
-    assert!(report.capped > 0, "{report:?}");
+    assert!(report.truncated_solves > 0, "{report:?}");
 }

@@ -5,8 +5,8 @@
 
 use bilevel_core::hypergradient::Descent;
 use bilevel_core::{
-    BilevelProblem, ConjugateGradient, DoubleBackward, Hypergradient, ImplicitDifferentiation,
-    Keep, Tolerance, Unrolled,
+    BilevelProblem, Checkpointing, ConjugateGradient, DoubleBackward, Hypergradient,
+    ImplicitDifferentiation, Tolerance, Unrolled,
 };
 use burn::module::Param;
 use burn::tensor::backend::Backend;
@@ -58,7 +58,7 @@ fn task(a: f64, c: f64, proximity: f64, d: f64) -> On<B, Adaptation> {
     }
 }
 
-fn steps(steps: usize, keep: Keep) -> Unrolled<DoubleBackward, Descent, f64> {
+fn steps(steps: usize, keep: Checkpointing) -> Unrolled<DoubleBackward, Descent, f64> {
     Unrolled {
         second_order: DoubleBackward,
         map: Descent,
@@ -84,10 +84,13 @@ fn maml_and_its_first_order_form() {
         let task = task(a, c, 0.0, 0.0);
         let gradient = |keep| rows(&steps(1, keep).estimate(task.point(), None, 0).gradient)[0][0];
         assert_near(
-            gradient(Keep::All),
+            gradient(Checkpointing::All),
             (1.0 - ALPHA * a).powi(2) * a * (THETA - c),
         );
-        assert_near(gradient(Keep::Last(0)), (1.0 - ALPHA * a) * a * (THETA - c));
+        assert_near(
+            gradient(Checkpointing::Last(0)),
+            (1.0 - ALPHA * a) * a * (THETA - c),
+        );
     }
 }
 
@@ -97,7 +100,11 @@ fn reptile() {
     for (a, c) in TASKS {
         for k in [1, 3, 10] {
             let task = task(a, c, 0.0, 0.0);
-            let d = rows(&steps(k, Keep::Last(0)).estimate(task.point(), None, 0).y)[0][0];
+            let d = rows(
+                &steps(k, Checkpointing::Last(0))
+                    .estimate(task.point(), None, 0)
+                    .y,
+            )[0][0];
             assert_near(-d, (1.0 - (1.0 - ALPHA * a).powi(k as i32)) * (THETA - c));
         }
     }

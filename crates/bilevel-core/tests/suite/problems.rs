@@ -1,7 +1,7 @@
 //! Problems whose answers are known.
 
 use bilevel_core::parameters::pack;
-use bilevel_core::{BilevelProblem, Differentiable, Level, Point, Solution, Tape};
+use bilevel_core::{BilevelProblem, Differentiable, Phase, Point, Solution, Tape};
 use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
@@ -229,7 +229,7 @@ pub fn curved(systems: usize, seed: u64) -> Setup<Curved> {
 /// ```
 #[derive(Debug)]
 pub struct Fragile {
-    pub breaks: Level,
+    pub breaks: Phase,
 }
 
 #[derive(Module, Debug)]
@@ -259,10 +259,10 @@ impl BilevelProblem for Fragile {
     fn upper_loss<B: Backend>(&self, x: &Pair<B>, y: &Shift<B>, _: &Nothing<B>) -> Tensor<B, 1> {
         let f = (y.x.val() - 1.0).square() * 0.5 + x.b.val();
         match self.breaks {
-            Level::UpperLoss | Level::Hypergradient => f + x.b.val().sqrt() * 0.0,
+            Phase::UpperLoss | Phase::Hypergradient => f + x.b.val().sqrt() * 0.0,
             // Its value is there at zero, its slope is not.
-            Level::UpperGradient => f + (x.b.val() * y.x.val()).sqrt() * 0.0,
-            Level::Lower | Level::Adjoint => f,
+            Phase::UpperGradient => f + (x.b.val() * y.x.val()).sqrt() * 0.0,
+            Phase::Lower | Phase::Adjoint => f,
         }
     }
 
@@ -270,10 +270,10 @@ impl BilevelProblem for Fragile {
         let y = y.x.val();
         let g = (y.clone() - x.a.val()).square() * 0.5;
         match self.breaks {
-            Level::Lower => g + (x.b.val() * y).sqrt() * 0.0,
+            Phase::Lower => g + (x.b.val() * y).sqrt() * 0.0,
             // Its slope √(b y) is there at zero, the slope's slope is not.
-            Level::Adjoint => g + (x.b.val() * y).powf_scalar(1.5) * 0.0,
-            Level::UpperLoss | Level::UpperGradient | Level::Hypergradient => g,
+            Phase::Adjoint => g + (x.b.val() * y).powf_scalar(1.5) * 0.0,
+            Phase::UpperLoss | Phase::UpperGradient | Phase::Hypergradient => g,
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use bilevel_core::vector::reads;
 use bilevel_core::{
-    Accelerated, ConjugateGradient, GradientDescent, Known, LinearSolver, LowerSolver, Minres,
-    ReadEvery, Richardson, Solution, Status, Tolerance, Vector,
+    Accelerated, ConjugateGradient, FixedLipschitz, GradientDescent, LinearSolver, LowerSolver,
+    Minres, ReadEvery, Richardson, Solution, Status, Tolerance, Vector,
 };
 
 use crate::matrices::{Blocks, Symmetric, numbers};
@@ -92,7 +92,7 @@ fn failures_are_found_at_the_next_read() {
         tolerance: Tolerance::Relative(tolerance),
     };
     let richardson = Richardson {
-        learning_rate: 1.0,
+        step_size: 1.0,
         max_steps,
         tolerance: Tolerance::Relative(tolerance),
     };
@@ -127,7 +127,7 @@ fn lower_solvers_end_at_a_read() {
     let setup = Setup::quadratic(&[a], &[numbers(6, rng)], &[vec![0.0; 6]]);
     check(&setup, &|steps| {
         let solver = GradientDescent {
-            learning_rate: 0.1,
+            step_size: 0.1,
             max_steps: 1000,
             tolerance: Tolerance::Absolute(1e-6),
         };
@@ -135,7 +135,7 @@ fn lower_solvers_end_at_a_read() {
     });
     check(&setup, &|steps| {
         let solver = Accelerated {
-            smoothness: Known(10.0),
+            smoothness: FixedLipschitz(10.0),
             strong_convexity: 1.0,
             max_steps: 1000,
             tolerance: Tolerance::Absolute(1e-6),

@@ -1,11 +1,11 @@
 //! Update rules against closed forms: where they end, what they cost, that they resume.
 
-use bilevel_core::algorithm::rule::{Block, Blocks, Calls, Series};
+use bilevel_core::algorithm::rule::{Block, Blocks, NeumannSeries, OracleCalls};
 use bilevel_core::hypergradient::NeumannForm;
 use bilevel_core::{
-    Amigo, BilevelProblem, Bsa, Bsg1, Bvfsm, BvfsmSettings, Decay, DoubleBackward, F2sa, F3sa,
-    Fsla, MaSoba, Mrbo, Oracle, Pair, Pbgd, Penalization, Pzobo, Rule, Run, Saba, Sampled, Samples,
-    Soba, Srba, StocBio, Sustain, Ttsa, Vrbo, Whole,
+    Amigo, BilevelProblem, Bsa, Bsg1, Bvfsm, BvfsmSettings, DoubleBackward, F2sa, F3sa, Fsla,
+    FullBatch, Iterate, MaSoba, Minibatches, Mrbo, Oracle, Pbgd, Penalization, ProblemOracle,
+    Pzobo, Rule, Run, Saba, Schedule, Soba, Srba, StocBio, Sustain, Ttsa, Vrbo,
 };
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -22,7 +22,7 @@ pub struct Halves {
     pub spread: f64,
 }
 
-impl Samples<B, Coupled> for Halves {
+impl Minibatches<B, Coupled> for Halves {
     fn blocks(&self) -> Blocks {
         Blocks { lower: 2, upper: 2 }
     }
@@ -51,17 +51,17 @@ fn problem() -> Coupled {
 }
 
 /// `‖dF/dx‖` at the iterate.
-fn gradient(at: &Pair<B>) -> f64 {
+fn gradient(at: &Iterate<B>) -> f64 {
     length(&problem().exact(&rows(&at.x)[0]))
 }
 
-fn oracle(spread: f64) -> Sampled<B, Coupled, DoubleBackward, Halves> {
+fn oracle(spread: f64) -> ProblemOracle<B, Coupled, DoubleBackward, Halves> {
     let at = problem().setup::<B>(&[0.0; 4], &[0.0; 5]);
     let samples = Halves {
         batch: at.batch,
         spread,
     };
-    Sampled::new(at.problem, DoubleBackward, samples, at.x, at.y)
+    ProblemOracle::new(at.problem, DoubleBackward, samples, at.x, at.y)
 }
 
 /// `‖dF/dx‖` after `steps` steps from zero on two blocks with that spread.
@@ -73,8 +73,8 @@ fn after<R: Rule<B>>(rule: R, spread: f64, steps: usize) -> f64 {
     gradient(&state.at)
 }
 
-const STEP: Decay = Decay::Constant(0.3);
-const SMALL: Decay = Decay::Constant(0.1);
+const STEP: Schedule = Schedule::Constant(0.3);
+const SMALL: Schedule = Schedule::Constant(0.1);
 
 /// E6: with equal blocks the fixed points are the optimum.
 #[test]
@@ -121,7 +121,7 @@ fn exact_methods_end_at_the_optimum() {
 /// E6: on random blocks constant steps converge where variance is reduced, and do not where it is not.
 #[test]
 fn memories_and_recursions_remove_the_noise() {
-    let step = Decay::Constant(0.1);
+    let step = Schedule::Constant(0.1);
     let reduced = [
         after(Saba::new(step, SMALL).unwrap(), 0.3, 2000),
         after(Srba::new(step, SMALL, 4).unwrap(), 0.3, 2000),
@@ -135,7 +135,7 @@ fn memories_and_recursions_remove_the_noise() {
 #[test]
 fn random_estimates_come_near() {
     let start = gradient(&oracle(0.0).first());
-    let falling = Decay::Polynomial {
+    let falling = Schedule::Polynomial {
         initial: 0.1,
         power: 0.6,
     };
@@ -171,7 +171,7 @@ fn random_estimates_come_near() {
 fn penalties_are_biased_by_one_over_their_weight() {
     let f2sa = |weight| after(F2sa::new(10, STEP, SMALL, weight, None).unwrap(), 0.0, 300);
     let f3sa = |weight| {
-        let x = Decay::Constant(0.6 / weight);
+        let x = Schedule::Constant(0.6 / weight);
         after(F3sa::new(STEP, x, STEP, weight, None).unwrap(), 0.0, 2000)
     };
     let value = Penalization::Value {
@@ -203,7 +203,7 @@ fn penalties_are_biased_by_one_over_their_weight() {
             "{name}: {one:.2e} to {two:.2e}"
         );
     }
-    let growing = F2sa::new(10, STEP, SMALL, 1.0, Some(Decay::Constant(1.0)));
+    let growing = F2sa::new(10, STEP, SMALL, 1.0, Some(Schedule::Constant(1.0)));
     let end = after(growing.unwrap(), 0.0, 400);
     assert!(end < 0.3 * f2sa(40.0), "{end} {}", f2sa(40.0));
 }
@@ -211,15 +211,15 @@ fn penalties_are_biased_by_one_over_their_weight() {
 /// A barrier that falls leads to the optimum.
 #[test]
 fn bvfsm_comes_near() {
-    let falling = |initial| Decay::Polynomial {
+    let falling = |initial| Schedule::Polynomial {
         initial,
         power: 0.5,
     };
     let end = |steps| {
         let settings = BvfsmSettings {
             lower_steps: [20, 20],
-            lower_step: 0.1,
-            upper_step: Decay::Constant(0.05),
+            lower_step_size: 0.1,
+            upper_step_size: Schedule::Constant(0.05),
             mu: falling(0.05),
             sigma: falling(0.05),
             theta: falling(0.05),
@@ -263,11 +263,16 @@ fn bsg1_is_exact_for_half_a_square() {
         x: Param::from_data([v], &Default::default()),
     };
     let unused = Tensor::zeros([1], &Default::default());
-    let samples = Whole(Nothing::<B> { unused });
-    let oracle =
-        Sampled::<B, _, _, _>::new(Residual, DoubleBackward, samples, number(3.0), number(0.0));
+    let samples = FullBatch(Nothing::<B> { unused });
+    let oracle = ProblemOracle::<B, _, _, _>::new(
+        Residual,
+        DoubleBackward,
+        samples,
+        number(3.0),
+        number(0.0),
+    );
     let run = Run::new(
-        Bsg1::new(2, STEP, Decay::Constant(0.1)).unwrap(),
+        Bsg1::new(2, STEP, Schedule::Constant(0.1)).unwrap(),
         &oracle,
         0,
     );
@@ -290,7 +295,7 @@ fn series_have_the_mean_of_the_formula() {
     );
     let draws = 4000;
     let run = |form| {
-        let series = Series::new(form, terms, eta).unwrap();
+        let series = NeumannSeries::new(form, terms, eta).unwrap();
         let estimates: Vec<Vec<f64>> = (0..draws)
             .map(|t| {
                 let mut draw = bilevel_core::algorithm::rule::Draws::new(5, t, oracle.blocks());
@@ -323,7 +328,7 @@ fn series_have_the_mean_of_the_formula() {
 /// E7: STORM with η = 1 is the stochastic gradient, SARAH with period 1 the gradient on all samples.
 #[test]
 fn limits_of_the_recursions() {
-    let iterates = |rule: &dyn Fn(&dyn Oracle<B>) -> Pair<B>, spread| rule(&oracle(spread));
+    let iterates = |rule: &dyn Fn(&dyn Oracle<B>) -> Iterate<B>, spread| rule(&oracle(spread));
     let steps = 30;
     let soba = |spread| {
         iterates(
@@ -337,7 +342,7 @@ fn limits_of_the_recursions() {
     };
     let fsla = iterates(
         &|oracle| {
-            let rule = Fsla::new(STEP, SMALL, Decay::Constant(1.0)).unwrap();
+            let rule = Fsla::new(STEP, SMALL, Schedule::Constant(1.0)).unwrap();
             let run = Run::new(rule, oracle, 3);
             let start = run.start(first());
             run.run(start, steps, &mut |_| ()).0.at
@@ -357,7 +362,7 @@ fn limits_of_the_recursions() {
     assert!(size(&(srba.x - soba(0.0).x)) < 1e-14);
 }
 
-fn first() -> Pair<B> {
+fn first() -> Iterate<B> {
     oracle(0.0).first()
 }
 
@@ -455,8 +460,8 @@ fn costs_are_as_stated_and_runs_resume_with_the_same_bits() {
         );
         let settings = BvfsmSettings {
             lower_steps: [4, 3],
-            lower_step: 0.01,
-            upper_step: s,
+            lower_step_size: 0.01,
+            upper_step_size: s,
             mu: STEP,
             sigma: s,
             theta: s,
@@ -517,11 +522,16 @@ fn pbgd_ends_at_local_minima_of_its_toy() {
         let number = |v: f64| Shift {
             x: Param::from_data([v], &Default::default()),
         };
-        let samples = Whole(Nothing::<B> {
+        let samples = FullBatch(Nothing::<B> {
             unused: Tensor::zeros([1], &Default::default()),
         });
-        let oracle =
-            Sampled::<B, _, _, _>::new(Toy, DoubleBackward, samples, number(start), number(-start));
+        let oracle = ProblemOracle::<B, _, _, _>::new(
+            Toy,
+            DoubleBackward,
+            samples,
+            number(start),
+            number(-start),
+        );
         let value = Penalization::Value {
             steps: 5,
             step: 0.3,
@@ -544,13 +554,13 @@ fn pbgd_ends_at_local_minima_of_its_toy() {
 /// Settings that make no sense are errors that name what is wrong.
 #[test]
 fn bad_settings_are_errors() {
-    let zero = Decay::Constant(0.0);
+    let zero = Schedule::Constant(0.0);
     let messages = [
         Saba::new(zero, STEP).unwrap_err().to_string(),
-        MaSoba::new(STEP, STEP, Decay::Constant(1.5))
+        MaSoba::new(STEP, STEP, Schedule::Constant(1.5))
             .unwrap_err()
             .to_string(),
-        Fsla::new(STEP, STEP, Decay::Constant(2.0))
+        Fsla::new(STEP, STEP, Schedule::Constant(2.0))
             .unwrap_err()
             .to_string(),
         StocBio::new(0, STEP, STEP, 3, 0.1).unwrap_err().to_string(),
@@ -573,7 +583,7 @@ fn bad_settings_are_errors() {
 /// Counters are what they say.
 #[test]
 fn calls_add_up() {
-    let calls = Calls {
+    let calls = OracleCalls {
         lower_gradients: 1,
         upper_gradients: 2,
         hessian_products: 3,

@@ -61,7 +61,7 @@ fn check<S: LinearSolver<B>>(solver: S, powers: [i32; 5], accuracy: f64) {
                 batch: &batch,
             };
             let solver = GradientDescent {
-                learning_rate: 0.1 / problem.lower,
+                step_size: 0.1 / problem.lower,
                 max_steps: 500,
                 tolerance: Tolerance::Relative(accuracy),
             };
@@ -132,7 +132,7 @@ fn judged(lower: f64, tolerance: f64) -> Vec<Finding> {
         batch: &batch,
     };
     let solver = GradientDescent {
-        learning_rate: 0.25 / lower,
+        step_size: 0.25 / lower,
         max_steps: 500,
         tolerance: Tolerance::Absolute(tolerance),
     };

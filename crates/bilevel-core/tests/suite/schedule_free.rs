@@ -1,9 +1,9 @@
 //! Schedule-free optimizers: their recursions, and what the average is good for.
 
 use bilevel_core::{
-    ConjugateGradient, Decay, DoubleBackward, GradientDescent, ImplicitDifferentiation, Isgd,
-    IsgdSettings, Report, Sampling, ScheduleFree, ScheduleFreeAdam, ScheduleFreeSgd, State, Stop,
-    Tape, Task, Tolerance, evaluation_point,
+    ConjugateGradient, DoubleBackward, GradientDescent, ImplicitDifferentiation, Isgd,
+    IsgdSettings, Report, Sampling, Schedule, ScheduleFree, ScheduleFreeAdam, ScheduleFreeSgd,
+    State, Stop, Tape, Task, Tolerance, evaluation_point,
 };
 use burn::optim::adaptor::OptimizerAdaptor;
 use burn::optim::{GradientsParams, Optimizer};
@@ -103,15 +103,15 @@ fn the_average_quiets_the_noise() {
     let settings = IsgdSettings {
         batch: 1,
         sampling: Sampling::Independent,
-        step_size: Decay::Constant(0.3),
-        lower_accuracy: Decay::Constant(1e-12),
-        adjoint_accuracy: Decay::Constant(1e-12),
+        step_size: Schedule::Constant(0.3),
+        lower_accuracy: Schedule::Constant(1e-12),
+        adjoint_accuracy: Schedule::Constant(1e-12),
         seed: 8,
     };
     let method = Isgd::new(
         Tracking::FREE,
         GradientDescent {
-            learning_rate: 1.0,
+            step_size: 1.0,
             max_steps: 10,
             tolerance: Tolerance::Absolute(0.0),
         },

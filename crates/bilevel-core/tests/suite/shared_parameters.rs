@@ -59,7 +59,7 @@ impl BilevelProblem for Tied {
 }
 
 const LOWER: GradientDescent = GradientDescent {
-    learning_rate: 0.3,
+    step_size: 0.3,
     max_steps: 300,
     tolerance: Tolerance::Absolute(1e-13),
 };

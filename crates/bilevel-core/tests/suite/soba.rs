@@ -1,6 +1,6 @@
 //! SOBA against closed forms.
 
-use bilevel_core::{Decay, DoubleBackward, Oracle, Run, Sampled, Soba, Whole};
+use bilevel_core::{DoubleBackward, FullBatch, Oracle, ProblemOracle, Run, Schedule, Soba};
 use double_precision::in_single_precision;
 
 use crate::closed_forms::Coupled;
@@ -11,9 +11,14 @@ use crate::{B, length, minus, rows, saved_and_loaded};
 #[test]
 fn it_ends_at_the_optimum() {
     let at = Coupled::random(4.0, 5).setup::<B>(&[0.0; 4], &[0.0; 5]);
-    let oracle =
-        Sampled::<B, _, _, _>::new(at.problem, DoubleBackward, Whole(at.batch), at.x, at.y);
-    let soba = Soba::new(Decay::Constant(0.4), Decay::Constant(0.01)).expect("valid");
+    let oracle = ProblemOracle::<B, _, _, _>::new(
+        at.problem,
+        DoubleBackward,
+        FullBatch(at.batch),
+        at.x,
+        at.y,
+    );
+    let soba = Soba::new(Schedule::Constant(0.4), Schedule::Constant(0.01)).expect("valid");
     let run = Run::new(soba, &oracle, 0);
     let (state, failure) = run.run(run.start(oracle.first()), 7000, &mut |_| ());
     assert_eq!(failure, None);
@@ -40,8 +45,9 @@ fn random_blocks_leave_noise_that_falls_with_the_step() {
             batch: at.batch,
             spread: 0.3,
         };
-        let oracle = Sampled::new(at.problem, DoubleBackward, samples, at.x, at.y);
-        let soba = Soba::new(Decay::Constant(step), Decay::Constant(step / 20.0)).expect("valid");
+        let oracle = ProblemOracle::new(at.problem, DoubleBackward, samples, at.x, at.y);
+        let soba =
+            Soba::new(Schedule::Constant(step), Schedule::Constant(step / 20.0)).expect("valid");
         let run = Run::new(soba, &oracle, 7);
         let (warm_up, steps) = (500, 2500);
         let mut sum = 0.0;
@@ -67,8 +73,8 @@ fn it_resumes_with_the_same_bits() {
             batch: at.batch,
             spread: 0.3,
         };
-        let oracle = Sampled::new(at.problem, DoubleBackward, samples, at.x, at.y);
-        let soba = Soba::new(Decay::Constant(0.2), Decay::Constant(0.01)).expect("valid");
+        let oracle = ProblemOracle::new(at.problem, DoubleBackward, samples, at.x, at.y);
+        let soba = Soba::new(Schedule::Constant(0.2), Schedule::Constant(0.01)).expect("valid");
         let run = Run::new(soba, &oracle, 3);
         let (half, _) = run.run(run.start(oracle.first()), 7, &mut |_| ());
         let (end, _) = run.run(saved_and_loaded(half), 20, &mut |_| ());

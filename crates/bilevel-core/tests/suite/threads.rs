@@ -5,8 +5,8 @@ use std::thread;
 
 use bilevel_core::hypergradient::{Descent, Learned};
 use bilevel_core::{
-    BilevelProblem, DoubleBackward, GradientBackward, Hypergradient, Keep, LowerObjective, Point,
-    SecondOrder, Tape, Unrolled, Vector,
+    BilevelProblem, Checkpointing, DoubleBackward, GradientBackward, Hypergradient, LowerObjective,
+    Point, SecondOrder, Tape, Unrolled, Vector,
 };
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -145,7 +145,7 @@ fn derivatives_beside_other_threads() {
         map: Descent,
         step_size: Learned(rate),
         steps: 1,
-        keep: Keep::All,
+        keep: Checkpointing::All,
     };
     let alone = rows(&learned.estimate(point, None, 0).gradient).concat();
     stays(&alone, || learned.estimate(point, None, 0).gradient);

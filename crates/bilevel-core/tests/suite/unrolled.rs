@@ -1,13 +1,13 @@
 //! Unrolled differentiation: every map, every step size, every way to keep the states.
 
 use bilevel_core::hypergradient::{
-    Adam, Bregman, Descent, HeavyBall, Learned, LowerMap, Nesterov, PerParameter, Schedule,
-    StepSize,
+    Adam, Bregman, CheckpointSchedule, Descent, HeavyBall, Learned, LowerMap, Nesterov,
+    PerParameter, StepSize,
 };
 use bilevel_core::parameters::{pack, unpack};
 use bilevel_core::{
-    Differentiable, DoubleBackward, ForwardMode, Hypergradient, Keep, Point, SecondOrder, Tape,
-    Unrolled, Vector,
+    Checkpointing, Differentiable, DoubleBackward, ForwardMode, Hypergradient, Point, SecondOrder,
+    Tape, Unrolled, Vector,
 };
 use burn::tensor::Tensor;
 use double_precision::Number;
@@ -53,7 +53,7 @@ fn with<M, R>(map: M, step_size: R, steps: usize) -> Unrolled<DoubleBackward, M,
         map,
         step_size,
         steps,
-        keep: Keep::All,
+        keep: Checkpointing::All,
     }
 }
 
@@ -77,7 +77,7 @@ fn check<M: LowerMap<B> + Copy>(name: &str, map: M, eta: f64, tolerance: f64) {
         let error = relative_error(&forward.gradient, &reverse.gradient);
         assert!(error < 1e-12, "{name}, forward: {error:.1e}");
         assert_eq!(rows(&forward.y), rows(&reverse.y));
-        let budget = Keep::Bytes(5 * M::VECTORS * 2 * 7 * 8);
+        let budget = Checkpointing::Bytes(5 * M::VECTORS * 2 * 7 * 8);
         let short = Unrolled {
             keep: budget,
             ..method
@@ -321,11 +321,11 @@ fn schedules_are_optimal() {
     let mut table = std::collections::HashMap::new();
     for steps in 1..60 {
         for states in 1..12 {
-            let schedule = Schedule { steps, states };
+            let schedule = CheckpointSchedule { steps, states };
             assert_eq!(schedule.forward_steps(), fewest(steps, states, &mut table));
             // Following `advance` costs what `forward_steps` says.
             fn follow(steps: usize, states: usize) -> usize {
-                let m = Schedule { steps, states }.advance();
+                let m = CheckpointSchedule { steps, states }.advance();
                 match m {
                     0 => 0,
                     _ if m + 1 == steps => m + follow(m, states),
@@ -355,7 +355,7 @@ fn the_table_of_a_thousand_steps() {
         (2, 28821),
     ];
     for (states, gradients) in rows {
-        let keep = Keep::Bytes((states + 1) * state);
+        let keep = Checkpointing::Bytes((states + 1) * state);
         let method = Unrolled {
             keep,
             ..with(Descent, 0.1, 1000)
@@ -377,7 +377,7 @@ proptest! {
     fn checkpoints_change_nothing_but_the_cost(steps in 0..40usize, states in 2..30usize, seed in 0..9u64) {
         let setup = logistic_setup(seed);
         let all = with(Nesterov { momentum: 0.5 }, 0.05, steps);
-        let short = Unrolled { keep: Keep::Bytes(states * 2 * 4 * 8), ..all };
+        let short = Unrolled { keep: Checkpointing::Bytes(states * 2 * 4 * 8), ..all };
         let plan = short.plan::<B, Logistic>(setup.point()).unwrap();
         let [full, short] = [all, short].map(|method| method.estimate(setup.point(), None, 0));
         prop_assert_eq!(rows(&short.gradient), rows(&full.gradient));
@@ -397,7 +397,7 @@ proptest! {
 fn a_budget_that_holds_no_two_states_is_an_error() {
     let setup = logistic_setup(0);
     let method = Unrolled {
-        keep: Keep::Bytes(63),
+        keep: Checkpointing::Bytes(63),
         ..with(Descent, 0.1, 10)
     };
     let error = method
@@ -417,7 +417,11 @@ fn no_steps_no_indirect_part() {
     let x = crate::matrices::numbers(4, &mut generator(2));
     let direct: Vec<f64> = x.iter().map(|x| problem.ridge * x).collect();
     let setup = problem.setup::<B>(&x, &[0.1; 5]);
-    for keep in [Keep::All, Keep::Last(3), Keep::Bytes(1000)] {
+    for keep in [
+        Checkpointing::All,
+        Checkpointing::Last(3),
+        Checkpointing::Bytes(1000),
+    ] {
         let estimate = Unrolled {
             keep,
             ..with(Descent, 0.1, 0)

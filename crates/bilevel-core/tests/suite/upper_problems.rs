@@ -342,7 +342,7 @@ impl LinearSolver<B> for Adversary {
         let lu = DMatrix::from_vec(dim, dim, columns).lu();
         let q = lu.solve(&(&b + &e)).unwrap();
         let value = row(q.as_slice());
-        a.finish(value.clone());
+        a.apply_at_solution(value.clone());
         Solution {
             value,
             status: Status::Converged,

@@ -1,6 +1,6 @@
 //! Samples in blocks.
 
-use bilevel_core::{BilevelProblem, Differentiable, Samples};
+use bilevel_core::{BilevelProblem, Differentiable, Minibatches};
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -142,7 +142,7 @@ impl<B: Backend> TwoSets<B> {
     }
 }
 
-impl<B, P> Samples<B, P> for TwoSets<B>
+impl<B, P> Minibatches<B, P> for TwoSets<B>
 where
     B: Backend,
     P: BilevelProblem<Batch<B> = Batch<B>> + Differentiable<B>,

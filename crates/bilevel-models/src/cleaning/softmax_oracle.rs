@@ -1,8 +1,8 @@
 //! Derivatives of cleaning with a linear classifier, by formula.
 
-use bilevel_core::algorithm::rule::{Block, Blocks, Calls, Counter, Second};
+use bilevel_core::algorithm::rule::{Block, Blocks, Counter, OracleCalls, SecondDerivatives};
 use bilevel_core::vector::read;
-use bilevel_core::{LossGradients, Oracle, Pair, Vector};
+use bilevel_core::{Iterate, LossGradients, Oracle, Vector};
 use burn::tensor::Tensor;
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::backend::Backend;
@@ -20,8 +20,8 @@ use crate::classification::{Linear, Part, TwoSets};
 /// ∇²xy g v  = w'(x_i) ⟨E_i, U_i⟩ / n          ∇x g = w'(x_i) ℓ_i / n
 /// ```
 ///
-/// The same numbers as [`Sampled`](bilevel_core::Sampled) with double backward; reads the features twice for a
-/// gradient and no more than that for all three derivatives of a [`Second`]. On `Cpu` features of which at most a third
+/// The same numbers as [`ProblemOracle`](bilevel_core::ProblemOracle) with double backward; reads the features twice for a
+/// gradient and no more than that for all three derivatives of a [`SecondDerivatives`]. On `Cpu` features of which at most a third
 /// are not zero are held a second time by their non-zero entries, block by block and whole, and products take the time of those.
 #[derive(Debug)]
 pub struct SoftmaxOracle<B: Backend> {
@@ -138,7 +138,7 @@ impl<B: Backend> Oracle<B> for SoftmaxOracle<B> {
         self.data.count()
     }
 
-    fn lower_gradient(&self, on: Block, at: &Pair<B>) -> Vector<B> {
+    fn lower_gradient(&self, on: Block, at: &Iterate<B>) -> Vector<B> {
         self.counter.count(on, self.data.count().lower, |calls| {
             calls.lower_gradients += 1
         });
@@ -150,7 +150,7 @@ impl<B: Backend> Oracle<B> for SoftmaxOracle<B> {
         self.regularized(look.pull_back(error), &at.y)
     }
 
-    fn lower_gradients(&self, on: Block, at: &Pair<B>) -> LossGradients<B> {
+    fn lower_gradients(&self, on: Block, at: &Iterate<B>) -> LossGradients<B> {
         self.counter.count(on, self.data.count().lower, |calls| {
             calls.lower_gradients += 1
         });
@@ -168,7 +168,7 @@ impl<B: Backend> Oracle<B> for SoftmaxOracle<B> {
         }
     }
 
-    fn upper_gradients(&self, on: Block, at: &Pair<B>) -> LossGradients<B> {
+    fn upper_gradients(&self, on: Block, at: &Iterate<B>) -> LossGradients<B> {
         self.counter.count(on, self.data.count().upper, |calls| {
             calls.upper_gradients += 1
         });
@@ -184,7 +184,7 @@ impl<B: Backend> Oracle<B> for SoftmaxOracle<B> {
         }
     }
 
-    fn hessian(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Vector<B> {
+    fn hessian(&self, on: Block, at: &Iterate<B>, v: &Vector<B>) -> Vector<B> {
         self.counter.count(on, self.data.count().lower, |calls| {
             calls.hessian_products += 1
         });
@@ -197,7 +197,7 @@ impl<B: Backend> Oracle<B> for SoftmaxOracle<B> {
         self.regularized(look.pull_back(change), v)
     }
 
-    fn cross(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Vector<B> {
+    fn cross(&self, on: Block, at: &Iterate<B>, v: &Vector<B>) -> Vector<B> {
         self.counter.count(on, self.data.count().lower, |calls| {
             calls.cross_products += 1
         });
@@ -210,7 +210,7 @@ impl<B: Backend> Oracle<B> for SoftmaxOracle<B> {
         self.spread(&at.x, part, along * (slope / part.share))
     }
 
-    fn second(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Second<B> {
+    fn second(&self, on: Block, at: &Iterate<B>, v: &Vector<B>) -> SecondDerivatives<B> {
         self.counter.count(on, self.data.count().lower, |calls| {
             calls.lower_gradients += 1;
             calls.hessian_products += 1;
@@ -241,19 +241,19 @@ impl<B: Backend> Oracle<B> for SoftmaxOracle<B> {
         let scaled = Tensor::cat(vec![error, change], 1) * (w / part.share);
         let [weights, biases] = look.pull_back(scaled);
         let ([g, h], [gb, hb]) = (halves(weights), halves(biases));
-        Second {
+        SecondDerivatives {
             gradient: self.regularized([g, gb], &at.y),
             hessian: self.regularized([h, hb], v),
             cross: self.spread(&at.x, part, along * (slope / part.share)),
         }
     }
 
-    fn calls(&self) -> Calls {
+    fn calls(&self) -> OracleCalls {
         self.counter.calls()
     }
 
-    fn project(&self, at: Pair<B>) -> Pair<B> {
-        Pair {
+    fn project(&self, at: Iterate<B>) -> Iterate<B> {
+        Iterate {
             x: self.problem.weighting.project(at.x),
             y: at.y,
         }

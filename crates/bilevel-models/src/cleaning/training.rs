@@ -2,8 +2,8 @@
 
 use bilevel_core::projection::Projection;
 use bilevel_core::{
-    Accelerated, Backtracking, Known, LowerSolver, Point, ProjectedGradient, Solution, Tape,
-    Tolerance,
+    Accelerated, Backtracking, FixedLipschitz, LowerSolver, Point, ProjectedGradient, Solution,
+    Tape, Tolerance,
 };
 use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
@@ -35,7 +35,7 @@ where
     match smoothness(problem, &batch.training) {
         Some(smoothness) => {
             let solver = Accelerated {
-                smoothness: Known(smoothness),
+                smoothness: FixedLipschitz(smoothness),
                 strong_convexity: 0.0, // biases are not kept small
                 max_steps,
                 tolerance: Tolerance::Absolute(tolerance),
@@ -76,7 +76,7 @@ where
 {
     let solver = ProjectedGradient {
         projection: set,
-        learning_rate: 1.0 / smoothness(problem, &batch.training)?,
+        step_size: 1.0 / smoothness(problem, &batch.training)?,
         momentum: true,
         max_steps,
         tolerance: Tolerance::Absolute(tolerance),

@@ -2,7 +2,7 @@
 
 use bilevel_core::parameters::pack_gradients;
 use bilevel_core::vector::read;
-use bilevel_core::{Cause, Failure, Level, Tape, Vector};
+use bilevel_core::{Cause, Failure, Phase, Tape, Vector};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -101,9 +101,9 @@ impl<B: Backend> EpisodeGradient<B> {
     ) -> Self {
         let size = read(bilevel_core::vector::norm(gradient.clone()))[0];
         let level = if !loss.is_finite() {
-            Some(Level::UpperLoss)
+            Some(Phase::UpperLoss)
         } else if !size.is_finite() {
-            Some(Level::Hypergradient)
+            Some(Phase::Hypergradient)
         } else {
             None
         };

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use bilevel_core::derivative::RecordedGradient;
-use bilevel_core::hypergradient::{Descent, Keep, LowerMap, Schedule};
+use bilevel_core::hypergradient::{CheckpointSchedule, Checkpointing, Descent, LowerMap};
 use bilevel_core::parameters::{pack, repeated, unpack};
 use bilevel_core::{DoubleBackward, Error, LowerObjective, Point, Tape, Vector};
 use burn::module::{Module, Param};
@@ -29,14 +29,14 @@ use super::{
 ///
 /// | method | setting |
 /// |---|---|
-/// | MAML, second order | [`Keep::All`], or [`Keep::Bytes`] where memory is short: states are computed again |
-/// | FOMAML | [`Keep::Last`]`(0)`: no step is differentiated; with `Last(n)` the last n are |
+/// | MAML, second order | [`Checkpointing::All`], or [`Checkpointing::Bytes`] where memory is short: states are computed again |
+/// | FOMAML | [`Checkpointing::Last`]`(0)`: no step is differentiated; with `Last(n)` the last n are |
 /// | ANIL | `adapted:` [`Filter::only`]`(["head"])` |
 /// | Meta-SGD | `rates:` [`Rates::Learned`] for every entry |
 /// | MAML++ | [`StepLosses::Every`], [`Rates::Learned`] for every parameter and step, [`Normalization::PerStep`] |
 ///
 /// A differentiated step costs a recorded gradient and its derivative, 2.2 gradients together, and the tape of every step
-/// is held until it is reversed. With [`Keep::Bytes`] states are held and not tapes: memory is that of one step and of
+/// is held until it is reversed. With [`Checkpointing::Bytes`] states are held and not tapes: memory is that of one step and of
 /// the states that fit, whatever the number of steps, and a step costs a gradient more.
 ///
 /// # Example
@@ -44,7 +44,7 @@ use super::{
 /// One inner step on `½ a (θ − c)²`, the same for support and queries: `∇F = (1 − α a)² a (θ − c)`.
 ///
 /// ```
-/// use bilevel_core::{Keep, Tape};
+/// use bilevel_core::{Checkpointing, Tape};
 /// use bilevel_models::meta::{Episode, Filter, Learner, Loss, Maml, Network, Normalization, Pass, Rates, Samples, StepLosses};
 /// use burn::module::{Module, Param};
 /// use burn::tensor::{Tensor, backend::Backend};
@@ -70,7 +70,7 @@ use super::{
 ///     normalization: Normalization::default(),
 ///     steps: 1,
 ///     rates: Rates::Fixed(0.1),
-///     keep: Keep::All,
+///     keep: Checkpointing::All,
 ///     adapted: Filter::all(),
 ///     step_losses: StepLosses::Last,
 /// };
@@ -105,7 +105,7 @@ pub struct Maml<N> {
     /// Inner step sizes α.
     pub rates: Rates,
     /// Which steps are differentiated, and what is stored for it.
-    pub keep: Keep,
+    pub keep: Checkpointing,
     /// Which parameters the inner steps move.
     pub adapted: Filter,
     /// Which weights the queries judge.
@@ -184,8 +184,8 @@ impl<N: Network> Maml<N> {
     }
 
     /// # Errors
-    /// If the bytes of [`Keep::Bytes`] do not hold two states as long as a row of `start` for each task.
-    fn schedule<B: Backend>(&self, start: &Vector<B>) -> Result<Schedule, Error> {
+    /// If the bytes of [`Checkpointing::Bytes`] do not hold two states as long as a row of `start` for each task.
+    fn schedule<B: Backend>(&self, start: &Vector<B>) -> Result<CheckpointSchedule, Error> {
         let entries = self.network.tasks() * start.dims()[1];
         self.keep
             .schedule(self.steps, entries * start.dtype().size())
@@ -358,7 +358,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Maml<N> {
     }
 
     /// # Panics
-    /// If the bytes of [`Keep::Bytes`] do not hold two sets of weights for each task.
+    /// If the bytes of [`Checkpointing::Bytes`] do not hold two sets of weights for each task.
     fn gradient(&self, x: &Upper<B, N>, episode: &Episode<B>) -> EpisodeGradient<B> {
         let seen = Seen::default();
         let steps = self.steps::<B>(x, episode, Some(&seen));
@@ -367,7 +367,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Maml<N> {
             .schedule(&start)
             .unwrap_or_else(|error| panic!("{error}"));
         let first = self.steps - schedule.steps;
-        let tapes = !matches!(self.keep, Keep::Bytes(_));
+        let tapes = !matches!(self.keep, Checkpointing::Bytes(_));
         let weight = |k: usize| self.step_losses.weight(k, self.steps);
 
         // What intermediate losses add, those before the first differentiated step.

@@ -1,7 +1,7 @@
 //! Reptile.
 
 use bilevel_core::Tape;
-use bilevel_core::hypergradient::Keep;
+use bilevel_core::hypergradient::Checkpointing;
 use bilevel_core::parameters::pack;
 use bilevel_core::vector::read;
 use burn::tensor::Tensor;
@@ -49,7 +49,7 @@ impl<N: Clone> Reptile<N> {
             normalization: self.normalization,
             steps: self.steps,
             rates: Rates::Fixed(self.rate),
-            keep: Keep::Last(0),
+            keep: Checkpointing::Last(0),
             adapted: Filter::all(),
             step_losses: StepLosses::Last,
         }

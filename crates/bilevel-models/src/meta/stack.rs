@@ -33,7 +33,7 @@ pub trait StackedNetwork: Network {
 /// What is learned has the shapes of one task's weights: models can be exchanged with learners that do not stack.
 ///
 /// ```
-/// use bilevel_core::{Keep, Tape};
+/// use bilevel_core::{Checkpointing, Tape};
 /// use bilevel_models::meta::{
 ///     Episode, Filter, Learner, Loss, Maml, Normalization, Perceptron, Rates, Sinusoids, StepLosses,
 /// };
@@ -46,7 +46,7 @@ pub trait StackedNetwork: Network {
 ///     normalization: Normalization::default(),
 ///     steps: 2,
 ///     rates: Rates::Fixed(0.1),
-///     keep: Keep::All,
+///     keep: Checkpointing::All,
 ///     adapted: Filter::all(),
 ///     step_losses: StepLosses::Last,
 /// }

@@ -1,7 +1,7 @@
 //! How curved the lower loss is at most.
 
 use bilevel_backend::Tape;
-use bilevel_core::{Known, LowerObjective, PowerIteration, Smoothness, Vector};
+use bilevel_core::{FixedLipschitz, LipschitzConstant, LowerObjective, PowerIteration, Vector};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
 
@@ -20,7 +20,8 @@ const WITHOUT_BOUND: PowerIteration = PowerIteration {
     margin: 1.5,
 };
 
-impl<B: Backend, A: Physics, R: Regularizer> Smoothness<B, Reconstruction<A, R>> for CurvatureBound
+impl<B: Backend, A: Physics, R: Regularizer> LipschitzConstant<B, Reconstruction<A, R>>
+    for CurvatureBound
 where
     A::Upper<Tape<B>, R::Parameters<Tape<B>>>:
         AutodiffModule<Tape<B>, InnerModule = A::Upper<B, R::Parameters<B>>>,
@@ -36,7 +37,7 @@ where
             Some(bound) => {
                 let size = size_of(&objective.module(y.clone()).pixels.val());
                 let fidelity = problem.physics.norm_squared_bound(operator, size);
-                Known(fidelity + bound).constant(objective, y)
+                FixedLipschitz(fidelity + bound).constant(objective, y)
             }
             None => WITHOUT_BOUND.constant(objective, y),
         }

@@ -3,7 +3,7 @@
 use bilevel_backend::Tape;
 use bilevel_core::algorithm::rule::Block;
 use bilevel_core::vector::read;
-use bilevel_core::{DoubleBackward, LossGradients, Oracle, Pair, Sampled, Vector};
+use bilevel_core::{DoubleBackward, Iterate, LossGradients, Oracle, ProblemOracle, Vector};
 use bilevel_models::classification::{Classifier, Linear, Mlp, Set, TwoSets, accuracy};
 use bilevel_models::cleaning::{Cleaning, SampleWeights, SoftmaxOracle, Weighting, train};
 use bilevel_models::quadratic::{Quadratic, QuadraticSettings};
@@ -84,9 +84,9 @@ fn the_softmax_oracle_is_what_recording_gives() {
         let formula = SoftmaxOracle::new(problem.clone(), data());
         let x = SampleWeights::<Tape<B>>::constant(11, 0.0, &Default::default());
         let y = problem.classifier.init::<Tape<B>>(0, &Default::default());
-        let recorded = Sampled::new(problem, DoubleBackward, data(), x, y);
+        let recorded = ProblemOracle::new(problem, DoubleBackward, data(), x, y);
         let uniform = normal([1, 11], 3) * 0.2 + 0.5;
-        let at = Pair {
+        let at = Iterate {
             x: uniform.clamp(0.05, 0.95),
             y: normal([1, (FEATURES + 1) * CLASSES], 4),
         };
@@ -133,7 +133,7 @@ fn the_softmax_oracle_is_what_recording_gives() {
 #[test]
 fn blocks_are_unbiased() {
     let oracle = SoftmaxOracle::new(problem(Weighting::Sigmoid), data());
-    let at = Pair {
+    let at = Iterate {
         x: normal([1, 11], 3),
         y: normal([1, (FEATURES + 1) * CLASSES], 4),
     };
@@ -207,7 +207,7 @@ fn the_quadratic_benchmark_knows_its_hypergradient() {
     let problem = quadratic();
     // y*(x) by many gradient steps.
     let f = |x: &Vector<B>| {
-        let mut at = Pair {
+        let mut at = Iterate {
             x: x.clone(),
             y: x.zeros_like(),
         };
@@ -225,7 +225,7 @@ fn the_quadratic_benchmark_knows_its_hypergradient() {
         "{slope} {exact}"
     );
 
-    let at = Pair {
+    let at = Iterate {
         x,
         y: normal([1, 6], 3),
     };
@@ -235,7 +235,7 @@ fn the_quadratic_benchmark_knows_its_hypergradient() {
     let whole = problem.lower_gradients(Block::All, &at);
     assert!((mean - whole.loss).abs() < 1e-12);
     let moved = |d: f64| {
-        let at = Pair {
+        let at = Iterate {
             x: at.x.clone() + whole.x.clone() * d,
             y: at.y.clone() + whole.y.clone() * d,
         };

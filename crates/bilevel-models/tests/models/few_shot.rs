@@ -2,7 +2,7 @@
 
 use bilevel_backend::Tape;
 use bilevel_core::parameters::{pack, unpack};
-use bilevel_core::{ConjugateGradient, GradientDescent, Keep, Tolerance};
+use bilevel_core::{Checkpointing, ConjugateGradient, GradientDescent, Tolerance};
 use bilevel_models::meta::{
     Conv4, Episode, Filter, ImplicitMaml, Learner, Loss, Maml, MetaState, Network, Normalization,
     Pass, Perceptron, Prototypes, RateOf, Rates, Reptile, ResNet12, RidgeHead, Samples, Sinusoids,
@@ -61,7 +61,7 @@ fn at(theta: f64) -> Weight<Tape<B>> {
     }
 }
 
-fn maml<N>(network: N, steps: usize, rate: f64, keep: Keep) -> Maml<N> {
+fn maml<N>(network: N, steps: usize, rate: f64, keep: Checkpointing) -> Maml<N> {
     Maml {
         network,
         loss: Loss::MeanSquare,
@@ -96,17 +96,17 @@ fn closed_forms_on_parabolas() {
         for step_losses in [StepLosses::Last, StepLosses::Every { share: 0.5 }] {
             let joint = Maml {
                 step_losses,
-                ..maml(Slope, 0, alpha, Keep::All)
+                ..maml(Slope, 0, alpha, Checkpointing::All)
             };
             slope_is(&joint, theta, a, c, a * (theta - c));
         }
         for steps in [1, 4] {
             let far = r.powi(steps) * a * (theta - c);
-            let exact = maml(Slope, steps as usize, alpha, Keep::All);
+            let exact = maml(Slope, steps as usize, alpha, Checkpointing::All);
             slope_is(&exact, theta, a, c, r.powi(steps) * far);
-            let first = maml(Slope, steps as usize, alpha, Keep::Last(0));
+            let first = maml(Slope, steps as usize, alpha, Checkpointing::Last(0));
             slope_is(&first, theta, a, c, far);
-            let last_two = maml(Slope, steps as usize, alpha, Keep::Last(2));
+            let last_two = maml(Slope, steps as usize, alpha, Checkpointing::Last(2));
             slope_is(&last_two, theta, a, c, r.powi(steps.min(2)) * far);
             let reptile = Reptile {
                 network: Slope,
@@ -127,7 +127,7 @@ fn closed_forms_on_parabolas() {
             normalization: Normalization::Transductive,
             proximity: lambda,
             lower: GradientDescent {
-                learning_rate: 1.0 / (a + lambda),
+                step_size: 1.0 / (a + lambda),
                 max_steps: 200,
                 tolerance: Tolerance::Absolute(1e-13),
             },
@@ -147,7 +147,11 @@ fn losses_of_every_step() {
     let (alpha, theta, a, c) = (0.2, 0.5, 2.0, 3.0);
     let (steps, share) = (3, 0.6);
     let r: f64 = 1.0 - alpha * a;
-    for (keep, differentiated) in [(Keep::All, 3), (Keep::Last(1), 1), (Keep::Last(0), 0)] {
+    for (keep, differentiated) in [
+        (Checkpointing::All, 3),
+        (Checkpointing::Last(1), 1),
+        (Checkpointing::Last(0), 0),
+    ] {
         let learner = Maml {
             step_losses: StepLosses::Every { share },
             ..maml(Slope, steps, alpha, keep)
@@ -241,7 +245,11 @@ fn meta_gradient_of_conv4() {
     let network = conv4(16);
     let episode = pictures(16, 3, 2, 1);
     for (normalization, rates, keep) in [
-        (Normalization::Transductive, Rates::Fixed(0.1), Keep::All),
+        (
+            Normalization::Transductive,
+            Rates::Fixed(0.1),
+            Checkpointing::All,
+        ),
         (
             Normalization::Support,
             Rates::Learned {
@@ -250,7 +258,7 @@ fn meta_gradient_of_conv4() {
                 each_step: true,
             },
             // 72 + 3·576 numbers of filters, 64 of norms, 27 of the head: room for two states and a little.
-            Keep::Bytes(2 * 8 * 2600),
+            Checkpointing::Bytes(2 * 8 * 2600),
         ),
         (
             Normalization::PerStep,
@@ -259,7 +267,7 @@ fn meta_gradient_of_conv4() {
                 of: RateOf::Entry,
                 each_step: false,
             },
-            Keep::All,
+            Checkpointing::All,
         ),
     ] {
         let learner = Maml {
@@ -267,7 +275,7 @@ fn meta_gradient_of_conv4() {
             normalization,
             rates,
             keep,
-            ..maml(network, 3, 0.1, Keep::All)
+            ..maml(network, 3, 0.1, Checkpointing::All)
         };
         let x = moved(&learner, network.init(3, &Default::default()), 4);
         let what = format!("{normalization:?}");
@@ -348,7 +356,7 @@ fn only_the_head_learns_from_the_support() {
     let learner = Maml {
         loss: Loss::CrossEntropy,
         adapted: Filter::only(["head"]),
-        ..maml(network, 2, 0.5, Keep::All)
+        ..maml(network, 2, 0.5, Checkpointing::All)
     };
     let x = moved(&learner, network.init(9, &Default::default()), 10);
     is_the_change_of_the_loss("ANIL", &learner, &x, &episode, 1e-5);
@@ -399,7 +407,7 @@ fn queries_see_each_other_only_when_they_are_meant_to() {
         let learner = Maml {
             loss: Loss::CrossEntropy,
             normalization,
-            ..maml(network, 2, 0.1, Keep::All)
+            ..maml(network, 2, 0.1, Checkpointing::All)
         };
         let x = moved(&learner, network.init(3, &Default::default()), 4);
         let changed = changed_by_another_query(&learner, &x, 16);
@@ -435,7 +443,7 @@ fn a_query_is_answered_alone_as_in_company() {
     let learner = Maml {
         loss: Loss::CrossEntropy,
         normalization: Normalization::Support,
-        ..maml(network, 2, 0.1, Keep::All)
+        ..maml(network, 2, 0.1, Checkpointing::All)
     };
     let x = moved(&learner, network.init(3, &Default::default()), 4);
     let episode = pictures(16, 3, 2, 11);
@@ -459,7 +467,7 @@ fn kept_statistics_are_learned() {
     let learner = Maml {
         loss: Loss::CrossEntropy,
         normalization: Normalization::PerStep,
-        ..maml(network, 2, 0.5, Keep::All)
+        ..maml(network, 2, 0.5, Checkpointing::All)
     };
     let x = moved(&learner, network.init(3, &Default::default()), 4);
     let mut state = MetaState {
@@ -509,7 +517,7 @@ fn kept_statistics_are_learned() {
 /// The sum over episodes does not depend on how they are grouped, and a NaN leaves the state alone.
 #[test]
 fn steps_over_many_episodes() {
-    let learner = maml(Slope, 1, 0.1, Keep::All);
+    let learner = maml(Slope, 1, 0.1, Checkpointing::All);
     let start = || MetaState {
         x: Learner::<B>::begin(&learner, at(0.5)),
         optimizer: SgdConfig::new().init(),
@@ -609,7 +617,7 @@ fn tasks_at_once_are_tasks_one_by_one() {
         queries: 4,
     };
     let episodes: Vec<_> = (0..3).map(|i| waves.episode(0, i, &device)).collect();
-    let plain = maml(network.clone(), 3, 0.05, Keep::All);
+    let plain = maml(network.clone(), 3, 0.05, Checkpointing::All);
     let learned = |of, each_step| Rates::Learned {
         start: 0.05,
         of,
@@ -619,11 +627,11 @@ fn tasks_at_once_are_tasks_one_by_one() {
     for maml in [
         plain.clone(),
         Maml {
-            keep: Keep::Bytes(3 * 2 * dim * 8),
+            keep: Checkpointing::Bytes(3 * 2 * dim * 8),
             ..plain.clone()
         },
         Maml {
-            keep: Keep::Last(1),
+            keep: Checkpointing::Last(1),
             step_losses: StepLosses::Every { share: 0.5 },
             ..plain.clone()
         },
@@ -658,7 +666,7 @@ fn tasks_at_once_are_tasks_one_by_one() {
         let conv4 = Maml {
             loss: Loss::CrossEntropy,
             normalization,
-            ..maml(network, 2, 0.3, Keep::All)
+            ..maml(network, 2, 0.3, Checkpointing::All)
         };
         stacks_as_one_by_one(&conv4, network.init(2, &device), &episodes);
     }
@@ -670,7 +678,7 @@ fn tasks_at_once_are_tasks_one_by_one() {
     };
     let resnet12 = Maml {
         loss: Loss::CrossEntropy,
-        ..maml(network, 1, 0.3, Keep::All)
+        ..maml(network, 1, 0.3, Checkpointing::All)
     };
     stacks_as_one_by_one(&resnet12, network.init(3, &device), &episodes);
 }
@@ -727,7 +735,7 @@ fn sinusoids() {
         }
         state.x
     };
-    let steps = |steps: usize, rate: f64| maml(network.clone(), steps, rate, Keep::All);
+    let steps = |steps: usize, rate: f64| maml(network.clone(), steps, rate, Checkpointing::All);
     let learned = train(&steps(1, RATE));
     // No inner step: all waves at once.
     let joint = train(&steps(0, 0.0));

@@ -4,8 +4,8 @@ use bilevel_backend::Tape;
 use bilevel_core::parameters::{named_values, pack, paths, unpack};
 use bilevel_core::{
     Accelerated, BilevelProblem, CentralDifference, ConjugateGradient, DoubleBackward,
-    Hypergradient, ImplicitDifferentiation, LowerObjective, LowerSolver, Point, SecondOrder,
-    Smoothness, Status, Tolerance, TwiceDifferentiable, Vector,
+    Hypergradient, ImplicitDifferentiation, LipschitzConstant, LowerObjective, LowerSolver, Point,
+    SecondOrder, Status, Tolerance, TwiceDifferentiable, Vector,
 };
 use bilevel_models::physics::{
     Blur, Boundary, ClosedForm, CurvatureBound, Denoising, Identity, Image, ImagePairs, Inpainting,
@@ -679,7 +679,7 @@ fn errors_against_differences<P>(
 where
     P: TwiceDifferentiable<B>,
     ClosedForm: SecondOrder<B, P>,
-    CurvatureBound: Smoothness<B, P>,
+    CurvatureBound: LipschitzConstant<B, P>,
 {
     let solve = |x: &P::Upper<Tape<B>>| {
         let lower = Accelerated {
@@ -853,7 +853,7 @@ fn the_lower_loss_bends_no_more_than_its_bound() {
         };
         let objective = LowerObjective::new(point);
         let start = objective.start();
-        let bound = read(Smoothness::<B, _>::constant(
+        let bound = read(LipschitzConstant::<B, _>::constant(
             &CurvatureBound,
             &objective,
             &start,

@@ -51,7 +51,7 @@ fn a_poisoned_network_is_differentiated() {
     };
     // Where training stands after a few steps: its end is at a kink of the relus more often than not.
     let lower = GradientDescent {
-        learning_rate: 0.05,
+        step_size: 0.05,
         max_steps: 3,
         tolerance: Tolerance::Absolute(0.0),
     };

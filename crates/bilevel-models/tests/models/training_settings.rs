@@ -6,8 +6,8 @@ use bilevel_core::hypergradient::Descent;
 use bilevel_core::parameters::{pack, unpack};
 use bilevel_core::vector::read;
 use bilevel_core::{
-    Accelerated, ConjugateGradient, DoubleBackward, GradientDescent, Hypergradient,
-    ImplicitDifferentiation, Keep, LowerSolver, Point, PowerIteration, Tolerance, Unrolled, Vector,
+    Accelerated, Checkpointing, ConjugateGradient, DoubleBackward, GradientDescent, Hypergradient,
+    ImplicitDifferentiation, LowerSolver, Point, PowerIteration, Tolerance, Unrolled, Vector,
 };
 use bilevel_models::classification::{Batch, Classifier, Linear, Set, TwoSets, accuracy};
 use bilevel_models::selection::{Per, Selection};
@@ -147,7 +147,7 @@ fn unrolled() -> impl Hypergradient<B, Tuning<Linear>> {
         map: Descent,
         step_size: Tuning::<Linear>::step_size::<B>(),
         steps: STEPS,
-        keep: Keep::All,
+        keep: Checkpointing::All,
     }
 }
 
@@ -155,7 +155,7 @@ fn unrolled() -> impl Hypergradient<B, Tuning<Linear>> {
 fn trained(problem: &Tuning<Linear>, x: &TrainingParameters<T>, batch: &Batch<B>) -> (f64, f64) {
     let device = Default::default();
     let steps = GradientDescent {
-        learning_rate: read(x.log_rate.val().inner().exp().unsqueeze())[0],
+        step_size: read(x.log_rate.val().inner().exp().unsqueeze())[0],
         max_steps: STEPS,
         tolerance: Tolerance::Absolute(0.0),
     };

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use bilevel_core::Pair;
+use bilevel_core::Iterate;
 use bilevel_data::{
     GrayImage, LabelColumn, Labelled, LabelledSets, Standardization, corrupt_labels,
     load_labelled_with,
@@ -386,7 +386,7 @@ fn counts(sets: &Sets) -> Vec<(String, usize, usize)> {
 /// The iterates that were looked at, judged.
 fn course<B: Backend>(
     workshop: &dyn Workshop<B>,
-    looks: &[(Spent, Pair<B>)],
+    looks: &[(Spent, Iterate<B>)],
 ) -> Result<Vec<Moment>> {
     let progress = Progress::new(looks.len(), "judging");
     let mut solved = None;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use bilevel_core::{Failure, Spent, Status, Tape};
+use bilevel_core::{Cost, Failure, Status, Tape};
 use bilevel_data::{GrayImage, NamedImage, load_folder};
 use bilevel_models::regularizer::{Architecture, ArchitectureParameters};
 use burn::tensor::backend::Backend;
@@ -84,9 +84,9 @@ pub(crate) fn train<B: Backend>(
             run,
             training.resumed(
                 progress.step,
-                Spent {
-                    cost: progress.cost,
-                    capped: progress.capped,
+                Cost {
+                    steps: progress.cost,
+                    truncated_solves: progress.capped,
                 },
                 x,
                 optimizer,
@@ -328,7 +328,7 @@ fn learn<B: Backend>(
         }
         progress.step = training.step_count();
         let spent = training.spent();
-        (progress.cost, progress.capped) = (spent.cost, spent.capped);
+        (progress.cost, progress.capped) = (spent.steps, spent.truncated_solves);
         let line = Line::new(&report, None);
         debug!(
             step = line.step,

@@ -1,7 +1,7 @@
 //! Which learner: a word of a file becomes a type.
 
 use anyhow::{Context, Result, ensure};
-use bilevel_core::{ConjugateGradient, GradientDescent, Keep, Tolerance};
+use bilevel_core::{Checkpointing, ConjugateGradient, GradientDescent, Tolerance};
 use bilevel_models::meta::{
     AnyNetwork, Filter, ImplicitMaml, Learner, Loss, Maml, Normalization, Prototypes, Rates,
     Reptile, RidgeHead, Stack, StepLosses,
@@ -84,7 +84,7 @@ impl Method {
             ..
         } = self
         {
-            Keep::Bytes(*bytes)
+            Checkpointing::Bytes(*bytes)
                 .schedule(*steps, weights)
                 .context("method: bytes")?;
         }
@@ -162,9 +162,9 @@ impl Method {
                     "method: give differentiated or bytes, not both"
                 );
                 let keep = match (differentiated, bytes) {
-                    (Some(last), _) => Keep::Last(last),
-                    (None, Some(bytes)) => Keep::Bytes(bytes),
-                    (None, None) => Keep::All,
+                    (Some(last), _) => Checkpointing::Last(last),
+                    (None, Some(bytes)) => Checkpointing::Bytes(bytes),
+                    (None, None) => Checkpointing::All,
                 };
                 let steps = steps_in_use.filter(|_| in_use).unwrap_or(steps);
                 Box::new(Maml {
@@ -198,7 +198,7 @@ impl Method {
                     normalization,
                     proximity,
                     lower: GradientDescent {
-                        learning_rate: rate,
+                        step_size: rate,
                         max_steps: steps,
                         tolerance: Tolerance::Absolute(0.0),
                     },

@@ -4,8 +4,8 @@ use burn::tensor::backend::Backend;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::walk::{Next, walk};
-use super::{Escape, Evaluated, Reduced, Visit};
+use super::run::{NextStep, walk};
+use super::{Escape, IterationInfo, Objective, ValueAndGradient};
 use crate::random::unit;
 use crate::vector::{dot, norm, read};
 use crate::{Error, Failure, Vector, positive};
@@ -22,7 +22,7 @@ use crate::{Error, Failure, Vector, positive};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct IneonSearch {
     /// η, at most 1/L of ∇Φ.
-    pub step: f64,
+    pub step_size: f64,
     /// T.
     pub steps: usize,
     /// r.
@@ -40,9 +40,9 @@ impl IneonSearch {
     /// If numbers on the way are of no use.
     pub fn direction<B: Backend>(
         &self,
-        objective: &mut dyn Reduced<B>,
+        objective: &mut dyn Objective<B>,
         x: &Vector<B>,
-        here: &Evaluated<B>,
+        here: &ValueAndGradient<B>,
         draw: u64,
     ) -> Result<Option<Vector<B>>, Failure> {
         let mut u = unit(x, &mut ChaCha8Rng::seed_from_u64(draw)) * self.radius;
@@ -58,7 +58,7 @@ impl IneonSearch {
             if there.loss - here.loss - along <= -2.5 * self.decrease {
                 return Ok(Some(u / size));
             }
-            u = u - (there.gradient - here.gradient.clone()) * self.step;
+            u = u - (there.gradient - here.gradient.clone()) * self.step_size;
         }
         Ok(None)
     }
@@ -87,7 +87,7 @@ impl IneonSearch {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ineon {
     /// β.
-    pub step: f64,
+    pub step_size: f64,
     /// ε: the gradient is small where `‖∇Φ‖ ≤ ε`.
     pub epsilon: f64,
     /// s, the length of a step along u: γ/ρ.
@@ -104,10 +104,10 @@ impl Ineon {
     /// # Errors
     /// If a number is not positive.
     pub fn checked(self) -> Result<Self, Error> {
-        positive("step", self.step)?;
+        positive("step_size", self.step_size)?;
         positive("epsilon", self.epsilon)?;
         positive("length", self.length)?;
-        positive("search.step", self.search.step)?;
+        positive("search.step_size", self.search.step_size)?;
         positive("search.steps", self.search.steps as f64)?;
         positive("search.radius", self.search.radius)?;
         positive("search.limit", self.search.limit)?;
@@ -119,16 +119,16 @@ impl Ineon {
     /// At most `steps` steps from `x`; `observer` sees every point before the step from it.
     pub fn run<B: Backend>(
         &self,
-        objective: &mut dyn Reduced<B>,
+        objective: &mut dyn Objective<B>,
         x: Vector<B>,
         steps: usize,
         seed: u64,
-        observer: &mut dyn FnMut(&Visit<'_, B>),
+        observer: &mut dyn FnMut(&IterationInfo<'_, B>),
     ) -> Escape<B> {
         let (mut searches, mut in_vain, mut quiet) = (0, 0, 0);
         let escape = walk(objective, x, steps, seed, observer, |objective, here| {
             if here.size > self.epsilon || here.step < quiet {
-                return Ok(Next::To(here.down(self.step)));
+                return Ok(NextStep::To(here.down(self.step_size)));
             }
             searches += 1;
             let found = self
@@ -138,9 +138,9 @@ impl Ineon {
                 in_vain += 1;
                 quiet = here.step + self.window;
                 return Ok(if in_vain == self.attempts {
-                    Next::End(here.x.clone(), here.at.loss)
+                    NextStep::End(here.x.clone(), here.at.loss)
                 } else {
-                    Next::To(here.down(self.step))
+                    NextStep::To(here.down(self.step_size))
                 });
             };
             in_vain = 0;
@@ -154,7 +154,7 @@ impl Ineon {
                 }
             }
             let (_, x) = best.expect("two points were looked at");
-            Ok(Next::To(x))
+            Ok(NextStep::To(x))
         });
         Escape {
             displacements: searches,

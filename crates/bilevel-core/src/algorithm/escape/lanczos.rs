@@ -5,14 +5,14 @@ use nalgebra::{DMatrix, SymmetricEigen};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::Reduced;
+use super::Objective;
 use crate::Vector;
 use crate::random::unit;
 use crate::vector::{dot, norms, read};
 
 /// How [`lowest_curvature`] looks.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Probed {
+pub struct LanczosSettings {
     /// Products with the Hessian, at most.
     pub steps: usize,
     /// Half the distance of the two gradients of a product.
@@ -21,14 +21,14 @@ pub struct Probed {
 
 /// Curvature along a direction.
 #[derive(Debug, Clone)]
-pub struct Curved<B: Backend> {
+pub struct Eigenpair<B: Backend> {
     /// `λ`, an upper bound on the smallest eigenvalue.
     pub value: f64,
     /// Its direction, of length one: `[1, dim x]`.
     pub direction: Vector<B>,
 }
 
-impl<B: Backend> Curved<B> {
+impl<B: Backend> Eigenpair<B> {
     /// Whether a point with this lowest curvature and a gradient of this length is an approximate local minimum:
     /// `‖∇Φ‖ ≤ ε` and `λ ≥ −curvature`.
     pub fn is_local_minimum(&self, gradient_norm: f64, epsilon: f64, curvature: f64) -> bool {
@@ -51,7 +51,7 @@ impl<B: Backend> Curved<B> {
 /// ```
 /// use bilevel_backend::Cpu;
 /// use bilevel_core::Vector;
-/// use bilevel_core::algorithm::escape::{Probed, lowest_curvature};
+/// use bilevel_core::algorithm::escape::{LanczosSettings, lowest_curvature};
 ///
 /// Cpu::use_f64().expect("the first tensors");
 /// // Φ = ½ x₁² − ½ x₂²
@@ -60,15 +60,15 @@ impl<B: Backend> Curved<B> {
 /// let signs = Vector::<B>::from_data([[1.0, -1.0]], &device);
 /// let mut saddle = |x: &Vector<B>, _: u64| (0.0, x.clone() * signs.clone());
 /// let x = Vector::<B>::from_data([[0.3, 0.2]], &device);
-/// let found = lowest_curvature(&mut saddle, &x, Probed { steps: 10, radius: 1e-4 }, 0);
+/// let found = lowest_curvature(&mut saddle, &x, LanczosSettings { steps: 10, radius: 1e-4 }, 0);
 /// assert!((found.value + 1.0).abs() < 1e-9);
 /// ```
 pub fn lowest_curvature<B: Backend>(
-    objective: &mut dyn Reduced<B>,
+    objective: &mut dyn Objective<B>,
     x: &Vector<B>,
-    Probed { steps, radius: h }: Probed,
+    LanczosSettings { steps, radius: h }: LanczosSettings,
     seed: u64,
-) -> Curved<B> {
+) -> Eigenpair<B> {
     let [_, dim] = x.dims();
     let steps = steps.clamp(1, dim);
     let mut basis: Vec<Vector<B>> = vec![unit(x, &mut ChaCha8Rng::seed_from_u64(seed))];
@@ -104,7 +104,7 @@ pub fn lowest_curvature<B: Backend>(
     });
     if matrix.iter().any(|entry| !entry.is_finite()) {
         let direction = basis.swap_remove(0);
-        return Curved {
+        return Eigenpair {
             value: f64::NAN,
             direction,
         };
@@ -117,7 +117,7 @@ pub fn lowest_curvature<B: Backend>(
         .map(|(q, weight)| q * *weight)
         .reduce(|sum, part| sum + part)
         .expect("one direction at least");
-    Curved {
+    Eigenpair {
         value: eigen.eigenvalues[lowest],
         direction,
     }

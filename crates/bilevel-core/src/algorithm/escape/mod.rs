@@ -9,7 +9,7 @@
 //! | [`Prgda`] | a displacement, then descent until it has moved far enough | steps of fixed length are wanted |
 //! | [`Ineon`] | a direction of negative curvature, found by differences | hypergradients are stochastic |
 //!
-//! All of them see Φ as a [`Reduced`] objective; [`ReducedObjective`] makes one of a problem, a lower solver and an
+//! All of them see Φ as a [`Objective`] objective; [`ReducedObjective`] makes one of a problem, a lower solver and an
 //! estimator, warm from point to point. [`lowest_curvature`] measures where a run ended.
 //!
 //! # References
@@ -18,19 +18,19 @@
 mod ineon;
 mod lanczos;
 mod minimax;
+mod objective;
 mod perturbation;
 mod perturbed_aid;
 mod perturbed_gdmax;
 mod prgda;
-mod reduced;
-mod walk;
+mod run;
 
 pub use ineon::{Ineon, IneonSearch};
-pub use lanczos::{Curved, Probed, lowest_curvature};
+pub use lanczos::{Eigenpair, LanczosSettings, lowest_curvature};
 pub use minimax::{Minimax, MinimaxProblem};
+pub use objective::{Objective, ReducedObjective, ValueAndGradient};
 pub use perturbation::Perturbation;
 pub use perturbed_aid::PerturbedAid;
 pub use perturbed_gdmax::PerturbedGdMax;
 pub use prgda::Prgda;
-pub use reduced::{Evaluated, Reduced, ReducedObjective};
-pub use walk::{Escape, EscapeEnd, Visit, in_ball};
+pub use run::{Escape, EscapeEnd, IterationInfo, in_ball};

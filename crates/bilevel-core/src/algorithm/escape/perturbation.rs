@@ -2,8 +2,8 @@
 
 use burn::tensor::backend::Backend;
 
-use super::walk::{Next, walk};
-use super::{Escape, Reduced, Visit, in_ball};
+use super::run::{NextStep, walk};
+use super::{Escape, IterationInfo, Objective, in_ball};
 use crate::{Error, ErrorKind, Vector, positive};
 
 /// Descent that displaces x a little where the gradient is small, and looks whether that leads down.
@@ -23,7 +23,7 @@ use crate::{Error, ErrorKind, Vector, positive};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Perturbation {
     /// η.
-    pub step: f64,
+    pub step_size: f64,
     /// ε: the gradient is small where `‖∇Φ‖ ≤ ε`.
     pub epsilon: f64,
     /// r.
@@ -60,7 +60,7 @@ impl Perturbation {
             return Err(out("√(ρ ε)", curvature, "at most l").into());
         }
         Ok(Self {
-            step: 1.0 / l,
+            step_size: 1.0 / l,
             epsilon,
             radius: epsilon / (400.0 * iota.powi(3)),
             scaled: true,
@@ -72,7 +72,7 @@ impl Perturbation {
     /// # Errors
     /// If a number is not positive.
     pub fn checked(self) -> Result<Self, Error> {
-        positive("step", self.step)?;
+        positive("step_size", self.step_size)?;
         positive("epsilon", self.epsilon)?;
         positive("radius", self.radius)?;
         positive("window", self.window as f64)?;
@@ -82,11 +82,11 @@ impl Perturbation {
     /// At most `steps` steps from `x`; `observer` sees every point before the step from it.
     pub fn run<B: Backend>(
         &self,
-        objective: &mut dyn Reduced<B>,
+        objective: &mut dyn Objective<B>,
         x: Vector<B>,
         steps: usize,
         seed: u64,
-        observer: &mut dyn FnMut(&Visit<'_, B>),
+        observer: &mut dyn FnMut(&IterationInfo<'_, B>),
     ) -> Escape<B> {
         let mut displacements = 0;
         // Step, point and value of the last displacement.
@@ -96,21 +96,21 @@ impl Perturbation {
                 && here.step - since == self.window
                 && loss - here.at.loss < decrease
             {
-                return Ok(Next::End(before.clone(), *loss));
+                return Ok(NextStep::End(before.clone(), *loss));
             }
             let rested = base
                 .as_ref()
                 .is_none_or(|(since, ..)| here.step - since > self.window);
             if here.size > self.epsilon || !rested {
-                return Ok(Next::To(here.down(self.step)));
+                return Ok(NextStep::To(here.down(self.step_size)));
             }
             base = Some((here.step, here.x.clone(), here.at.loss));
             displacements += 1;
-            let scale = if self.scaled { self.step } else { 1.0 };
+            let scale = if self.scaled { self.step_size } else { 1.0 };
             let aside = here.x.clone() + in_ball(here.x, self.radius * scale, seed, here.step);
             let there = objective.evaluate(&aside, here.draw);
             there.usable()?;
-            Ok(Next::To(aside - there.gradient * self.step))
+            Ok(NextStep::To(aside - there.gradient * self.step_size))
         });
         Escape {
             displacements,

@@ -3,7 +3,7 @@
 use bilevel_backend::Tape;
 use burn::tensor::backend::Backend;
 
-use super::{Escape, Perturbation, ReducedObjective, Visit};
+use super::{Escape, IterationInfo, Perturbation, ReducedObjective};
 use crate::{
     ConjugateGradient, DoubleBackward, GradientDescent, ImplicitDifferentiation, Task, Tolerance,
     TwiceDifferentiable,
@@ -28,7 +28,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PerturbedAid {
     /// τ, at most 1/L.
-    pub lower_step: f64,
+    pub lower_step_size: f64,
     /// D.
     pub lower_steps: usize,
     /// N.
@@ -55,7 +55,7 @@ impl PerturbedAid {
         task: Task<B, P>,
     ) -> AidObjective<'a, B, P> {
         let lower = GradientDescent {
-            learning_rate: self.lower_step,
+            step_size: self.lower_step_size,
             max_steps: self.lower_steps,
             tolerance: Tolerance::Absolute(0.0),
         };
@@ -75,7 +75,7 @@ impl PerturbedAid {
         objective: &mut AidObjective<'_, B, P>,
         steps: usize,
         seed: u64,
-        observer: &mut dyn FnMut(&Visit<'_, B>),
+        observer: &mut dyn FnMut(&IterationInfo<'_, B>),
     ) -> Escape<B> {
         let x = objective.first();
         self.perturbation.run(objective, x, steps, seed, observer)

@@ -3,7 +3,7 @@
 use bilevel_backend::Tape;
 use burn::tensor::backend::Backend;
 
-use super::{Escape, Minimax, MinimaxProblem, Perturbation, ReducedObjective, Visit};
+use super::{Escape, IterationInfo, Minimax, MinimaxProblem, Perturbation, ReducedObjective};
 use crate::{BilevelProblem, Differentiable, LowerSolver, PartialGradient, Task};
 
 /// Perturbed GDmax: y climbs, x descends along `∇x f`, with a displacement where that is small.
@@ -52,7 +52,7 @@ impl<L> PerturbedGdMax<L> {
         objective: &mut MaxObjective<'_, B, M, L>,
         steps: usize,
         seed: u64,
-        observer: &mut dyn FnMut(&Visit<'_, B>),
+        observer: &mut dyn FnMut(&IterationInfo<'_, B>),
     ) -> Escape<B>
     where
         B: Backend,

@@ -2,8 +2,8 @@
 
 use burn::tensor::backend::Backend;
 
-use super::walk::{Next, walk};
-use super::{Escape, Reduced, Visit, in_ball};
+use super::run::{NextStep, walk};
+use super::{Escape, IterationInfo, Objective, in_ball};
 use crate::{Error, Vector, positive};
 
 /// Descent by steps of one length, and from a displacement on until the way is long enough.
@@ -22,7 +22,7 @@ use crate::{Error, Vector, positive};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prgda {
     /// η, the length of a step of descent.
-    pub step: f64,
+    pub step_size: f64,
     /// ε: the gradient is small where `‖∇Φ‖ ≤ ε`.
     pub epsilon: f64,
     /// r of the ball of displacements ξ.
@@ -39,7 +39,7 @@ impl Prgda {
     /// # Errors
     /// If a number is not positive.
     pub fn checked(self) -> Result<Self, Error> {
-        positive("step", self.step)?;
+        positive("step_size", self.step_size)?;
         positive("epsilon", self.epsilon)?;
         positive("radius", self.radius)?;
         positive("escape_step", self.escape_step)?;
@@ -51,25 +51,25 @@ impl Prgda {
     /// At most `steps` steps from `x`; `observer` sees every point before the step from it.
     pub fn run<B: Backend>(
         &self,
-        objective: &mut dyn Reduced<B>,
+        objective: &mut dyn Objective<B>,
         x: Vector<B>,
         steps: usize,
         seed: u64,
-        observer: &mut dyn FnMut(&Visit<'_, B>),
+        observer: &mut dyn FnMut(&IterationInfo<'_, B>),
     ) -> Escape<B> {
         let mut displacements = 0;
         // Steps and square way since the displacement, and the point and value before it.
         let mut since: Option<(usize, f64, Vector<B>, f64)> = None;
         let escape = walk(objective, x, steps, seed, observer, |_, here| {
             let (next, now) = match since.take() {
-                None if here.size >= self.epsilon => (here.down(self.step / here.size), None),
+                None if here.size >= self.epsilon => (here.down(self.step_size / here.size), None),
                 None => {
                     displacements += 1;
                     let aside = here.x.clone() + in_ball(here.x, self.radius, seed, here.step);
                     (aside, Some((0, 0.0, here.x.clone(), here.at.loss)))
                 }
                 Some((t, _, before, loss)) if t == self.window => {
-                    return Ok(Next::End(before, loss));
+                    return Ok(NextStep::End(before, loss));
                 }
                 Some((t, way, before, loss)) => {
                     let limit = (t + 1) as f64 * self.movement;
@@ -84,7 +84,7 @@ impl Prgda {
                 }
             };
             since = now;
-            Ok(Next::To(next))
+            Ok(NextStep::To(next))
         });
         Escape {
             displacements,

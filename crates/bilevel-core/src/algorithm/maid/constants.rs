@@ -84,7 +84,7 @@ impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
         });
         for (constants, products) in found {
             state.probed = state.probed.worst(constants);
-            state.spent.cost += products as u64;
+            state.cost.steps += products as u64;
         }
     }
 }

@@ -7,8 +7,8 @@ use super::{Direction, Maid, MaidSettings, MaidState};
 use crate::algorithm::evaluation::{Evaluation, Solvers, each, equal_weights};
 use crate::algorithm::{Stop, Task};
 use crate::{
-    Bound, Cause, Differentiable, Failure, ImplicitDifferentiation, Level, LinearSolver,
-    LowerSolver, SecondOrder, Tolerance, WithTolerance,
+    Bound, Cause, Differentiable, Failure, ImplicitDifferentiation, LinearSolver, LowerSolver,
+    Phase, SecondOrder, Tolerance, WithTolerance,
 };
 
 /// An inexact gradient, and what is known of it.
@@ -66,7 +66,7 @@ impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
                 solvers.solve(0, &x, task)
             });
             let here = Evaluation::mean(&state.x, solved, &weights);
-            state.spent += here.spent;
+            state.cost += here.cost;
             let bounds = here.certificates.iter().zip(constants);
             let bounds = bounds.map(|(certificate, c)| match certificate.bound_for(&c.all) {
                 Bound::Known(omega) => omega,
@@ -83,7 +83,7 @@ impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
                 (Some(failure), _) => Verdict::Failed(failure.clone()),
                 _ if stop.is_flat(norm, omega) => Verdict::Flat,
                 _ if descends => Verdict::Descends,
-                (None, None) => Verdict::Failed(inaccurate(Level::Hypergradient)),
+                (None, None) => Verdict::Failed(inaccurate(Phase::Hypergradient)),
                 (None, Some(finer)) => {
                     (eps, delta) = finer;
                     advanced = Some(here.tasks);
@@ -117,7 +117,7 @@ impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
 }
 
 /// The value or derivative in question cannot be had as exactly as it is needed.
-pub(super) fn inaccurate(level: Level) -> Failure {
+pub(super) fn inaccurate(level: Phase) -> Failure {
     Failure {
         level,
         cause: Cause::Inaccurate,

@@ -17,7 +17,7 @@ use super::evaluation::equal_weights;
 use super::stop::run;
 use super::{End, Stop, Task};
 use crate::{
-    Accuracy, Differentiable, Error, Level, LinearSolver, LowerSolver, Observer, Report,
+    Accuracy, Differentiable, Error, LinearSolver, LowerSolver, Observer, Phase, Report,
     SecondOrder, WithTolerance, positive,
 };
 
@@ -81,7 +81,7 @@ use crate::{
 /// #     fn constants<B: Backend>(&self, _: &Number<B>, _: &NoData<B>) -> Constants { self.0 }
 /// # }
 /// let problem = Stated(all); // the example with its constants
-/// let lower = GradientDescent { learning_rate: 0.4, max_steps: 1000, tolerance: Tolerance::Absolute(0.0) };
+/// let lower = GradientDescent { step_size: 0.4, max_steps: 1000, tolerance: Tolerance::Absolute(0.0) };
 /// let solver = ConjugateGradient { max_steps: 10, tolerance: Tolerance::Relative(0.0) };
 /// let maid = Maid::new(problem, lower, DoubleBackward, solver, MaidSettings::default())?;
 /// let At { x, y, batch } = scalar(1.0, 0.0);
@@ -194,7 +194,7 @@ impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
         D: SecondOrder<B, P>,
         S: LinearSolver<B> + WithTolerance,
     {
-        let progress = |state: &MaidState<B, P>| (state.step, state.spent);
+        let progress = |state: &MaidState<B, P>| (state.step, state.cost);
         run((state, tasks), stop, observer, progress, |state, tasks| {
             self.step_unless(stop, state, tasks)
         })
@@ -234,7 +234,7 @@ impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
         for refinements in 0.. {
             let z = self.gradient(&mut state, &advanced, (eps, delta), &constants, stop);
             (eps, delta) = (z.eps, z.delta);
-            let mut report = z.here.report(state.step + 1, 0.0, state.spent);
+            let mut report = z.here.report(state.step + 1, 0.0, state.cost);
             report.hypergradient_norm = z.norm;
             report.rejected = rejected;
             report.accuracy = Some(Accuracy {
@@ -267,12 +267,13 @@ impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
             for _ in 0..max_backtracks + refinements {
                 let (x, size) = self.moved(&state.x, &z.here.gradient, alpha);
                 let trial = self.trial(&x, &z.here.tasks, eps, state.probed, &weights)?;
-                state.spent += trial.spent;
+                state.cost += trial.cost;
                 let psi = trial.upper - lowest + lambda * alpha * size * size;
                 if psi <= 0.0 {
-                    report.learning_rate = alpha;
+                    report.step_size = alpha;
                     report.rejected = rejected;
-                    (report.cost, report.capped) = (state.spent.cost, state.spent.capped);
+                    (report.cost, report.truncated_solves) =
+                        (state.cost.steps, state.cost.truncated_solves);
                     let state = MaidState {
                         x,
                         eps: nu_bar * eps,
@@ -289,8 +290,9 @@ impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
             let finer = self.refined(eps, delta);
             let Some(finer) = finer.filter(|_| refinements < max_refinements) else {
                 report.rejected = rejected;
-                (report.cost, report.capped) = (state.spent.cost, state.spent.capped);
-                report.failure = Some(inaccurate(Level::UpperLoss));
+                (report.cost, report.truncated_solves) =
+                    (state.cost.steps, state.cost.truncated_solves);
+                report.failure = Some(inaccurate(Phase::UpperLoss));
                 return Ok((state, tasks, report));
             };
             (eps, delta) = finer;

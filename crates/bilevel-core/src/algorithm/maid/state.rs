@@ -3,7 +3,7 @@
 use bilevel_backend::Tape;
 use burn::tensor::backend::Backend;
 
-use crate::algorithm::Spent;
+use crate::algorithm::Cost;
 use crate::{Constants, Differentiable};
 
 /// What [`Maid`](super::Maid) knows between steps.
@@ -19,7 +19,7 @@ pub struct MaidState<B: Backend, P: Differentiable<B>> {
     /// Upper steps taken.
     pub step: usize,
     /// What was spent.
-    pub spent: Spent,
+    pub cost: Cost,
     /// The worst constants that were probed.
     pub probed: Constants,
 }
@@ -33,7 +33,7 @@ impl<B: Backend, P: Differentiable<B>> MaidState<B, P> {
             delta: 0.1,
             step_size: 0.01,
             step: 0,
-            spent: Spent::default(),
+            cost: Cost::default(),
             probed: Constants::default(),
         }
     }

@@ -4,9 +4,9 @@ use bilevel_backend::Tape;
 use burn::tensor::backend::Backend;
 
 use super::Maid;
-use crate::algorithm::evaluation::{capped, each};
+use crate::algorithm::evaluation::{each, truncated_solves};
 use crate::algorithm::state::project;
-use crate::algorithm::{Spent, Task};
+use crate::algorithm::{Cost, Task};
 use crate::parameters::{pack, unpack};
 use crate::vector::{norm, norms, read};
 use crate::{
@@ -19,7 +19,7 @@ pub(super) struct Trial<B: Backend, P: Differentiable<B>> {
     pub tasks: Vec<Task<B, P>>,
     /// `U(x₊)`.
     pub upper: f64,
-    pub spent: Spent,
+    pub cost: Cost,
 }
 
 impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
@@ -84,22 +84,22 @@ impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
                 true => f64::NAN,
                 false => f.loss + constants.slack(norms.clone()).above(),
             };
-            let spent = Spent {
-                cost: (outcome.steps * norms.len()) as u64,
-                capped: capped(&outcome),
+            let cost = Cost {
+                steps: (outcome.steps * norms.len()) as u64,
+                truncated_solves: truncated_solves(&outcome),
             };
             let task = Task { y: y.value, ..task };
-            (task, upper, spent)
+            (task, upper, cost)
         });
         let mut trial = Trial {
             tasks: Vec::with_capacity(solved.len()),
             upper: 0.0,
-            spent: Spent::default(),
+            cost: Cost::default(),
         };
-        for ((task, upper, spent), weight) in solved.into_iter().zip(weights) {
+        for ((task, upper, cost), weight) in solved.into_iter().zip(weights) {
             trial.tasks.push(task);
             trial.upper += upper * weight;
-            trial.spent += spent;
+            trial.cost += cost;
         }
         Ok(trial)
     }

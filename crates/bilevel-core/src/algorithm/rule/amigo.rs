@@ -2,8 +2,8 @@
 
 use burn::tensor::backend::Backend;
 
-use super::{Adjoint, Draws, Oracle, Pair, Rule};
-use crate::{Decay, Error, positive};
+use super::{Adjoint, Draws, Iterate, Oracle, Rule};
+use crate::{Error, Schedule, positive};
 
 /// AmIGO: a few stochastic steps on y, a few on the adjoint, then one on x, all warm started.
 ///
@@ -23,8 +23,8 @@ use crate::{Decay, Error, positive};
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
 /// let At { x, y, batch } = scalar(1.0, 0.0);
-/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
-/// let run = Run::new(Amigo::new(10, Decay::Constant(0.3), Decay::Constant(0.5))?, &oracle, 0);
+/// let oracle = ProblemOracle::<B, _, _, _>::new(Scalar, DoubleBackward, FullBatch(batch), x, y);
+/// let run = Run::new(Amigo::new(10, Schedule::Constant(0.3), Schedule::Constant(0.5))?, &oracle, 0);
 /// let (state, failure) = run.run(run.start(oracle.first()), 200, &mut |_| ());
 /// assert!(failure.is_none());
 /// assert!((state.at.x.into_scalar() - 0.4).abs() < 1e-6);
@@ -40,8 +40,8 @@ use crate::{Decay, Error, positive};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Amigo {
     inner_steps: usize,
-    lower_step: Decay,
-    upper_step: Decay,
+    lower_step_size: Schedule,
+    upper_step_size: Schedule,
 }
 
 impl Amigo {
@@ -49,12 +49,16 @@ impl Amigo {
     ///
     /// # Errors
     /// If a number is not above zero.
-    pub fn new(inner_steps: usize, lower_step: Decay, upper_step: Decay) -> Result<Self, Error> {
+    pub fn new(
+        inner_steps: usize,
+        lower_step_size: Schedule,
+        upper_step_size: Schedule,
+    ) -> Result<Self, Error> {
         positive("inner_steps", inner_steps as f64)?;
         Ok(Self {
             inner_steps,
-            lower_step: lower_step.checked("lower_step")?,
-            upper_step: upper_step.checked("upper_step")?,
+            lower_step_size: lower_step_size.checked("lower_step")?,
+            upper_step_size: upper_step_size.checked("upper_step")?,
         })
     }
 }
@@ -62,7 +66,7 @@ impl Amigo {
 impl<B: Backend> Rule<B> for Amigo {
     type Memory = Adjoint<B>;
 
-    fn start(&self, _: &dyn Oracle<B>, at: &Pair<B>) -> Adjoint<B> {
+    fn start(&self, _: &dyn Oracle<B>, at: &Iterate<B>) -> Adjoint<B> {
         Adjoint {
             q: at.y.zeros_like(),
         }
@@ -73,23 +77,23 @@ impl<B: Backend> Rule<B> for Amigo {
         oracle: &dyn Oracle<B>,
         t: usize,
         draws: &mut Draws,
-        at: Pair<B>,
+        at: Iterate<B>,
         Adjoint { mut q }: Adjoint<B>,
-    ) -> (Pair<B>, Adjoint<B>) {
+    ) -> (Iterate<B>, Adjoint<B>) {
         let (n, rho, gamma) = (
             self.inner_steps,
-            self.lower_step.at(t),
-            self.upper_step.at(t),
+            self.lower_step_size.at(t),
+            self.upper_step_size.at(t),
         );
-        let Pair { x, y } = descend(oracle, draws, at, n, rho);
-        let at = Pair { x, y };
+        let Iterate { x, y } = descend(oracle, draws, at, n, rho);
+        let at = Iterate { x, y };
         let f = oracle.upper_gradients(draws.upper(), &at);
         for _ in 0..n {
             let hq = oracle.hessian(draws.lower(), &at, &q);
             q = q - (hq - f.y.clone()) * rho;
         }
         let dx = f.x - oracle.cross(draws.lower(), &at, &q);
-        let at = Pair {
+        let at = Iterate {
             x: at.x - dx * gamma,
             y: at.y,
         };
@@ -101,10 +105,10 @@ impl<B: Backend> Rule<B> for Amigo {
 pub(super) fn descend<B: Backend>(
     oracle: &dyn Oracle<B>,
     draws: &mut Draws,
-    mut at: Pair<B>,
+    mut at: Iterate<B>,
     steps: usize,
     rho: f64,
-) -> Pair<B> {
+) -> Iterate<B> {
     for _ in 0..steps {
         at.y = at.y.clone() - oracle.lower_gradient(draws.lower(), &at) * rho;
     }

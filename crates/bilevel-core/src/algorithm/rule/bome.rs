@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use super::gap::value_gap;
-use super::{Block, Draws, Oracle, Pair, Rule};
+use super::{Block, Draws, Iterate, Oracle, Rule};
 use crate::{Error, ErrorKind, LossGradients, Vector, positive};
 
 /// BOME: gradients only, and a lower problem that may have many solutions.
@@ -33,7 +33,7 @@ use crate::{Error, ErrorKind, LossGradients, Vector, positive};
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
 /// let At { x, y, batch } = scalar(1.0, 0.0);
-/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
+/// let oracle = ProblemOracle::<B, _, _, _>::new(Scalar, DoubleBackward, FullBatch(batch), x, y);
 /// let bome = Bome::new(Barrier::GradientNorm(0.5), 10, 0.3, 0.3, 0.3)?;
 /// let run = Run::new(bome, &oracle, 0);
 /// let (state, failure) = run.run(run.start(oracle.first()), 200, &mut |_| ());
@@ -54,8 +54,8 @@ pub struct Bome {
     barrier: Barrier,
     inner_steps: usize,
     inner_step: f64,
-    lower_step: f64,
-    upper_step: f64,
+    lower_step_size: f64,
+    upper_step_size: f64,
     momentum: f64,
 }
 
@@ -78,12 +78,12 @@ pub enum Barrier {
 #[derive(Record, Clone, Debug)]
 pub struct BomeMemory<B: Backend> {
     /// m, if there is momentum.
-    pub momentum: Option<Pair<B>>,
+    pub momentum: Option<Iterate<B>>,
 }
 
 impl Bome {
-    /// The method without momentum: `inner_steps` T of size `inner_step` α, then one of `lower_step` ξ_y
-    /// and `upper_step` ξₓ.
+    /// The method without momentum: `inner_steps` T of size `inner_step` α, then one of `lower_step_size` ξ_y
+    /// and `upper_step_size` ξₓ.
     ///
     /// # Errors
     /// If a number is not above zero.
@@ -91,8 +91,8 @@ impl Bome {
         barrier: Barrier,
         inner_steps: usize,
         inner_step: f64,
-        lower_step: f64,
-        upper_step: f64,
+        lower_step_size: f64,
+        upper_step_size: f64,
     ) -> Result<Self, Error> {
         let (Barrier::GradientNorm(eta) | Barrier::Gap(eta)) = barrier;
         positive("eta", eta)?;
@@ -101,8 +101,8 @@ impl Bome {
             barrier,
             inner_steps,
             inner_step: positive("inner_step", inner_step)?,
-            lower_step: positive("lower_step", lower_step)?,
-            upper_step: positive("upper_step", upper_step)?,
+            lower_step_size: positive("lower_step", lower_step_size)?,
+            upper_step_size: positive("upper_step", upper_step_size)?,
             momentum: 0.0,
         })
     }
@@ -124,18 +124,18 @@ impl Bome {
     }
 
     /// `q̂` and its gradient at `at`, y⁽ᵀ⁾ held fixed. T + 2 gradients of `g`.
-    pub fn gap<B: Backend>(&self, oracle: &dyn Oracle<B>, at: &Pair<B>) -> LossGradients<B> {
+    pub fn gap<B: Backend>(&self, oracle: &dyn Oracle<B>, at: &Iterate<B>) -> LossGradients<B> {
         value_gap(oracle, at, self.inner_steps, self.inner_step)
     }
 
     /// `d` for the gradients `df` of f and `dq` of q̂, `gap` being q̂.
-    pub fn direction<B: Backend>(&self, df: Pair<B>, dq: &Pair<B>, gap: f64) -> Pair<B> {
+    pub fn direction<B: Backend>(&self, df: Iterate<B>, dq: &Iterate<B>, gap: f64) -> Iterate<B> {
         let lambda = self.multiplier(&df, dq, gap);
         df.plus(dq, &lambda)
     }
 
     /// `λ` for the gradients `df` of f and `dq` of q̂: `[1, 1]`.
-    fn multiplier<B: Backend>(&self, df: &Pair<B>, dq: &Pair<B>, gap: f64) -> Vector<B> {
+    fn multiplier<B: Backend>(&self, df: &Iterate<B>, dq: &Iterate<B>, gap: f64) -> Vector<B> {
         let square = dq.dot(dq);
         let phi = match self.barrier {
             Barrier::GradientNorm(eta) => square.clone() * eta,
@@ -149,7 +149,7 @@ impl Bome {
 impl<B: Backend> Rule<B> for Bome {
     type Memory = BomeMemory<B>;
 
-    fn start(&self, _: &dyn Oracle<B>, at: &Pair<B>) -> BomeMemory<B> {
+    fn start(&self, _: &dyn Oracle<B>, at: &Iterate<B>) -> BomeMemory<B> {
         BomeMemory {
             momentum: (self.momentum > 0.0).then(|| at.zeros_like()),
         }
@@ -160,25 +160,25 @@ impl<B: Backend> Rule<B> for Bome {
         oracle: &dyn Oracle<B>,
         _: usize,
         _: &mut Draws,
-        at: Pair<B>,
+        at: Iterate<B>,
         memory: BomeMemory<B>,
-    ) -> (Pair<B>, BomeMemory<B>) {
+    ) -> (Iterate<B>, BomeMemory<B>) {
         let gap = self.gap(oracle, &at);
         let df = oracle.upper_gradients(Block::All, &at).into();
         let q = gap.loss;
         let mut d = self.direction(df, &gap.into(), q);
         let memory = BomeMemory {
             momentum: memory.momentum.map(|m| {
-                d = Pair {
+                d = Iterate {
                     x: m.x * self.momentum + d.x.clone(),
                     y: m.y * self.momentum + d.y.clone(),
                 };
                 d.clone()
             }),
         };
-        let at = Pair {
-            x: at.x - d.x * self.upper_step,
-            y: at.y - d.y * self.lower_step,
+        let at = Iterate {
+            x: at.x - d.x * self.upper_step_size,
+            y: at.y - d.y * self.lower_step_size,
         };
         (oracle.project(at), memory)
     }

@@ -3,9 +3,9 @@
 use burn::tensor::backend::Backend;
 
 use super::amigo::descend;
-use super::{Draws, Oracle, Pair, Rule, Series};
+use super::{Draws, Iterate, NeumannSeries, Oracle, Rule};
 use crate::hypergradient::NeumannForm;
-use crate::{Decay, Error, positive};
+use crate::{Error, Schedule, positive};
 
 /// BSA: stochastic gradient steps on y, then one on x along a randomly truncated Neumann series.
 ///
@@ -24,8 +24,8 @@ use crate::{Decay, Error, positive};
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
 /// let At { x, y, batch } = scalar(1.0, 0.0);
-/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
-/// let run = Run::new(Bsa::new(10, Decay::Constant(0.3), Decay::Constant(0.5), 10, 0.5)?, &oracle, 0);
+/// let oracle = ProblemOracle::<B, _, _, _>::new(Scalar, DoubleBackward, FullBatch(batch), x, y);
+/// let run = Run::new(Bsa::new(10, Schedule::Constant(0.3), Schedule::Constant(0.5), 10, 0.5)?, &oracle, 0);
 /// let (state, failure) = run.run(run.start(oracle.first()), 300, &mut |_| ());
 /// assert!(failure.is_none());
 /// assert!((state.at.x.into_scalar() - 0.4).abs() < 1e-6);
@@ -41,29 +41,29 @@ use crate::{Decay, Error, positive};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bsa {
     inner_steps: usize,
-    lower_step: Decay,
-    upper_step: Decay,
-    series: Series,
+    lower_step_size: Schedule,
+    upper_step_size: Schedule,
+    series: NeumannSeries,
 }
 
 impl Bsa {
-    /// With `inner_steps` steps `ρ` of y, `γ` of x, and a series of `terms` terms of step `series_step`.
+    /// With `inner_steps` steps `ρ` of y, `γ` of x, and a series of `terms` terms of step `series_step_size`.
     ///
     /// # Errors
     /// If a number is not above zero.
     pub fn new(
         inner_steps: usize,
-        lower_step: Decay,
-        upper_step: Decay,
+        lower_step_size: Schedule,
+        upper_step_size: Schedule,
         terms: usize,
-        series_step: f64,
+        series_step_size: f64,
     ) -> Result<Self, Error> {
         positive("inner_steps", inner_steps as f64)?;
         Ok(Self {
             inner_steps,
-            lower_step: lower_step.checked("lower_step")?,
-            upper_step: upper_step.checked("upper_step")?,
-            series: Series::new(NeumannForm::RandomProduct, terms, series_step)?,
+            lower_step_size: lower_step_size.checked("lower_step")?,
+            upper_step_size: upper_step_size.checked("upper_step")?,
+            series: NeumannSeries::new(NeumannForm::RandomProduct, terms, series_step_size)?,
         })
     }
 }
@@ -71,21 +71,27 @@ impl Bsa {
 impl<B: Backend> Rule<B> for Bsa {
     type Memory = ();
 
-    fn start(&self, _: &dyn Oracle<B>, _: &Pair<B>) {}
+    fn start(&self, _: &dyn Oracle<B>, _: &Iterate<B>) {}
 
     fn step(
         &self,
         oracle: &dyn Oracle<B>,
         t: usize,
         draws: &mut Draws,
-        at: Pair<B>,
+        at: Iterate<B>,
         (): (),
-    ) -> (Pair<B>, ()) {
-        let at = descend(oracle, draws, at, self.inner_steps, self.lower_step.at(t));
+    ) -> (Iterate<B>, ()) {
+        let at = descend(
+            oracle,
+            draws,
+            at,
+            self.inner_steps,
+            self.lower_step_size.at(t),
+        );
         let on = self.series.draw(draws);
         let dx = self.series.hypergradient(oracle, &on, &at);
-        let at = Pair {
-            x: at.x - dx * self.upper_step.at(t),
+        let at = Iterate {
+            x: at.x - dx * self.upper_step_size.at(t),
             y: at.y,
         };
         (oracle.project(at), ())

@@ -3,9 +3,9 @@
 use burn::tensor::backend::Backend;
 
 use super::amigo::descend;
-use super::{Draws, Oracle, Pair, Rule};
+use super::{Draws, Iterate, Oracle, Rule};
 use crate::vector::{dot, quotient};
-use crate::{Decay, Error, positive};
+use crate::{Error, Schedule, positive};
 
 /// BSG-1: second derivatives are replaced by products of first ones.
 ///
@@ -27,8 +27,8 @@ use crate::{Decay, Error, positive};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bsg1 {
     inner_steps: usize,
-    lower_step: Decay,
-    upper_step: Decay,
+    lower_step_size: Schedule,
+    upper_step_size: Schedule,
 }
 
 impl Bsg1 {
@@ -36,12 +36,16 @@ impl Bsg1 {
     ///
     /// # Errors
     /// If a number is not above zero.
-    pub fn new(inner_steps: usize, lower_step: Decay, upper_step: Decay) -> Result<Self, Error> {
+    pub fn new(
+        inner_steps: usize,
+        lower_step_size: Schedule,
+        upper_step_size: Schedule,
+    ) -> Result<Self, Error> {
         positive("inner_steps", inner_steps as f64)?;
         Ok(Self {
             inner_steps,
-            lower_step: lower_step.checked("lower_step")?,
-            upper_step: upper_step.checked("upper_step")?,
+            lower_step_size: lower_step_size.checked("lower_step")?,
+            upper_step_size: upper_step_size.checked("upper_step")?,
         })
     }
 }
@@ -49,24 +53,30 @@ impl Bsg1 {
 impl<B: Backend> Rule<B> for Bsg1 {
     type Memory = ();
 
-    fn start(&self, _: &dyn Oracle<B>, _: &Pair<B>) {}
+    fn start(&self, _: &dyn Oracle<B>, _: &Iterate<B>) {}
 
     fn step(
         &self,
         oracle: &dyn Oracle<B>,
         t: usize,
         draws: &mut Draws,
-        at: Pair<B>,
+        at: Iterate<B>,
         (): (),
-    ) -> (Pair<B>, ()) {
-        let at = descend(oracle, draws, at, self.inner_steps, self.lower_step.at(t));
+    ) -> (Iterate<B>, ()) {
+        let at = descend(
+            oracle,
+            draws,
+            at,
+            self.inner_steps,
+            self.lower_step_size.at(t),
+        );
         let g = oracle.lower_gradients(draws.lower(), &at);
         let f = oracle.upper_gradients(draws.upper(), &at);
         let along = dot(f.y, g.y.clone()).sum_dim(0);
         let square = dot(g.y.clone(), g.y).sum_dim(0);
         let dx = f.x - g.x * quotient(along, square);
-        let next = Pair {
-            x: at.x - dx * self.upper_step.at(t),
+        let next = Iterate {
+            x: at.x - dx * self.upper_step_size.at(t),
             y: at.y,
         };
         (oracle.project(next), ())

@@ -3,9 +3,9 @@
 use burn::record::Record;
 use burn::tensor::backend::Backend;
 
-use super::{Block, Draws, Oracle, Pair, Rule};
+use super::{Block, Draws, Iterate, Oracle, Rule};
 use crate::vector::{dot, read};
-use crate::{Decay, Error, LossGradients, Vector, positive};
+use crate::{Error, LossGradients, Schedule, Vector, positive};
 
 /// BVFSM: the lower problem becomes a constraint on the value of `g`, kept by a logarithmic barrier.
 ///
@@ -28,14 +28,14 @@ use crate::{Decay, Error, LossGradients, Vector, positive};
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
 /// let At { x, y, batch } = scalar(1.0, 0.0);
-/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
+/// let oracle = ProblemOracle::<B, _, _, _>::new(Scalar, DoubleBackward, FullBatch(batch), x, y);
 /// let run = Run::new(Bvfsm::new(BvfsmSettings {
 ///     lower_steps: [10, 10],
-///     lower_step: 0.3,
-///     upper_step: Decay::Constant(0.5),
-///     mu: Decay::Polynomial { initial: 0.01, power: 1.0 },
-///     sigma: Decay::Polynomial { initial: 0.01, power: 1.0 },
-///     theta: Decay::Polynomial { initial: 0.01, power: 1.0 },
+///     lower_step_size: 0.3,
+///     upper_step_size: Schedule::Constant(0.5),
+///     mu: Schedule::Polynomial { initial: 0.01, power: 1.0 },
+///     sigma: Schedule::Polynomial { initial: 0.01, power: 1.0 },
+///     theta: Schedule::Polynomial { initial: 0.01, power: 1.0 },
 /// })?, &oracle, 0);
 /// let (state, failure) = run.run(run.start(oracle.first()), 300, &mut |_| ());
 /// assert!(failure.is_none());
@@ -59,15 +59,15 @@ pub struct BvfsmSettings {
     /// n and m: steps of z and of y.
     pub lower_steps: [usize; 2],
     /// Their size.
-    pub lower_step: f64,
+    pub lower_step_size: f64,
     /// γ.
-    pub upper_step: Decay,
+    pub upper_step_size: Schedule,
     /// μ, by which the constraint is relaxed.
-    pub mu: Decay,
+    pub mu: Schedule,
     /// σ, the weight of the barrier.
-    pub sigma: Decay,
+    pub sigma: Schedule,
     /// θ, the weight of `‖y‖²`.
-    pub theta: Decay,
+    pub theta: Schedule,
 }
 
 /// What [`Bvfsm`] keeps.
@@ -95,8 +95,8 @@ impl Bvfsm {
     pub fn new(settings: BvfsmSettings) -> Result<Self, Error> {
         let [n, m] = settings.lower_steps;
         positive("lower_steps", n.min(m) as f64)?;
-        positive("lower_step", settings.lower_step)?;
-        settings.upper_step.checked("upper_step")?;
+        positive("lower_step", settings.lower_step_size)?;
+        settings.upper_step_size.checked("upper_step")?;
         settings.mu.checked("mu")?;
         settings.sigma.checked("sigma")?;
         settings.theta.checked("theta")?;
@@ -107,7 +107,7 @@ impl Bvfsm {
 impl<B: Backend> Rule<B> for Bvfsm {
     type Memory = BvfsmMemory<B>;
 
-    fn start(&self, _: &dyn Oracle<B>, at: &Pair<B>) -> BvfsmMemory<B> {
+    fn start(&self, _: &dyn Oracle<B>, at: &Iterate<B>) -> BvfsmMemory<B> {
         BvfsmMemory { z: at.y.clone() }
     }
 
@@ -116,19 +116,19 @@ impl<B: Backend> Rule<B> for Bvfsm {
         oracle: &dyn Oracle<B>,
         t: usize,
         _: &mut Draws,
-        at: Pair<B>,
+        at: Iterate<B>,
         BvfsmMemory { z }: BvfsmMemory<B>,
-    ) -> (Pair<B>, BvfsmMemory<B>) {
+    ) -> (Iterate<B>, BvfsmMemory<B>) {
         let on = Block::All;
         let BvfsmSettings {
             lower_steps: [n, m],
-            lower_step: alpha,
+            lower_step_size: alpha,
             ..
         } = self.0;
         let (mu, sigma, theta) = (self.0.mu.at(t), self.0.sigma.at(t), self.0.theta.at(t));
         let x = at.x;
 
-        let mut relaxed = Pair { x: x.clone(), y: z };
+        let mut relaxed = Iterate { x: x.clone(), y: z };
         for _ in 0..n {
             let slope = oracle.lower_gradient(on, &relaxed) + relaxed.y.clone() * mu;
             relaxed.y = relaxed.y.clone() - slope * alpha;
@@ -138,7 +138,7 @@ impl<B: Backend> Rule<B> for Bvfsm {
         let limit = best.loss + 0.5 * mu * square + mu;
 
         let look = |y: Vector<B>| {
-            let at = Pair { x: x.clone(), y };
+            let at = Iterate { x: x.clone(), y };
             Inside {
                 f: oracle.upper_gradients(on, &at),
                 g: oracle.lower_gradients(on, &at),
@@ -167,8 +167,8 @@ impl<B: Backend> Rule<B> for Bvfsm {
         }
         let weight = sigma / (limit - here.g.loss);
         let dx = here.f.x + (here.g.x - best.x) * weight;
-        let next = Pair {
-            x: x - dx * self.0.upper_step.at(t),
+        let next = Iterate {
+            x: x - dx * self.0.upper_step_size.at(t),
             y: here.y,
         };
         (oracle.project(next), BvfsmMemory { z: relaxed.y })

@@ -3,7 +3,7 @@
 use burn::record::Record;
 use burn::tensor::backend::Backend;
 
-use super::{Block, Oracle, Pair};
+use super::{Block, Iterate, Oracle};
 use crate::Vector;
 
 /// Where lower variable, adjoint and upper variable want to go, or a memory of that.
@@ -26,14 +26,14 @@ pub struct Directions<B: Backend> {
 
 /// An iterate and the adjoint that moves along with it.
 #[derive(Record, Clone, Debug)]
-pub struct Joint<B: Backend> {
+pub struct IterateWithAdjoint<B: Backend> {
     /// `(x, y)`.
-    pub at: Pair<B>,
+    pub at: Iterate<B>,
     /// `q`: `[systems, dim y]`.
     pub q: Vector<B>,
 }
 
-impl<B: Backend> Joint<B> {
+impl<B: Backend> IterateWithAdjoint<B> {
     /// The directions here on the blocks `i` of `g` and `j` of `f`.
     ///
     /// One gradient of each loss, one Hessian product, one cross product.
@@ -49,7 +49,7 @@ impl<B: Backend> Joint<B> {
 
     /// `(x − γ D_x, y − ρ D_y, q − ρ D_q)`, x projected.
     pub fn step(self, oracle: &dyn Oracle<B>, d: Directions<B>, rho: f64, gamma: f64) -> Self {
-        let at = Pair {
+        let at = Iterate {
             x: self.at.x - d.x * gamma,
             y: self.at.y - d.y * rho,
         };

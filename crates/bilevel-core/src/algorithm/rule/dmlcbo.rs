@@ -3,8 +3,8 @@
 use burn::record::Record;
 use burn::tensor::backend::Backend;
 
-use super::{Block, Draws, Oracle, Pair, Rule};
-use crate::algorithm::decay::fraction;
+use super::{Block, Draws, Iterate, Oracle, Rule};
+use crate::algorithm::schedule::fraction;
 use crate::hypergradient::RandomTerm;
 use crate::projection::{Projection, ProjectionJacobian};
 use crate::random::below;
@@ -45,13 +45,13 @@ pub struct DmlcboSettings {
     /// Where it is differentiated.
     pub anchor: Anchor,
     /// η of the fixed point, at most 1/L.
-    pub learning_rate: f64,
+    pub step_size: f64,
     /// Terms Q of the series.
     pub terms: usize,
     /// γ.
-    pub upper_step: f64,
+    pub upper_step_size: f64,
     /// τ.
-    pub lower_step: f64,
+    pub lower_step_size: f64,
     /// α.
     pub upper_momentum: f64,
     /// β.
@@ -91,10 +91,10 @@ impl Default for DmlcboSettings {
         Self {
             jacobian: ProjectionJacobian::Exact,
             anchor: Anchor::Momentum,
-            learning_rate: 0.1,
+            step_size: 0.1,
             terms: 3,
-            upper_step: 0.05,
-            lower_step: 0.2,
+            upper_step_size: 0.05,
+            lower_step_size: 0.2,
             upper_momentum: 0.9,
             lower_momentum: 0.9,
             regularizer: 0.1,
@@ -109,7 +109,7 @@ impl Default for DmlcboSettings {
 #[derive(Record, Clone, Debug)]
 pub struct DmlcboMemory<B: Backend> {
     /// w and v; none at the start.
-    pub momentum: Option<Pair<B>>,
+    pub momentum: Option<Iterate<B>>,
     /// a of [`Scaling::Entries`]: `[1, dim x]`.
     pub squares: Vector<B>,
 }
@@ -121,10 +121,10 @@ impl<C> Dmlcbo<C> {
     /// If a setting is not in its range.
     pub fn new(projection: C, settings: DmlcboSettings) -> Result<Self, Error> {
         settings.jacobian.checked()?;
-        positive("learning_rate", settings.learning_rate)?;
+        positive("step_size", settings.step_size)?;
         positive("terms", settings.terms as f64)?;
-        positive("upper_step", settings.upper_step)?;
-        positive("lower_step", settings.lower_step)?;
+        positive("upper_step", settings.upper_step_size)?;
+        positive("lower_step", settings.lower_step_size)?;
         positive("upper_momentum", settings.upper_momentum)?;
         positive("lower_momentum", settings.lower_momentum)?;
         positive("regularizer", settings.regularizer)?;
@@ -158,7 +158,7 @@ impl<C> Dmlcbo<C> {
         oracle: &dyn Oracle<B>,
         draws: &mut Draws,
         i: Block,
-        at: &Pair<B>,
+        at: &Iterate<B>,
         v: &Vector<B>,
     ) -> Vector<B>
     where
@@ -167,7 +167,7 @@ impl<C> Dmlcbo<C> {
         let DmlcboSettings {
             jacobian,
             anchor,
-            learning_rate: eta,
+            step_size: eta,
             terms,
             ..
         } = self.settings;
@@ -181,7 +181,7 @@ impl<C> Dmlcbo<C> {
             projection: &self.projection,
             jacobian,
             z: &z,
-            learning_rate: eta,
+            step_size: eta,
             terms,
         };
         let blocks = oracle.blocks().lower;
@@ -195,13 +195,13 @@ impl<C> Dmlcbo<C> {
 impl<B: Backend, C: Projection<B>> Rule<B> for Dmlcbo<C> {
     type Memory = DmlcboMemory<B>;
 
-    fn admissible(&self, oracle: &dyn Oracle<B>, at: Pair<B>) -> Pair<B> {
-        let Pair { x, y } = oracle.project(at);
+    fn admissible(&self, oracle: &dyn Oracle<B>, at: Iterate<B>) -> Iterate<B> {
+        let Iterate { x, y } = oracle.project(at);
         let y = self.projection.project(y);
-        Pair { x, y }
+        Iterate { x, y }
     }
 
-    fn start(&self, _: &dyn Oracle<B>, at: &Pair<B>) -> DmlcboMemory<B> {
+    fn start(&self, _: &dyn Oracle<B>, at: &Iterate<B>) -> DmlcboMemory<B> {
         DmlcboMemory {
             momentum: None,
             squares: at.x.zeros_like(),
@@ -213,12 +213,12 @@ impl<B: Backend, C: Projection<B>> Rule<B> for Dmlcbo<C> {
         oracle: &dyn Oracle<B>,
         t: usize,
         draws: &mut Draws,
-        at: Pair<B>,
+        at: Iterate<B>,
         memory: DmlcboMemory<B>,
-    ) -> (Pair<B>, DmlcboMemory<B>) {
+    ) -> (Iterate<B>, DmlcboMemory<B>) {
         let DmlcboSettings {
-            upper_step: gamma,
-            lower_step: tau,
+            upper_step_size: gamma,
+            lower_step_size: tau,
             upper_momentum: alpha,
             lower_momentum: beta,
             regularizer: g,
@@ -227,11 +227,11 @@ impl<B: Backend, C: Projection<B>> Rule<B> for Dmlcbo<C> {
             offset,
             ..
         } = self.settings;
-        let Pair { x: w, y: v } = memory.momentum.unwrap_or_else(|| {
+        let Iterate { x: w, y: v } = memory.momentum.unwrap_or_else(|| {
             let i = draws.lower();
             let v = oracle.lower_gradient(i, &at);
             let w = self.hypergradient(oracle, draws, i, &at, &v);
-            Pair { x: w, y: v }
+            Iterate { x: w, y: v }
         });
         let eta = share / (offset + t as f64).sqrt();
         let root = |direction: &Vector<B>| norm(direction.clone()).sqrt() + g;
@@ -242,14 +242,14 @@ impl<B: Backend, C: Projection<B>> Rule<B> for Dmlcbo<C> {
                 (w.clone() / (squares.clone().sqrt() + g), squares)
             }
         };
-        let there = oracle.project(Pair {
+        let there = oracle.project(Iterate {
             x: at.x.clone() - scaled * gamma,
             y: at.y.clone(),
         });
         let y = self
             .projection
             .project(at.y.clone() - v.clone() / root(&v) * tau);
-        let at = Pair {
+        let at = Iterate {
             x: at.x * (1.0 - eta) + there.x * eta,
             y: at.y * (1.0 - eta) + y * eta,
         };
@@ -257,7 +257,7 @@ impl<B: Backend, C: Projection<B>> Rule<B> for Dmlcbo<C> {
         let v = v * (1.0 - beta * eta) + oracle.lower_gradient(i, &at) * (beta * eta);
         let new = self.hypergradient(oracle, draws, i, &at, &v);
         let w = w * (1.0 - alpha * eta) + new * (alpha * eta);
-        let momentum = Some(Pair { x: w, y: v });
+        let momentum = Some(Iterate { x: w, y: v });
         (at, DmlcboMemory { momentum, squares })
     }
 }

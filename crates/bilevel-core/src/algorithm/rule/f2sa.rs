@@ -3,8 +3,8 @@
 use burn::record::Record;
 use burn::tensor::backend::Backend;
 
-use super::{Draws, Oracle, Pair, Rule};
-use crate::{Decay, Error, Vector, positive};
+use super::{Draws, Iterate, Oracle, Rule};
+use crate::{Error, Schedule, Vector, positive};
 
 /// F2SA: two lower variables, with and without the upper loss, whose difference is the hypergradient.
 ///
@@ -24,8 +24,8 @@ use crate::{Decay, Error, Vector, positive};
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
 /// let At { x, y, batch } = scalar(1.0, 0.0);
-/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
-/// let run = Run::new(F2sa::new(5, Decay::Constant(0.3), Decay::Constant(0.5), 10.0, Some(Decay::Constant(1.0)))?, &oracle, 0);
+/// let oracle = ProblemOracle::<B, _, _, _>::new(Scalar, DoubleBackward, FullBatch(batch), x, y);
+/// let run = Run::new(F2sa::new(5, Schedule::Constant(0.3), Schedule::Constant(0.5), 10.0, Some(Schedule::Constant(1.0)))?, &oracle, 0);
 /// let (state, failure) = run.run(run.start(oracle.first()), 500, &mut |_| ());
 /// assert!(failure.is_none());
 /// assert!((state.at.x.into_scalar() - 0.4).abs() < 1e-3);
@@ -42,10 +42,10 @@ use crate::{Decay, Error, Vector, positive};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct F2sa {
     inner_steps: usize,
-    lower_step: Decay,
-    upper_step: Decay,
+    lower_step_size: Schedule,
+    upper_step_size: Schedule,
     weight: f64,
-    growth: Option<Decay>,
+    growth: Option<Schedule>,
 }
 
 /// What [`F2sa`] keeps: the iterate's y is that of the paper.
@@ -65,16 +65,16 @@ impl F2sa {
     /// If a number is not above zero.
     pub fn new(
         inner_steps: usize,
-        lower_step: Decay,
-        upper_step: Decay,
+        lower_step_size: Schedule,
+        upper_step_size: Schedule,
         weight: f64,
-        growth: Option<Decay>,
+        growth: Option<Schedule>,
     ) -> Result<Self, Error> {
         positive("inner_steps", inner_steps as f64)?;
         Ok(Self {
             inner_steps,
-            lower_step: lower_step.checked("lower_step")?,
-            upper_step: upper_step.checked("upper_step")?,
+            lower_step_size: lower_step_size.checked("lower_step")?,
+            upper_step_size: upper_step_size.checked("upper_step")?,
             weight: positive("weight", weight)?,
             growth: growth.map(|decay| decay.checked("growth")).transpose()?,
         })
@@ -84,7 +84,7 @@ impl F2sa {
 impl<B: Backend> Rule<B> for F2sa {
     type Memory = F2saMemory<B>;
 
-    fn start(&self, _: &dyn Oracle<B>, at: &Pair<B>) -> F2saMemory<B> {
+    fn start(&self, _: &dyn Oracle<B>, at: &Iterate<B>) -> F2saMemory<B> {
         F2saMemory {
             z: at.y.clone(),
             weight: self.weight,
@@ -96,11 +96,11 @@ impl<B: Backend> Rule<B> for F2sa {
         oracle: &dyn Oracle<B>,
         t: usize,
         draws: &mut Draws,
-        mut at: Pair<B>,
+        mut at: Iterate<B>,
         F2saMemory { z, weight: lambda }: F2saMemory<B>,
-    ) -> (Pair<B>, F2saMemory<B>) {
-        let rho = self.lower_step.at(t);
-        let mut plain = Pair {
+    ) -> (Iterate<B>, F2saMemory<B>) {
+        let rho = self.lower_step_size.at(t);
+        let mut plain = Iterate {
             x: at.x.clone(),
             y: z,
         };
@@ -113,8 +113,8 @@ impl<B: Backend> Rule<B> for F2sa {
         let (i, j) = (draws.lower(), draws.upper());
         let gap = oracle.lower_gradients(i, &at).x - oracle.lower_gradients(i, &plain).x;
         let dx = oracle.upper_gradients(j, &at).x + gap * lambda;
-        let next = Pair {
-            x: at.x - dx * self.upper_step.at(t),
+        let next = Iterate {
+            x: at.x - dx * self.upper_step_size.at(t),
             y: at.y,
         };
         let memory = F2saMemory {

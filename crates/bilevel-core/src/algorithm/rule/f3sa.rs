@@ -3,8 +3,8 @@
 use burn::record::Record;
 use burn::tensor::backend::Backend;
 
-use super::{Draws, Estimated, Oracle, Pair, Rule};
-use crate::{Decay, Error, Vector, positive};
+use super::{Draws, Iterate, Oracle, Rule, VarianceReduced};
+use crate::{Error, Schedule, Vector, positive};
 
 /// F3SA: [`F2sa`](super::F2sa) in a single loop, each of its gradients followed by STORM.
 ///
@@ -24,8 +24,8 @@ use crate::{Decay, Error, Vector, positive};
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
 /// let At { x, y, batch } = scalar(1.0, 0.0);
-/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
-/// let run = Run::new(F3sa::new(Decay::Constant(0.3), Decay::Constant(0.1), Decay::Constant(0.5), 100.0, None)?, &oracle, 0);
+/// let oracle = ProblemOracle::<B, _, _, _>::new(Scalar, DoubleBackward, FullBatch(batch), x, y);
+/// let run = Run::new(F3sa::new(Schedule::Constant(0.3), Schedule::Constant(0.1), Schedule::Constant(0.5), 100.0, None)?, &oracle, 0);
 /// let (state, failure) = run.run(run.start(oracle.first()), 2000, &mut |_| ());
 /// assert!(failure.is_none());
 /// assert!((state.at.x.into_scalar() - 0.4).abs() < 4e-3);
@@ -40,11 +40,11 @@ use crate::{Decay, Error, Vector, positive};
 /// All variables move from the old point at once; the step of y is on `g + f/λ`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct F3sa {
-    lower_step: Decay,
-    upper_step: Decay,
-    eta: Decay,
+    lower_step_size: Schedule,
+    upper_step_size: Schedule,
+    eta: Schedule,
     weight: f64,
-    growth: Option<Decay>,
+    growth: Option<Schedule>,
 }
 
 /// What [`F3sa`] keeps.
@@ -62,9 +62,9 @@ pub struct F3saMemory<B: Backend> {
 #[derive(Record, Clone, Debug)]
 pub struct F3saEstimates<B: Backend> {
     /// Of F, G and Z.
-    pub gradients: [Pair<B>; 3],
+    pub gradients: [Iterate<B>; 3],
     /// `(x, y)` and `(x, z)`.
-    pub points: [Pair<B>; 2],
+    pub points: [Iterate<B>; 2],
 }
 
 impl F3sa {
@@ -74,15 +74,15 @@ impl F3sa {
     /// # Errors
     /// If a number is not above zero, or `η` is not in (0, 1].
     pub fn new(
-        lower_step: Decay,
-        upper_step: Decay,
-        eta: Decay,
+        lower_step_size: Schedule,
+        upper_step_size: Schedule,
+        eta: Schedule,
         weight: f64,
-        growth: Option<Decay>,
+        growth: Option<Schedule>,
     ) -> Result<Self, Error> {
         Ok(Self {
-            lower_step: lower_step.checked("lower_step")?,
-            upper_step: upper_step.checked("upper_step")?,
+            lower_step_size: lower_step_size.checked("lower_step")?,
+            upper_step_size: upper_step_size.checked("upper_step")?,
             eta: eta.checked_fraction("eta")?,
             weight: positive("weight", weight)?,
             growth: growth.map(|decay| decay.checked("growth")).transpose()?,
@@ -93,7 +93,7 @@ impl F3sa {
 impl<B: Backend> Rule<B> for F3sa {
     type Memory = F3saMemory<B>;
 
-    fn start(&self, _: &dyn Oracle<B>, at: &Pair<B>) -> F3saMemory<B> {
+    fn start(&self, _: &dyn Oracle<B>, at: &Iterate<B>) -> F3saMemory<B> {
         F3saMemory {
             z: at.y.clone(),
             weight: self.weight,
@@ -106,20 +106,24 @@ impl<B: Backend> Rule<B> for F3sa {
         oracle: &dyn Oracle<B>,
         t: usize,
         draws: &mut Draws,
-        at: Pair<B>,
+        at: Iterate<B>,
         memory: F3saMemory<B>,
-    ) -> (Pair<B>, F3saMemory<B>) {
+    ) -> (Iterate<B>, F3saMemory<B>) {
         let (lambda, z) = (memory.weight, memory.z);
-        let (rho, gamma, eta) = (self.lower_step.at(t), self.upper_step.at(t), self.eta.at(t));
+        let (rho, gamma, eta) = (
+            self.lower_step_size.at(t),
+            self.upper_step_size.at(t),
+            self.eta.at(t),
+        );
         let (i, j) = (draws.lower(), draws.upper());
-        let gradients = |[at, plain]: &[Pair<B>; 2]| -> [Pair<B>; 3] {
+        let gradients = |[at, plain]: &[Iterate<B>; 2]| -> [Iterate<B>; 3] {
             [
                 oracle.upper_gradients(j, at).into(),
                 oracle.lower_gradients(i, at).into(),
                 oracle.lower_gradients(i, plain).into(),
             ]
         };
-        let plain = Pair {
+        let plain = Iterate {
             x: at.x.clone(),
             y: z.clone(),
         };
@@ -142,7 +146,7 @@ impl<B: Backend> Rule<B> for F3sa {
         };
         let [f, g, h] = estimates.clone();
         let at = here[0].clone();
-        let next = Pair {
+        let next = Iterate {
             x: at.x - (f.x + (g.x - h.x) * lambda) * gamma,
             y: at.y - (f.y / lambda + g.y) * rho,
         };

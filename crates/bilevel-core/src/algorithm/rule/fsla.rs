@@ -3,8 +3,8 @@
 use burn::record::Record;
 use burn::tensor::backend::Backend;
 
-use super::{Draws, Joint, Oracle, Pair, Rule};
-use crate::{Decay, Error, Vector};
+use super::{Draws, Iterate, IterateWithAdjoint, Oracle, Rule};
+use crate::{Error, Schedule, Vector};
 
 /// FSLA: one step on y, one on the adjoint, one on x along a variance-reduced direction.
 ///
@@ -24,8 +24,8 @@ use crate::{Decay, Error, Vector};
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
 /// let At { x, y, batch } = scalar(1.0, 0.0);
-/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
-/// let run = Run::new(Fsla::new(Decay::Constant(0.3), Decay::Constant(0.2), Decay::Constant(0.5))?, &oracle, 0);
+/// let oracle = ProblemOracle::<B, _, _, _>::new(Scalar, DoubleBackward, FullBatch(batch), x, y);
+/// let run = Run::new(Fsla::new(Schedule::Constant(0.3), Schedule::Constant(0.2), Schedule::Constant(0.5))?, &oracle, 0);
 /// let (state, failure) = run.run(run.start(oracle.first()), 500, &mut |_| ());
 /// assert!(failure.is_none());
 /// assert!((state.at.x.into_scalar() - 0.4).abs() < 1e-6);
@@ -40,9 +40,9 @@ use crate::{Decay, Error, Vector};
 /// All three variables move from the old point at once, and both new directions share their blocks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fsla {
-    lower_step: Decay,
-    upper_step: Decay,
-    eta: Decay,
+    lower_step_size: Schedule,
+    upper_step_size: Schedule,
+    eta: Schedule,
 }
 
 /// What [`Fsla`] keeps.
@@ -53,7 +53,7 @@ pub struct FslaMemory<B: Backend> {
     /// h: `[1, dim x]`.
     pub h: Vector<B>,
     /// The point before; none at the start.
-    pub before: Option<Joint<B>>,
+    pub before: Option<IterateWithAdjoint<B>>,
 }
 
 impl Fsla {
@@ -61,10 +61,14 @@ impl Fsla {
     ///
     /// # Errors
     /// If a schedule does not consist of positive numbers, or `η` is not in (0, 1].
-    pub fn new(lower_step: Decay, upper_step: Decay, eta: Decay) -> Result<Self, Error> {
+    pub fn new(
+        lower_step_size: Schedule,
+        upper_step_size: Schedule,
+        eta: Schedule,
+    ) -> Result<Self, Error> {
         Ok(Self {
-            lower_step: lower_step.checked("lower_step")?,
-            upper_step: upper_step.checked("upper_step")?,
+            lower_step_size: lower_step_size.checked("lower_step")?,
+            upper_step_size: upper_step_size.checked("upper_step")?,
             eta: eta.checked_fraction("eta")?,
         })
     }
@@ -73,7 +77,7 @@ impl Fsla {
 impl<B: Backend> Rule<B> for Fsla {
     type Memory = FslaMemory<B>;
 
-    fn start(&self, _: &dyn Oracle<B>, at: &Pair<B>) -> FslaMemory<B> {
+    fn start(&self, _: &dyn Oracle<B>, at: &Iterate<B>) -> FslaMemory<B> {
         FslaMemory {
             q: at.y.zeros_like(),
             h: at.x.zeros_like(),
@@ -86,11 +90,11 @@ impl<B: Backend> Rule<B> for Fsla {
         oracle: &dyn Oracle<B>,
         t: usize,
         draws: &mut Draws,
-        at: Pair<B>,
+        at: Iterate<B>,
         FslaMemory { q, h, before }: FslaMemory<B>,
-    ) -> (Pair<B>, FslaMemory<B>) {
+    ) -> (Iterate<B>, FslaMemory<B>) {
         let (i, j) = (draws.lower(), draws.upper());
-        let here = Joint { at, q };
+        let here = IterateWithAdjoint { at, q };
         let mut d = here.directions(oracle, i, j);
         if let Some(before) = before {
             let f = oracle.upper_gradients(j, &before.at);
@@ -99,7 +103,12 @@ impl<B: Backend> Rule<B> for Fsla {
         }
         let h = d.x.clone();
         let before = Some(here.clone());
-        let Joint { at, q } = here.step(oracle, d, self.lower_step.at(t), self.upper_step.at(t));
+        let IterateWithAdjoint { at, q } = here.step(
+            oracle,
+            d,
+            self.lower_step_size.at(t),
+            self.upper_step_size.at(t),
+        );
         (at, FslaMemory { q, h, before })
     }
 }

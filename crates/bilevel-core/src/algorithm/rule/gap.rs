@@ -2,7 +2,7 @@
 
 use burn::tensor::backend::Backend;
 
-use super::{Block, Oracle, Pair};
+use super::{Block, Iterate, Oracle};
 use crate::LossGradients;
 
 /// `q̂` and its gradient at `at`: gradient steps estimate the least value of `g`.
@@ -16,7 +16,7 @@ use crate::LossGradients;
 /// all samples.
 pub(super) fn value_gap<B: Backend>(
     oracle: &dyn Oracle<B>,
-    at: &Pair<B>,
+    at: &Iterate<B>,
     steps: usize,
     alpha: f64,
 ) -> LossGradients<B> {

@@ -3,8 +3,8 @@
 use burn::record::Record;
 use burn::tensor::backend::Backend;
 
-use super::{Draws, Joint, Oracle, Pair, Rule};
-use crate::{Decay, Error, Vector};
+use super::{Draws, Iterate, IterateWithAdjoint, Oracle, Rule};
+use crate::{Error, Schedule, Vector};
 
 /// MA-SOBA: [`Soba`](super::Soba) whose upper direction is a moving average.
 ///
@@ -24,8 +24,8 @@ use crate::{Decay, Error, Vector};
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
 /// let At { x, y, batch } = scalar(1.0, 0.0);
-/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
-/// let run = Run::new(MaSoba::new(Decay::Constant(0.3), Decay::Constant(0.2), Decay::Constant(0.3))?, &oracle, 0);
+/// let oracle = ProblemOracle::<B, _, _, _>::new(Scalar, DoubleBackward, FullBatch(batch), x, y);
+/// let run = Run::new(MaSoba::new(Schedule::Constant(0.3), Schedule::Constant(0.2), Schedule::Constant(0.3))?, &oracle, 0);
 /// let (state, failure) = run.run(run.start(oracle.first()), 600, &mut |_| ());
 /// assert!(failure.is_none());
 /// assert!((state.at.x.into_scalar() - 0.4).abs() < 1e-6);
@@ -40,9 +40,9 @@ use crate::{Decay, Error, Vector};
 /// y and q share a step size.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MaSoba {
-    lower_step: Decay,
-    upper_step: Decay,
-    theta: Decay,
+    lower_step_size: Schedule,
+    upper_step_size: Schedule,
+    theta: Schedule,
 }
 
 /// An adjoint and an average of upper directions.
@@ -59,10 +59,14 @@ impl MaSoba {
     ///
     /// # Errors
     /// If a schedule does not consist of positive numbers, or `θ` is not in (0, 1].
-    pub fn new(lower_step: Decay, upper_step: Decay, theta: Decay) -> Result<Self, Error> {
+    pub fn new(
+        lower_step_size: Schedule,
+        upper_step_size: Schedule,
+        theta: Schedule,
+    ) -> Result<Self, Error> {
         Ok(Self {
-            lower_step: lower_step.checked("lower_step")?,
-            upper_step: upper_step.checked("upper_step")?,
+            lower_step_size: lower_step_size.checked("lower_step")?,
+            upper_step_size: upper_step_size.checked("upper_step")?,
             theta: theta.checked_fraction("theta")?,
         })
     }
@@ -71,7 +75,7 @@ impl MaSoba {
 impl<B: Backend> Rule<B> for MaSoba {
     type Memory = Averaged<B>;
 
-    fn start(&self, _: &dyn Oracle<B>, at: &Pair<B>) -> Averaged<B> {
+    fn start(&self, _: &dyn Oracle<B>, at: &Iterate<B>) -> Averaged<B> {
         Averaged {
             q: at.y.zeros_like(),
             h: at.x.zeros_like(),
@@ -83,15 +87,20 @@ impl<B: Backend> Rule<B> for MaSoba {
         oracle: &dyn Oracle<B>,
         t: usize,
         draws: &mut Draws,
-        at: Pair<B>,
+        at: Iterate<B>,
         Averaged { q, h }: Averaged<B>,
-    ) -> (Pair<B>, Averaged<B>) {
-        let here = Joint { at, q };
+    ) -> (Iterate<B>, Averaged<B>) {
+        let here = IterateWithAdjoint { at, q };
         let mut d = here.directions(oracle, draws.lower(), draws.upper());
         let theta = self.theta.at(t);
         let next = h.clone() * (1.0 - theta) + d.x * theta;
         d.x = h;
-        let Joint { at, q } = here.step(oracle, d, self.lower_step.at(t), self.upper_step.at(t));
+        let IterateWithAdjoint { at, q } = here.step(
+            oracle,
+            d,
+            self.lower_step_size.at(t),
+            self.upper_step_size.at(t),
+        );
         (at, Averaged { q, h: next })
     }
 }

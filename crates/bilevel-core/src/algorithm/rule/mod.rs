@@ -1,7 +1,7 @@
 //! Update rules: methods that look at the losses through an oracle and move both levels at once.
 //!
 //! A [`Rule`] takes the iterate and what it remembers and gives both back; it sees vectors, blocks of
-//! samples and derivatives, never a module or a data set. [`Sampled`] makes such an [`Oracle`] of a problem
+//! samples and derivatives, never a module or a data set. [`ProblemOracle`] makes such an [`Oracle`] of a problem
 //! and its samples and counts what is asked of it; [`Run`] makes steps and says how they ended.
 //!
 //! | rule | second derivatives an iteration | samples | use it when |
@@ -22,15 +22,14 @@
 //! | [`Dmlcbo`] | a Neumann product | blocks | y is confined to a convex set |
 //! | [`Sustain`], [`Mrbo`], [`Vrbo`] | two Neumann series | blocks | as baselines |
 //!
-//! What they share are values: the [`Directions`] of a [`Joint`] point, a [`Series`], SAGA's table, and
-//! [`Estimated`] for directions that are followed from step to step (STORM, SARAH).
+//! What they share are values: the [`Directions`] of a [`IterateWithAdjoint`] point, a [`NeumannSeries`], SAGA's table, and
+//! [`VarianceReduced`] for directions that are followed from step to step (STORM, SARAH).
 
 mod amigo;
 mod bome;
 mod bsa;
 mod bsg1;
 mod bvfsm;
-mod calls;
 mod directions;
 mod dmlcbo;
 mod draws;
@@ -38,24 +37,25 @@ mod f2sa;
 mod f3sa;
 mod fsla;
 mod gap;
+mod iterate;
 mod ma_soba;
 mod mrbo;
+mod neumann_series;
 mod oracle;
-mod pair;
+mod oracle_calls;
 mod pbgd;
+mod problem_oracle;
 mod pzobo;
-mod recursion;
-mod recursive_momentum;
 mod run;
 mod saba;
 mod saga;
-mod sampled;
-mod series;
 mod soba;
 mod srba;
 mod stocbio;
+mod storm;
 mod sustain;
 mod ttsa;
+mod variance_reduced;
 mod vrbo;
 
 pub use amigo::Amigo;
@@ -63,31 +63,31 @@ pub use bome::{Barrier, Bome, BomeMemory};
 pub use bsa::Bsa;
 pub use bsg1::Bsg1;
 pub use bvfsm::{Bvfsm, BvfsmMemory, BvfsmSettings};
-pub use calls::{Calls, Counter};
-pub use directions::{Directions, Joint};
+pub use directions::{Directions, IterateWithAdjoint};
 pub use dmlcbo::{Anchor, Dmlcbo, DmlcboMemory, DmlcboSettings, Scaling};
 pub use draws::Draws;
 pub use f2sa::{F2sa, F2saMemory};
 pub use f3sa::{F3sa, F3saEstimates, F3saMemory};
 pub use fsla::{Fsla, FslaMemory};
+pub use iterate::Iterate;
 pub use ma_soba::{Averaged, MaSoba};
 pub use mrbo::Mrbo;
-pub use oracle::{Block, Blocks, Oracle, Second};
-pub use pair::Pair;
+pub use neumann_series::{Drawn, NeumannSeries};
+pub use oracle::{Block, Blocks, Oracle, SecondDerivatives};
+pub use oracle_calls::{Counter, OracleCalls};
 pub use pbgd::{Pbgd, Penalization};
+pub use problem_oracle::{FullBatch, Minibatches, ProblemOracle};
 pub use pzobo::Pzobo;
-pub use recursion::Estimated;
-pub use recursive_momentum::Followed;
 pub use run::{Run, RunState, StateOf};
 pub use saba::{Saba, SabaMemory};
-pub use saga::Table;
-pub use sampled::{Sampled, Samples, Whole};
-pub use series::{Drawn, Series};
+pub use saga::SagaTable;
 pub use soba::{Adjoint, Soba};
 pub use srba::{Srba, SrbaMemory};
 pub use stocbio::StocBio;
+pub use storm::StormState;
 pub use sustain::Sustain;
 pub use ttsa::Ttsa;
+pub use variance_reduced::VarianceReduced;
 pub use vrbo::{Vrbo, VrboMemory};
 
 use burn::record::Record;
@@ -100,12 +100,12 @@ pub trait Rule<B: Backend> {
     type Memory: Record<B> + Clone;
 
     /// The point nearest to `at` from which the method may start.
-    fn admissible(&self, oracle: &dyn Oracle<B>, at: Pair<B>) -> Pair<B> {
+    fn admissible(&self, oracle: &dyn Oracle<B>, at: Iterate<B>) -> Iterate<B> {
         oracle.project(at)
     }
 
     /// The memory before the first step, from an admissible point.
-    fn start(&self, oracle: &dyn Oracle<B>, at: &Pair<B>) -> Self::Memory;
+    fn start(&self, oracle: &dyn Oracle<B>, at: &Iterate<B>) -> Self::Memory;
 
     /// Step `t`, which counts from 0.
     fn step(
@@ -113,7 +113,7 @@ pub trait Rule<B: Backend> {
         oracle: &dyn Oracle<B>,
         t: usize,
         draws: &mut Draws,
-        at: Pair<B>,
+        at: Iterate<B>,
         memory: Self::Memory,
-    ) -> (Pair<B>, Self::Memory);
+    ) -> (Iterate<B>, Self::Memory);
 }

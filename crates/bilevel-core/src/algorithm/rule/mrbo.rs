@@ -2,10 +2,10 @@
 
 use burn::tensor::backend::Backend;
 
-use super::recursive_momentum::{Followed, RecursiveMomentum};
-use super::{Draws, Oracle, Pair, Rule, Series};
+use super::storm::{RecursiveMomentum, StormState};
+use super::{Draws, Iterate, NeumannSeries, Oracle, Rule};
 use crate::hypergradient::NeumannForm;
-use crate::{Decay, Error};
+use crate::{Error, Schedule};
 
 /// MRBO: one step on each level along directions that STORM follows.
 ///
@@ -24,8 +24,8 @@ use crate::{Decay, Error};
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
 /// let At { x, y, batch } = scalar(1.0, 0.0);
-/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
-/// let run = Run::new(Mrbo::new(Decay::Constant(0.3), Decay::Constant(0.3), Decay::Constant(0.5), 6, 0.4)?, &oracle, 0);
+/// let oracle = ProblemOracle::<B, _, _, _>::new(Scalar, DoubleBackward, FullBatch(batch), x, y);
+/// let run = Run::new(Mrbo::new(Schedule::Constant(0.3), Schedule::Constant(0.3), Schedule::Constant(0.5), 6, 0.4)?, &oracle, 0);
 /// let (state, failure) = run.run(run.start(oracle.first()), 250, &mut |_| ());
 /// assert!(failure.is_none());
 /// assert!((state.at.x.into_scalar() - 0.4).abs() < 1e-6);
@@ -43,21 +43,21 @@ pub struct Mrbo(RecursiveMomentum);
 
 impl Mrbo {
     /// With steps `ρ` of y, `γ` of x, the share `η` of the newest direction, and a series of `terms` terms of step
-    /// `series_step`.
+    /// `series_step_size`.
     ///
     /// # Errors
     /// If a number is not above zero, or `η` is not in (0, 1].
     pub fn new(
-        lower_step: Decay,
-        upper_step: Decay,
-        eta: Decay,
+        lower_step_size: Schedule,
+        upper_step_size: Schedule,
+        eta: Schedule,
         terms: usize,
-        series_step: f64,
+        series_step_size: f64,
     ) -> Result<Self, Error> {
-        let series = Series::new(NeumannForm::Sum, terms, series_step)?;
+        let series = NeumannSeries::new(NeumannForm::Sum, terms, series_step_size)?;
         let rule = RecursiveMomentum {
-            lower_step,
-            upper_step,
+            lower_step_size,
+            upper_step_size,
             eta,
             series,
         };
@@ -66,9 +66,9 @@ impl Mrbo {
 }
 
 impl<B: Backend> Rule<B> for Mrbo {
-    type Memory = Option<Followed<B>>;
+    type Memory = Option<StormState<B>>;
 
-    fn start(&self, oracle: &dyn Oracle<B>, at: &Pair<B>) -> Option<Followed<B>> {
+    fn start(&self, oracle: &dyn Oracle<B>, at: &Iterate<B>) -> Option<StormState<B>> {
         self.0.start(oracle, at)
     }
 
@@ -77,9 +77,9 @@ impl<B: Backend> Rule<B> for Mrbo {
         oracle: &dyn Oracle<B>,
         t: usize,
         draws: &mut Draws,
-        at: Pair<B>,
-        memory: Option<Followed<B>>,
-    ) -> (Pair<B>, Option<Followed<B>>) {
+        at: Iterate<B>,
+        memory: Option<StormState<B>>,
+    ) -> (Iterate<B>, Option<StormState<B>>) {
         self.0.step(oracle, t, draws, at, memory)
     }
 }

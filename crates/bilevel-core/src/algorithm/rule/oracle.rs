@@ -2,7 +2,7 @@
 
 use burn::tensor::backend::Backend;
 
-use super::{Calls, Pair};
+use super::{Iterate, OracleCalls};
 use crate::{LossGradients, Vector};
 
 /// Samples of a loss: a block of them, or all.
@@ -25,7 +25,7 @@ pub struct Blocks {
 
 /// The derivatives of `g` that one recording of `∇y g · v` gives.
 #[derive(Debug, Clone)]
-pub struct Second<B: Backend> {
+pub struct SecondDerivatives<B: Backend> {
     /// `∇y g`: `[systems, dim y]`.
     pub gradient: Vector<B>,
     /// `∇²yy g · v`: `[systems, dim y]`.
@@ -42,26 +42,26 @@ pub trait Oracle<B: Backend> {
     fn blocks(&self) -> Blocks;
 
     /// `∇y g(x, y)`: `[systems, dim y]`.
-    fn lower_gradient(&self, on: Block, at: &Pair<B>) -> Vector<B>;
+    fn lower_gradient(&self, on: Block, at: &Iterate<B>) -> Vector<B>;
 
     /// `g`, `∇x g`, `∇y g` at `(x, y)`.
-    fn lower_gradients(&self, on: Block, at: &Pair<B>) -> LossGradients<B>;
+    fn lower_gradients(&self, on: Block, at: &Iterate<B>) -> LossGradients<B>;
 
     /// `f`, `∇x f`, `∇y f` at `(x, y)`.
-    fn upper_gradients(&self, on: Block, at: &Pair<B>) -> LossGradients<B>;
+    fn upper_gradients(&self, on: Block, at: &Iterate<B>) -> LossGradients<B>;
 
     /// `∇²yy g(x, y) · v`: `[systems, dim y]`.
-    fn hessian(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Vector<B>;
+    fn hessian(&self, on: Block, at: &Iterate<B>, v: &Vector<B>) -> Vector<B>;
 
     /// `∇²xy g(x, y) · v`: `[1, dim x]`.
-    fn cross(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Vector<B>;
+    fn cross(&self, on: Block, at: &Iterate<B>, v: &Vector<B>) -> Vector<B>;
 
     /// Both products and the gradient, which are cheaper together.
-    fn second(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Second<B>;
+    fn second(&self, on: Block, at: &Iterate<B>, v: &Vector<B>) -> SecondDerivatives<B>;
 
     /// What it was asked so far.
-    fn calls(&self) -> Calls;
+    fn calls(&self) -> OracleCalls;
 
     /// The admissible point nearest to `at`.
-    fn project(&self, at: Pair<B>) -> Pair<B>;
+    fn project(&self, at: Iterate<B>) -> Iterate<B>;
 }

@@ -3,7 +3,7 @@
 use burn::tensor::backend::Backend;
 
 use super::gap::value_gap;
-use super::{Block, Draws, Oracle, Pair, Rule};
+use super::{Block, Draws, Iterate, Oracle, Rule};
 use crate::{Error, positive};
 
 /// PBGD: gradient descent on `f` plus a penalty on how far y is from a lower solution.
@@ -27,7 +27,7 @@ use crate::{Error, positive};
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
 /// let At { x, y, batch } = scalar(1.0, 0.0);
-/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
+/// let oracle = ProblemOracle::<B, _, _, _>::new(Scalar, DoubleBackward, FullBatch(batch), x, y);
 /// let run = Run::new(Pbgd::new(Penalization::Value { steps: 5, step: 0.3 }, 10.0, 3e-2, 3e-2)?, &oracle, 0);
 /// let (state, failure) = run.run(run.start(oracle.first()), 800, &mut |_| ());
 /// assert!(failure.is_none());
@@ -44,8 +44,8 @@ use crate::{Error, positive};
 pub struct Pbgd {
     penalty: Penalization,
     weight: f64,
-    lower_step: f64,
-    upper_step: f64,
+    lower_step_size: f64,
+    upper_step_size: f64,
 }
 
 /// The penalty of [`Pbgd`].
@@ -63,15 +63,15 @@ pub enum Penalization {
 }
 
 impl Pbgd {
-    /// With `weight` γ, steps `lower_step` ξ_y and `upper_step` ξₓ.
+    /// With `weight` γ, steps `lower_step_size` ξ_y and `upper_step_size` ξₓ.
     ///
     /// # Errors
     /// If a number is not above zero.
     pub fn new(
         penalty: Penalization,
         weight: f64,
-        lower_step: f64,
-        upper_step: f64,
+        lower_step_size: f64,
+        upper_step_size: f64,
     ) -> Result<Self, Error> {
         if let Penalization::Value { steps, step } = penalty {
             positive("steps", steps as f64)?;
@@ -80,19 +80,19 @@ impl Pbgd {
         Ok(Self {
             penalty,
             weight: positive("weight", weight)?,
-            lower_step: positive("lower_step", lower_step)?,
-            upper_step: positive("upper_step", upper_step)?,
+            lower_step_size: positive("lower_step", lower_step_size)?,
+            upper_step_size: positive("upper_step", upper_step_size)?,
         })
     }
 
     /// `∇p`.
-    fn penalty<B: Backend>(&self, oracle: &dyn Oracle<B>, at: &Pair<B>) -> Pair<B> {
+    fn penalty<B: Backend>(&self, oracle: &dyn Oracle<B>, at: &Iterate<B>) -> Iterate<B> {
         match self.penalty {
             Penalization::Value { steps, step } => value_gap(oracle, at, steps, step).into(),
             Penalization::Gradient => {
                 let slope = oracle.lower_gradient(Block::All, at);
                 let g = oracle.second(Block::All, at, &slope);
-                Pair {
+                Iterate {
                     x: g.cross * 2.0,
                     y: g.hessian * 2.0,
                 }
@@ -104,21 +104,21 @@ impl Pbgd {
 impl<B: Backend> Rule<B> for Pbgd {
     type Memory = ();
 
-    fn start(&self, _: &dyn Oracle<B>, _: &Pair<B>) {}
+    fn start(&self, _: &dyn Oracle<B>, _: &Iterate<B>) {}
 
     fn step(
         &self,
         oracle: &dyn Oracle<B>,
         _: usize,
         _: &mut Draws,
-        at: Pair<B>,
+        at: Iterate<B>,
         (): (),
-    ) -> (Pair<B>, ()) {
+    ) -> (Iterate<B>, ()) {
         let p = self.penalty(oracle, &at);
         let f = oracle.upper_gradients(Block::All, &at);
-        let next = Pair {
-            x: at.x - (f.x + p.x * self.weight) * self.upper_step,
-            y: at.y - (f.y + p.y * self.weight) * self.lower_step,
+        let next = Iterate {
+            x: at.x - (f.x + p.x * self.weight) * self.upper_step_size,
+            y: at.y - (f.y + p.y * self.weight) * self.lower_step_size,
         };
         (oracle.project(next), ())
     }

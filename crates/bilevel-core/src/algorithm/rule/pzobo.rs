@@ -3,9 +3,9 @@
 use burn::tensor::backend::Backend;
 
 use super::amigo::descend;
-use super::{Draws, Oracle, Pair, Rule};
+use super::{Draws, Iterate, Oracle, Rule};
 use crate::vector::dot;
-use crate::{Decay, Error, positive};
+use crate::{Error, Schedule, positive};
 
 /// PZOBO: a hypergradient from repeated inner loops, without a second derivative.
 ///
@@ -25,8 +25,8 @@ use crate::{Decay, Error, positive};
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
 /// let At { x, y, batch } = scalar(1.0, 0.0);
-/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
-/// let run = Run::new(Pzobo::new(5, Decay::Constant(0.3), Decay::Constant(0.1), 1, 0.1)?, &oracle, 0);
+/// let oracle = ProblemOracle::<B, _, _, _>::new(Scalar, DoubleBackward, FullBatch(batch), x, y);
+/// let run = Run::new(Pzobo::new(5, Schedule::Constant(0.3), Schedule::Constant(0.1), 1, 0.1)?, &oracle, 0);
 /// let (state, failure) = run.run(run.start(oracle.first()), 800, &mut |_| ());
 /// assert!(failure.is_none());
 /// assert!((state.at.x.into_scalar() - 0.4).abs() < 1e-6);
@@ -42,8 +42,8 @@ use crate::{Decay, Error, positive};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pzobo {
     inner_steps: usize,
-    lower_step: Decay,
-    upper_step: Decay,
+    lower_step_size: Schedule,
+    upper_step_size: Schedule,
     directions: usize,
     radius: f64,
 }
@@ -55,8 +55,8 @@ impl Pzobo {
     /// If a number is not above zero.
     pub fn new(
         inner_steps: usize,
-        lower_step: Decay,
-        upper_step: Decay,
+        lower_step_size: Schedule,
+        upper_step_size: Schedule,
         directions: usize,
         radius: f64,
     ) -> Result<Self, Error> {
@@ -64,8 +64,8 @@ impl Pzobo {
         positive("directions", directions as f64)?;
         Ok(Self {
             inner_steps,
-            lower_step: lower_step.checked("lower_step")?,
-            upper_step: upper_step.checked("upper_step")?,
+            lower_step_size: lower_step_size.checked("lower_step")?,
+            upper_step_size: upper_step_size.checked("upper_step")?,
             directions,
             radius: positive("radius", radius)?,
         })
@@ -75,23 +75,23 @@ impl Pzobo {
 impl<B: Backend> Rule<B> for Pzobo {
     type Memory = ();
 
-    fn start(&self, _: &dyn Oracle<B>, _: &Pair<B>) {}
+    fn start(&self, _: &dyn Oracle<B>, _: &Iterate<B>) {}
 
     fn step(
         &self,
         oracle: &dyn Oracle<B>,
         t: usize,
         draws: &mut Draws,
-        at: Pair<B>,
+        at: Iterate<B>,
         (): (),
-    ) -> (Pair<B>, ()) {
-        let (k, rho, mu) = (self.inner_steps, self.lower_step.at(t), self.radius);
+    ) -> (Iterate<B>, ()) {
+        let (k, rho, mu) = (self.inner_steps, self.lower_step_size.at(t), self.radius);
         // The same blocks for every inner loop.
         let again = draws.clone();
-        let Pair { x, y } = at;
+        let Iterate { x, y } = at;
         let solved = |draws: &mut Draws, x| {
             let y = y.clone();
-            descend(oracle, draws, Pair { x, y }, k, rho)
+            descend(oracle, draws, Iterate { x, y }, k, rho)
         };
         let here = solved(draws, x.clone());
         let f = oracle.upper_gradients(draws.upper(), &here);
@@ -103,8 +103,8 @@ impl<B: Backend> Rule<B> for Pzobo {
             let slope = dot(d, f.y.clone()).sum_dim(0);
             dx = dx + u * slope / self.directions as f64;
         }
-        let next = Pair {
-            x: here.x - dx * self.upper_step.at(t),
+        let next = Iterate {
+            x: here.x - dx * self.upper_step_size.at(t),
             y: here.y,
         };
         (oracle.project(next), ())

@@ -3,9 +3,9 @@
 use burn::record::Record;
 use burn::tensor::backend::Backend;
 
-use super::{Draws, Oracle, Pair, Rule};
+use super::{Draws, Iterate, Oracle, Rule};
 use crate::vector::{is_finite, read};
-use crate::{Cause, Failure, Level, Vector};
+use crate::{Cause, Failure, Phase, Vector};
 
 /// A rule on an oracle.
 pub struct Run<'a, B: Backend, R> {
@@ -18,7 +18,7 @@ pub struct Run<'a, B: Backend, R> {
 #[derive(Record, Clone, Debug)]
 pub struct RunState<B: Backend, M: Record<B>> {
     /// The iterate.
-    pub at: Pair<B>,
+    pub at: Iterate<B>,
     /// What the rule remembers.
     pub memory: M,
     /// Steps made.
@@ -35,7 +35,7 @@ impl<'a, B: Backend, R: Rule<B>> Run<'a, B, R> {
     }
 
     /// The state before the first step. A point from which the rule may not start is projected: how far, [`outside`](Self::outside) says.
-    pub fn start(&self, at: Pair<B>) -> StateOf<B, R> {
+    pub fn start(&self, at: Iterate<B>) -> StateOf<B, R> {
         let at = self.rule.admissible(self.oracle, at);
         RunState {
             memory: self.rule.start(self.oracle, &at),
@@ -45,7 +45,7 @@ impl<'a, B: Backend, R: Rule<B>> Run<'a, B, R> {
     }
 
     /// How far `at` is from where the rule may start: 0, but for rounding, if it may start there.
-    pub fn outside(&self, at: &Pair<B>) -> f64 {
+    pub fn outside(&self, at: &Iterate<B>) -> f64 {
         let there = self.rule.admissible(self.oracle, at.clone());
         let minus = Vector::full([1, 1], -1.0, &at.x.device());
         let way = there.plus(at, &minus);
@@ -61,9 +61,9 @@ impl<'a, B: Backend, R: Rule<B>> Run<'a, B, R> {
         let mut draws = Draws::new(self.seed, step, self.oracle.blocks());
         let (at, memory) = self.rule.step(self.oracle, step, &mut draws, at, memory);
         let level = if !is_finite(at.y.clone()) {
-            Some(Level::Lower)
+            Some(Phase::Lower)
         } else if !is_finite(at.x.clone()) {
-            Some(Level::Hypergradient)
+            Some(Phase::Hypergradient)
         } else {
             None
         };
@@ -95,7 +95,7 @@ impl<'a, B: Backend, R: Rule<B>> Run<'a, B, R> {
     }
 }
 
-fn non_finite(level: Level, step: usize) -> Failure {
+fn non_finite(level: Phase, step: usize) -> Failure {
     Failure {
         level,
         cause: Cause::NonFinite,

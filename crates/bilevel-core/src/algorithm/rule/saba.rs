@@ -3,9 +3,9 @@
 use burn::record::Record;
 use burn::tensor::backend::Backend;
 
-use super::saga::Table;
-use super::{Directions, Draws, Joint, Oracle, Pair, Rule};
-use crate::{Decay, Error, Vector};
+use super::saga::SagaTable;
+use super::{Directions, Draws, Iterate, IterateWithAdjoint, Oracle, Rule};
+use crate::{Error, Schedule, Vector};
 
 /// SABA: [`Soba`](super::Soba) with SAGA's memory for each of its five derivatives, so that constant steps
 /// converge.
@@ -26,8 +26,8 @@ use crate::{Decay, Error, Vector};
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
 /// let At { x, y, batch } = scalar(1.0, 0.0);
-/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
-/// let run = Run::new(Saba::new(Decay::Constant(0.3), Decay::Constant(0.3))?, &oracle, 0);
+/// let oracle = ProblemOracle::<B, _, _, _>::new(Scalar, DoubleBackward, FullBatch(batch), x, y);
+/// let run = Run::new(Saba::new(Schedule::Constant(0.3), Schedule::Constant(0.3))?, &oracle, 0);
 /// let (state, failure) = run.run(run.start(oracle.first()), 400, &mut |_| ());
 /// assert!(failure.is_none());
 /// assert!((state.at.x.into_scalar() - 0.4).abs() < 1e-6);
@@ -42,8 +42,8 @@ use crate::{Decay, Error, Vector};
 /// Entries are those of blocks, not of samples; the adjoint has the opposite sign.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Saba {
-    lower_step: Decay,
-    upper_step: Decay,
+    lower_step_size: Schedule,
+    upper_step_size: Schedule,
 }
 
 /// What [`Saba`] keeps.
@@ -51,11 +51,11 @@ pub struct Saba {
 pub struct SabaMemory<B: Backend> {
     /// q: `[systems, dim y]`.
     pub q: Vector<B>,
-    lower_gradient: Table<B>,
-    hessian: Table<B>,
-    cross: Table<B>,
-    upper_y: Table<B>,
-    upper_x: Table<B>,
+    lower_gradient: SagaTable<B>,
+    hessian: SagaTable<B>,
+    cross: SagaTable<B>,
+    upper_y: SagaTable<B>,
+    upper_x: SagaTable<B>,
 }
 
 impl Saba {
@@ -63,15 +63,15 @@ impl Saba {
     ///
     /// # Errors
     /// If a schedule does not consist of positive numbers.
-    pub fn new(lower_step: Decay, upper_step: Decay) -> Result<Self, Error> {
+    pub fn new(lower_step_size: Schedule, upper_step_size: Schedule) -> Result<Self, Error> {
         Ok(Self {
-            lower_step: lower_step.checked("lower_step")?,
-            upper_step: upper_step.checked("upper_step")?,
+            lower_step_size: lower_step_size.checked("lower_step")?,
+            upper_step_size: upper_step_size.checked("upper_step")?,
         })
     }
 
     /// Numbers in the table once all blocks were seen, without the five means.
-    pub fn table_numbers<B: Backend>(oracle: &dyn Oracle<B>, at: &Pair<B>) -> usize {
+    pub fn table_numbers<B: Backend>(oracle: &dyn Oracle<B>, at: &Iterate<B>) -> usize {
         let blocks = oracle.blocks();
         let (x, y) = (at.x.shape().num_elements(), at.y.shape().num_elements());
         blocks.lower * (2 * y + x) + blocks.upper * (y + x)
@@ -81,15 +81,15 @@ impl Saba {
 impl<B: Backend> Rule<B> for Saba {
     type Memory = SabaMemory<B>;
 
-    fn start(&self, oracle: &dyn Oracle<B>, at: &Pair<B>) -> SabaMemory<B> {
+    fn start(&self, oracle: &dyn Oracle<B>, at: &Iterate<B>) -> SabaMemory<B> {
         let blocks = oracle.blocks();
         SabaMemory {
             q: at.y.zeros_like(),
-            lower_gradient: Table::new(blocks.lower, &at.y),
-            hessian: Table::new(blocks.lower, &at.y),
-            cross: Table::new(blocks.lower, &at.x),
-            upper_y: Table::new(blocks.upper, &at.y),
-            upper_x: Table::new(blocks.upper, &at.x),
+            lower_gradient: SagaTable::new(blocks.lower, &at.y),
+            hessian: SagaTable::new(blocks.lower, &at.y),
+            cross: SagaTable::new(blocks.lower, &at.x),
+            upper_y: SagaTable::new(blocks.upper, &at.y),
+            upper_x: SagaTable::new(blocks.upper, &at.x),
         }
     }
 
@@ -98,9 +98,9 @@ impl<B: Backend> Rule<B> for Saba {
         oracle: &dyn Oracle<B>,
         t: usize,
         draws: &mut Draws,
-        at: Pair<B>,
+        at: Iterate<B>,
         mut m: SabaMemory<B>,
-    ) -> (Pair<B>, SabaMemory<B>) {
+    ) -> (Iterate<B>, SabaMemory<B>) {
         let (i, j) = (draws.lower(), draws.upper());
         let g = oracle.second(i, &at, &m.q);
         let f = oracle.upper_gradients(j, &at);
@@ -109,8 +109,9 @@ impl<B: Backend> Rule<B> for Saba {
             q: m.hessian.estimate(i, g.hessian) - m.upper_y.estimate(j, f.y),
             x: m.upper_x.estimate(j, f.x) - m.cross.estimate(i, g.cross),
         };
-        let (rho, gamma) = (self.lower_step.at(t), self.upper_step.at(t));
-        let Joint { at, q } = Joint { at, q: m.q }.step(oracle, d, rho, gamma);
+        let (rho, gamma) = (self.lower_step_size.at(t), self.upper_step_size.at(t));
+        let IterateWithAdjoint { at, q } =
+            IterateWithAdjoint { at, q: m.q }.step(oracle, d, rho, gamma);
         (at, SabaMemory { q, ..m })
     }
 }

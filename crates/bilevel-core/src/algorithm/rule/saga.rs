@@ -18,14 +18,14 @@ use crate::Vector;
 /// # References
 /// Defazio, Bach, Lacoste-Julien (2014), "SAGA", NeurIPS, arXiv:1407.0202.
 #[derive(Record, Clone, Debug)]
-pub struct Table<B: Backend> {
+pub struct SagaTable<B: Backend> {
     /// `m`, one a block.
     entries: Vec<Vector<B>>,
     /// Their mean.
     mean: Vector<B>,
 }
 
-impl<B: Backend> Table<B> {
+impl<B: Backend> SagaTable<B> {
     /// The table of `blocks` blocks for vectors like `like`.
     pub fn new(blocks: usize, like: &Vector<B>) -> Self {
         // Zeros are shared until a block is seen.
@@ -62,7 +62,7 @@ mod tests {
     /// Worked out by hand for three blocks.
     #[test]
     fn estimates_are_the_formula() {
-        let mut table = Table::new(3, &number(0.0));
+        let mut table = SagaTable::new(3, &number(0.0));
         let mut estimate = |i, v| read(table.estimate(Block::One(i), number(v)))[0];
         assert_eq!(estimate(0, 3.0).to_bits(), 3f64.to_bits()); // 3 − 0 + 0; mean 1
         assert_eq!(estimate(2, 6.0).to_bits(), 7f64.to_bits()); // 6 − 0 + 1; mean 3

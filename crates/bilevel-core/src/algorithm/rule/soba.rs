@@ -3,8 +3,8 @@
 use burn::record::Record;
 use burn::tensor::backend::Backend;
 
-use super::{Draws, Joint, Oracle, Pair, Rule};
-use crate::{Decay, Error, Vector};
+use super::{Draws, Iterate, IterateWithAdjoint, Oracle, Rule};
+use crate::{Error, Schedule, Vector};
 
 /// SOBA: lower variable, adjoint and upper variable each take one stochastic gradient step at a time.
 ///
@@ -25,8 +25,8 @@ use crate::{Decay, Error, Vector};
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
 /// let At { x, y, batch } = scalar(1.0, 0.0);
-/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
-/// let run = Run::new(Soba::new(Decay::Constant(0.3), Decay::Constant(0.3))?, &oracle, 0);
+/// let oracle = ProblemOracle::<B, _, _, _>::new(Scalar, DoubleBackward, FullBatch(batch), x, y);
+/// let run = Run::new(Soba::new(Schedule::Constant(0.3), Schedule::Constant(0.3))?, &oracle, 0);
 /// let (state, failure) = run.run(run.start(oracle.first()), 400, &mut |_| ());
 /// assert!(failure.is_none());
 /// assert!((state.at.x.into_data().to_vec::<f64>().unwrap()[0] - 0.4).abs() < 1e-9);
@@ -41,8 +41,8 @@ use crate::{Decay, Error, Vector};
 /// The adjoint has the opposite sign: q here is −v there.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Soba {
-    lower_step: Decay,
-    upper_step: Decay,
+    lower_step_size: Schedule,
+    upper_step_size: Schedule,
 }
 
 /// The adjoint that a rule moves along with its iterate.
@@ -57,10 +57,10 @@ impl Soba {
     ///
     /// # Errors
     /// If a schedule does not consist of positive numbers.
-    pub fn new(lower_step: Decay, upper_step: Decay) -> Result<Self, Error> {
+    pub fn new(lower_step_size: Schedule, upper_step_size: Schedule) -> Result<Self, Error> {
         Ok(Self {
-            lower_step: lower_step.checked("lower_step")?,
-            upper_step: upper_step.checked("upper_step")?,
+            lower_step_size: lower_step_size.checked("lower_step")?,
+            upper_step_size: upper_step_size.checked("upper_step")?,
         })
     }
 }
@@ -68,7 +68,7 @@ impl Soba {
 impl<B: Backend> Rule<B> for Soba {
     type Memory = Adjoint<B>;
 
-    fn start(&self, _: &dyn Oracle<B>, at: &Pair<B>) -> Adjoint<B> {
+    fn start(&self, _: &dyn Oracle<B>, at: &Iterate<B>) -> Adjoint<B> {
         Adjoint {
             q: at.y.zeros_like(),
         }
@@ -79,12 +79,17 @@ impl<B: Backend> Rule<B> for Soba {
         oracle: &dyn Oracle<B>,
         t: usize,
         draws: &mut Draws,
-        at: Pair<B>,
+        at: Iterate<B>,
         Adjoint { q }: Adjoint<B>,
-    ) -> (Pair<B>, Adjoint<B>) {
-        let here = Joint { at, q };
+    ) -> (Iterate<B>, Adjoint<B>) {
+        let here = IterateWithAdjoint { at, q };
         let d = here.directions(oracle, draws.lower(), draws.upper());
-        let Joint { at, q } = here.step(oracle, d, self.lower_step.at(t), self.upper_step.at(t));
+        let IterateWithAdjoint { at, q } = here.step(
+            oracle,
+            d,
+            self.lower_step_size.at(t),
+            self.upper_step_size.at(t),
+        );
         (at, Adjoint { q })
     }
 }

@@ -3,8 +3,8 @@
 use burn::record::Record;
 use burn::tensor::backend::Backend;
 
-use super::{Block, Directions, Draws, Estimated, Joint, Oracle, Pair, Rule};
-use crate::{Decay, Error, Vector, positive};
+use super::{Block, Directions, Draws, Iterate, IterateWithAdjoint, Oracle, Rule, VarianceReduced};
+use crate::{Error, Schedule, Vector, positive};
 
 /// SRBA: [`Soba`](super::Soba) whose three directions follow SARAH.
 ///
@@ -24,8 +24,8 @@ use crate::{Decay, Error, Vector, positive};
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
 /// let At { x, y, batch } = scalar(1.0, 0.0);
-/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
-/// let run = Run::new(Srba::new(Decay::Constant(0.3), Decay::Constant(0.3), 10)?, &oracle, 0);
+/// let oracle = ProblemOracle::<B, _, _, _>::new(Scalar, DoubleBackward, FullBatch(batch), x, y);
+/// let run = Run::new(Srba::new(Schedule::Constant(0.3), Schedule::Constant(0.3), 10)?, &oracle, 0);
 /// let (state, failure) = run.run(run.start(oracle.first()), 400, &mut |_| ());
 /// assert!(failure.is_none());
 /// assert!((state.at.x.into_scalar() - 0.4).abs() < 1e-6);
@@ -40,8 +40,8 @@ use crate::{Decay, Error, Vector, positive};
 /// The adjoint has the opposite sign and is not projected on a ball.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Srba {
-    lower_step: Decay,
-    upper_step: Decay,
+    lower_step_size: Schedule,
+    upper_step_size: Schedule,
     period: usize,
 }
 
@@ -51,7 +51,7 @@ pub struct SrbaMemory<B: Backend> {
     /// q: `[systems, dim y]`.
     pub q: Vector<B>,
     /// D and the point it belongs to; none at the start.
-    pub estimate: Option<(Directions<B>, Joint<B>)>,
+    pub estimate: Option<(Directions<B>, IterateWithAdjoint<B>)>,
 }
 
 impl Srba {
@@ -59,11 +59,15 @@ impl Srba {
     ///
     /// # Errors
     /// If a number is not above zero.
-    pub fn new(lower_step: Decay, upper_step: Decay, period: usize) -> Result<Self, Error> {
+    pub fn new(
+        lower_step_size: Schedule,
+        upper_step_size: Schedule,
+        period: usize,
+    ) -> Result<Self, Error> {
         positive("period", period as f64)?;
         Ok(Self {
-            lower_step: lower_step.checked("lower_step")?,
-            upper_step: upper_step.checked("upper_step")?,
+            lower_step_size: lower_step_size.checked("lower_step")?,
+            upper_step_size: upper_step_size.checked("upper_step")?,
             period,
         })
     }
@@ -72,7 +76,7 @@ impl Srba {
 impl<B: Backend> Rule<B> for Srba {
     type Memory = SrbaMemory<B>;
 
-    fn start(&self, _: &dyn Oracle<B>, at: &Pair<B>) -> SrbaMemory<B> {
+    fn start(&self, _: &dyn Oracle<B>, at: &Iterate<B>) -> SrbaMemory<B> {
         SrbaMemory {
             q: at.y.zeros_like(),
             estimate: None,
@@ -84,10 +88,10 @@ impl<B: Backend> Rule<B> for Srba {
         oracle: &dyn Oracle<B>,
         t: usize,
         draws: &mut Draws,
-        at: Pair<B>,
+        at: Iterate<B>,
         SrbaMemory { q, estimate }: SrbaMemory<B>,
-    ) -> (Pair<B>, SrbaMemory<B>) {
-        let here = Joint { at, q };
+    ) -> (Iterate<B>, SrbaMemory<B>) {
+        let here = IterateWithAdjoint { at, q };
         let d = match estimate {
             Some((estimate, before)) if !t.is_multiple_of(self.period) => {
                 let (i, j) = (draws.lower(), draws.upper());
@@ -97,7 +101,12 @@ impl<B: Backend> Rule<B> for Srba {
             _ => here.directions(oracle, Block::All, Block::All),
         };
         let estimate = Some((d.clone(), here.clone()));
-        let Joint { at, q } = here.step(oracle, d, self.lower_step.at(t), self.upper_step.at(t));
+        let IterateWithAdjoint { at, q } = here.step(
+            oracle,
+            d,
+            self.lower_step_size.at(t),
+            self.upper_step_size.at(t),
+        );
         (at, SrbaMemory { q, estimate })
     }
 }

@@ -3,9 +3,9 @@
 use burn::tensor::backend::Backend;
 
 use super::amigo::descend;
-use super::{Draws, Oracle, Pair, Rule, Series};
+use super::{Draws, Iterate, NeumannSeries, Oracle, Rule};
 use crate::hypergradient::NeumannForm;
-use crate::{Decay, Error};
+use crate::{Error, Schedule};
 
 /// TTSA: one stochastic gradient step on y, one on x, the second with the smaller step.
 ///
@@ -25,8 +25,8 @@ use crate::{Decay, Error};
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
 /// let At { x, y, batch } = scalar(1.0, 0.0);
-/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
-/// let run = Run::new(Ttsa::new(Decay::Constant(0.4), Decay::Constant(0.1), 4, 0.5)?, &oracle, 0);
+/// let oracle = ProblemOracle::<B, _, _, _>::new(Scalar, DoubleBackward, FullBatch(batch), x, y);
+/// let run = Run::new(Ttsa::new(Schedule::Constant(0.4), Schedule::Constant(0.1), 4, 0.5)?, &oracle, 0);
 /// let (state, failure) = run.run(run.start(oracle.first()), 1000, &mut |_| ());
 /// assert!(failure.is_none());
 /// assert!((state.at.x.into_scalar() - 0.4).abs() < 1e-6);
@@ -41,26 +41,26 @@ use crate::{Decay, Error};
 /// The number of terms is fixed; the paper's grows like log t.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ttsa {
-    lower_step: Decay,
-    upper_step: Decay,
-    series: Series,
+    lower_step_size: Schedule,
+    upper_step_size: Schedule,
+    series: NeumannSeries,
 }
 
 impl Ttsa {
-    /// With steps `ρ` of y, `γ` of x, and a series of `terms` terms of step `series_step`.
+    /// With steps `ρ` of y, `γ` of x, and a series of `terms` terms of step `series_step_size`.
     ///
     /// # Errors
     /// If a number is not above zero.
     pub fn new(
-        lower_step: Decay,
-        upper_step: Decay,
+        lower_step_size: Schedule,
+        upper_step_size: Schedule,
         terms: usize,
-        series_step: f64,
+        series_step_size: f64,
     ) -> Result<Self, Error> {
         Ok(Self {
-            lower_step: lower_step.checked("lower_step")?,
-            upper_step: upper_step.checked("upper_step")?,
-            series: Series::new(NeumannForm::RandomProduct, terms, series_step)?,
+            lower_step_size: lower_step_size.checked("lower_step")?,
+            upper_step_size: upper_step_size.checked("upper_step")?,
+            series: NeumannSeries::new(NeumannForm::RandomProduct, terms, series_step_size)?,
         })
     }
 }
@@ -68,21 +68,21 @@ impl Ttsa {
 impl<B: Backend> Rule<B> for Ttsa {
     type Memory = ();
 
-    fn start(&self, _: &dyn Oracle<B>, _: &Pair<B>) {}
+    fn start(&self, _: &dyn Oracle<B>, _: &Iterate<B>) {}
 
     fn step(
         &self,
         oracle: &dyn Oracle<B>,
         t: usize,
         draws: &mut Draws,
-        at: Pair<B>,
+        at: Iterate<B>,
         (): (),
-    ) -> (Pair<B>, ()) {
-        let at = descend(oracle, draws, at, 1, self.lower_step.at(t));
+    ) -> (Iterate<B>, ()) {
+        let at = descend(oracle, draws, at, 1, self.lower_step_size.at(t));
         let on = self.series.draw(draws);
         let dx = self.series.hypergradient(oracle, &on, &at);
-        let at = Pair {
-            x: at.x - dx * self.upper_step.at(t),
+        let at = Iterate {
+            x: at.x - dx * self.upper_step_size.at(t),
             y: at.y,
         };
         (oracle.project(at), ())

@@ -3,10 +3,10 @@
 use burn::record::Record;
 use burn::tensor::backend::Backend;
 
-use super::series::Drawn;
-use super::{Block, Draws, Estimated, Followed, Oracle, Pair, Rule, Series};
+use super::neumann_series::Drawn;
+use super::{Block, Draws, Iterate, NeumannSeries, Oracle, Rule, StormState, VarianceReduced};
 use crate::hypergradient::NeumannForm;
-use crate::{Decay, Error, positive};
+use crate::{Error, Schedule, positive};
 
 /// VRBO: an inner loop that follows the directions of both levels by differences.
 ///
@@ -28,8 +28,8 @@ use crate::{Decay, Error, positive};
 /// # use example::*;
 /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
 /// let At { x, y, batch } = scalar(1.0, 0.0);
-/// let oracle = Sampled::<B, _, _, _>::new(Scalar, DoubleBackward, Whole(batch), x, y);
-/// let run = Run::new(Vrbo::new(3, Decay::Constant(0.3), Decay::Constant(0.5), 5, 6, 0.4)?, &oracle, 0);
+/// let oracle = ProblemOracle::<B, _, _, _>::new(Scalar, DoubleBackward, FullBatch(batch), x, y);
+/// let run = Run::new(Vrbo::new(3, Schedule::Constant(0.3), Schedule::Constant(0.5), 5, 6, 0.4)?, &oracle, 0);
 /// let (state, failure) = run.run(run.start(oracle.first()), 200, &mut |_| ());
 /// assert!(failure.is_none());
 /// assert!((state.at.x.into_scalar() - 0.4).abs() < 1e-6);
@@ -48,41 +48,41 @@ use crate::{Decay, Error, positive};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Vrbo {
     inner_steps: usize,
-    lower_step: Decay,
-    upper_step: Decay,
+    lower_step_size: Schedule,
+    upper_step_size: Schedule,
     period: usize,
-    series: Series,
+    series: NeumannSeries,
 }
 
 /// What [`Vrbo`] keeps.
 #[derive(Record, Clone, Debug)]
 pub struct VrboMemory<B: Backend> {
     /// What is followed; nothing at the start.
-    pub estimate: Option<Followed<B>>,
+    pub estimate: Option<StormState<B>>,
 }
 
 impl Vrbo {
     /// With `n` inner steps `ρ` of y, steps `γ` of x, all samples every `period` steps, and a series of `terms`
-    /// terms of step `series_step`.
+    /// terms of step `series_step_size`.
     ///
     /// # Errors
     /// If a number is not above zero.
     pub fn new(
         inner_steps: usize,
-        lower_step: Decay,
-        upper_step: Decay,
+        lower_step_size: Schedule,
+        upper_step_size: Schedule,
         period: usize,
         terms: usize,
-        series_step: f64,
+        series_step_size: f64,
     ) -> Result<Self, Error> {
         positive("inner_steps", inner_steps as f64)?;
         positive("period", period as f64)?;
         Ok(Self {
             inner_steps,
-            lower_step: lower_step.checked("lower_step")?,
-            upper_step: upper_step.checked("upper_step")?,
+            lower_step_size: lower_step_size.checked("lower_step")?,
+            upper_step_size: upper_step_size.checked("upper_step")?,
             period,
-            series: Series::new(NeumannForm::Sum, terms, series_step)?,
+            series: NeumannSeries::new(NeumannForm::Sum, terms, series_step_size)?,
         })
     }
 
@@ -91,9 +91,9 @@ impl Vrbo {
         oracle: &dyn Oracle<B>,
         i: Block,
         on: &Drawn,
-        at: &Pair<B>,
-    ) -> Pair<B> {
-        Pair {
+        at: &Iterate<B>,
+    ) -> Iterate<B> {
+        Iterate {
             x: self.series.hypergradient(oracle, on, at),
             y: oracle.lower_gradient(i, at),
         }
@@ -103,7 +103,7 @@ impl Vrbo {
 impl<B: Backend> Rule<B> for Vrbo {
     type Memory = VrboMemory<B>;
 
-    fn start(&self, _: &dyn Oracle<B>, _: &Pair<B>) -> VrboMemory<B> {
+    fn start(&self, _: &dyn Oracle<B>, _: &Iterate<B>) -> VrboMemory<B> {
         VrboMemory { estimate: None }
     }
 
@@ -112,12 +112,12 @@ impl<B: Backend> Rule<B> for Vrbo {
         oracle: &dyn Oracle<B>,
         t: usize,
         draws: &mut Draws,
-        at: Pair<B>,
+        at: Iterate<B>,
         memory: VrboMemory<B>,
-    ) -> (Pair<B>, VrboMemory<B>) {
-        let (rho, gamma) = (self.lower_step.at(t), self.upper_step.at(t));
+    ) -> (Iterate<B>, VrboMemory<B>) {
+        let (rho, gamma) = (self.lower_step_size.at(t), self.upper_step_size.at(t));
         let (mut d, mut before) = match memory.estimate {
-            Some(Followed { direction, before }) if !t.is_multiple_of(self.period) => {
+            Some(StormState { direction, before }) if !t.is_multiple_of(self.period) => {
                 (direction, before)
             }
             _ => {
@@ -126,7 +126,7 @@ impl<B: Backend> Rule<B> for Vrbo {
                 (d, at.clone())
             }
         };
-        let mut at = oracle.project(Pair {
+        let mut at = oracle.project(Iterate {
             x: at.x - d.x.clone() * gamma,
             y: at.y,
         });
@@ -138,7 +138,7 @@ impl<B: Backend> Rule<B> for Vrbo {
             at.y = at.y - d.y.clone() * rho;
         }
         let direction = d;
-        let estimate = Some(Followed { direction, before });
+        let estimate = Some(StormState { direction, before });
         (at, VrboMemory { estimate })
     }
 }

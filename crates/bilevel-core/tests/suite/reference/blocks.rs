@@ -3,8 +3,8 @@
 use bilevel_core::algorithm::rule::{Dmlcbo, DmlcboSettings};
 use bilevel_core::projection::Everywhere;
 use bilevel_core::{
-    Amigo, Barrier, Bome, Bsa, Bsg1, Bvfsm, BvfsmSettings, Decay, Error, F2sa, F3sa, Fsla, MaSoba,
-    Mrbo, Pbgd, Penalization, Pzobo, Rule, Run, Saba, Soba, Srba, StocBio, Sustain, Ttsa, Vrbo,
+    Amigo, Barrier, Bome, Bsa, Bsg1, Bvfsm, BvfsmSettings, Error, F2sa, F3sa, Fsla, MaSoba, Mrbo,
+    Pbgd, Penalization, Pzobo, Rule, Run, Saba, Schedule, Soba, Srba, StocBio, Sustain, Ttsa, Vrbo,
 };
 
 use super::logged::{Call, Logged};
@@ -65,7 +65,7 @@ fn never(_: usize) -> bool {
 /// The methods draw what their papers draw: once where a block is shared, anew where it is not.
 #[test]
 fn blocks_are_drawn_as_the_papers_do() {
-    let s = Decay::Constant(0.05);
+    let s = Schedule::Constant(0.05);
     let single = "s:a f:J";
     check("SOBA", Soba::new(s, s), never, single);
     check("MA-SOBA", MaSoba::new(s, s, s), never, single);
@@ -133,7 +133,7 @@ fn blocks_are_drawn_as_the_papers_do() {
     );
     check(
         "BSG-1",
-        Bsg1::new(2, s, Decay::Constant(1e-3)),
+        Bsg1::new(2, s, Schedule::Constant(1e-3)),
         never,
         &format!("{inner} g:c f:J"),
     );
@@ -168,9 +168,9 @@ fn blocks_are_drawn_as_the_papers_do() {
     );
     let settings = BvfsmSettings {
         lower_steps: [2, 2],
-        lower_step: 0.01,
-        upper_step: s,
-        mu: Decay::Constant(0.5),
+        lower_step_size: 0.01,
+        upper_step_size: s,
+        mu: Schedule::Constant(0.5),
         sigma: s,
         theta: s,
     };

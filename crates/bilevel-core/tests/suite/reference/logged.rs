@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use bilevel_core::algorithm::rule::{Block, Blocks, Calls, Second};
-use bilevel_core::{LossGradients, Oracle, Pair, Vector};
+use bilevel_core::algorithm::rule::{Block, Blocks, OracleCalls, SecondDerivatives};
+use bilevel_core::{Iterate, LossGradients, Oracle, Vector};
 
 use crate::B;
 
@@ -57,35 +57,35 @@ impl Oracle<B> for Logged<'_> {
         self.inner.blocks()
     }
 
-    fn lower_gradient(&self, on: Block, at: &Pair<B>) -> Vector<B> {
+    fn lower_gradient(&self, on: Block, at: &Iterate<B>) -> Vector<B> {
         self.log("gy", on).lower_gradient(on, at)
     }
 
-    fn lower_gradients(&self, on: Block, at: &Pair<B>) -> LossGradients<B> {
+    fn lower_gradients(&self, on: Block, at: &Iterate<B>) -> LossGradients<B> {
         self.log("g", on).lower_gradients(on, at)
     }
 
-    fn upper_gradients(&self, on: Block, at: &Pair<B>) -> LossGradients<B> {
+    fn upper_gradients(&self, on: Block, at: &Iterate<B>) -> LossGradients<B> {
         self.log("f", on).upper_gradients(on, at)
     }
 
-    fn hessian(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Vector<B> {
+    fn hessian(&self, on: Block, at: &Iterate<B>, v: &Vector<B>) -> Vector<B> {
         self.log("h", on).hessian(on, at, v)
     }
 
-    fn cross(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Vector<B> {
+    fn cross(&self, on: Block, at: &Iterate<B>, v: &Vector<B>) -> Vector<B> {
         self.log("c", on).cross(on, at, v)
     }
 
-    fn second(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Second<B> {
+    fn second(&self, on: Block, at: &Iterate<B>, v: &Vector<B>) -> SecondDerivatives<B> {
         self.log("s", on).second(on, at, v)
     }
 
-    fn calls(&self) -> Calls {
+    fn calls(&self) -> OracleCalls {
         self.inner.calls()
     }
 
-    fn project(&self, at: Pair<B>) -> Pair<B> {
+    fn project(&self, at: Iterate<B>) -> Iterate<B> {
         self.inner.project(at)
     }
 }

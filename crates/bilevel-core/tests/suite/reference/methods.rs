@@ -2,8 +2,9 @@
 
 use bilevel_core::algorithm::rule::Block;
 use bilevel_core::{
-    ConjugateGradient, Decay, DoubleBackward, GradientDescent, ImplicitDifferentiation, Isgd,
-    IsgdSettings, Maid, MaidSettings, MaidState, Samples, Sampling, State, Task, Tolerance,
+    ConjugateGradient, DoubleBackward, GradientDescent, ImplicitDifferentiation, Isgd,
+    IsgdSettings, Maid, MaidSettings, MaidState, Minibatches, Sampling, Schedule, State, Task,
+    Tolerance,
 };
 use burn::optim::SgdConfig;
 
@@ -20,7 +21,7 @@ const CG: ConjugateGradient = ConjugateGradient {
 
 fn descent(max_steps: usize) -> GradientDescent {
     GradientDescent {
-        learning_rate: 0.3,
+        step_size: 0.3,
         max_steps,
         tolerance: Tolerance::Absolute(0.0),
     }
@@ -93,7 +94,7 @@ fn isgd_equals_an_independent_program() {
         ("ISGD, batches of two", Sampling::Independent, 2),
     ] {
         let setup = Setup::read().quadratic(1.0, 1.0);
-        let falling = |initial, power| Decay::Polynomial { initial, power };
+        let falling = |initial, power| Schedule::Polynomial { initial, power };
         let settings = IsgdSettings {
             batch,
             sampling,

@@ -1,7 +1,7 @@
 //! The problem of the reference iterates.
 
 use bilevel_core::algorithm::rule::{Block, Blocks};
-use bilevel_core::{BilevelProblem, Constants, DoubleBackward, Sampled, Samples};
+use bilevel_core::{BilevelProblem, Constants, DoubleBackward, Minibatches, ProblemOracle};
 use burn::module::Module;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
@@ -139,13 +139,13 @@ impl Setup {
         }
     }
 
-    pub fn oracle(self) -> Sampled<B, Quartic, DoubleBackward, Self> {
+    pub fn oracle(self) -> ProblemOracle<B, Quartic, DoubleBackward, Self> {
         let (x, y) = (shift(&self.x), shift(&self.y));
-        Sampled::new(self.problem, DoubleBackward, self, x, y)
+        ProblemOracle::new(self.problem, DoubleBackward, self, x, y)
     }
 }
 
-impl Samples<B, Quartic> for Setup {
+impl Minibatches<B, Quartic> for Setup {
     fn blocks(&self) -> Blocks {
         Blocks {
             lower: self.lower.len(),

@@ -1,17 +1,19 @@
 //! Estimates that are followed by differences telescope: on all samples they are the direction itself.
 
-use bilevel_core::algorithm::rule::{Block, Joint, Series};
+use bilevel_core::algorithm::rule::{Block, IterateWithAdjoint, NeumannSeries};
 use bilevel_core::hypergradient::NeumannForm;
-use bilevel_core::{Decay, F3sa, Fsla, Mrbo, Oracle, Pair, Rule, Run, Srba, Sustain, Vector, Vrbo};
+use bilevel_core::{
+    F3sa, Fsla, Iterate, Mrbo, Oracle, Rule, Run, Schedule, Srba, Sustain, Vector, Vrbo,
+};
 
 use super::problem::Setup;
 use crate::{B, size};
 
 const STEPS: usize = 60;
 const LONGER: usize = 1_000_000;
-const ETA: Decay = Decay::Constant(0.3);
-const RHO: Decay = Decay::Constant(0.2);
-const GAMMA: Decay = Decay::Constant(0.1);
+const ETA: Schedule = Schedule::Constant(0.3);
+const RHO: Schedule = Schedule::Constant(0.2);
+const GAMMA: Schedule = Schedule::Constant(0.1);
 
 /// After each step, what the rule follows against what it stands for.
 fn check<R: Rule<B>>(
@@ -31,15 +33,15 @@ fn check<R: Rule<B>>(
 }
 
 /// `D` of a sum with `terms` terms at a point.
-fn directions(oracle: &dyn Oracle<B>, terms: usize, at: &Pair<B>) -> Pair<B> {
-    let series = Series::new(NeumannForm::Sum, terms, 0.25).expect("valid");
-    Pair {
+fn directions(oracle: &dyn Oracle<B>, terms: usize, at: &Iterate<B>) -> Iterate<B> {
+    let series = NeumannSeries::new(NeumannForm::Sum, terms, 0.25).expect("valid");
+    Iterate {
         x: series.hypergradient(oracle, &series.all(), at),
         y: oracle.lower_gradient(Block::All, at),
     }
 }
 
-fn minus(a: Pair<B>, b: Pair<B>) -> Vec<Vector<B>> {
+fn minus(a: Iterate<B>, b: Iterate<B>) -> Vec<Vector<B>> {
     vec![a.x - b.x, a.y - b.y]
 }
 
@@ -74,10 +76,10 @@ fn recursions_are_exact_on_all_samples() {
     });
     let fsla = Fsla::new(RHO, GAMMA, ETA).expect("valid");
     check("FSLA", fsla, |oracle, memory| {
-        let at: Joint<B> = memory.before.expect("after a step");
+        let at: IterateWithAdjoint<B> = memory.before.expect("after a step");
         vec![memory.h - at.directions(oracle, all, all).x]
     });
-    let f3sa = F3sa::new(RHO, Decay::Constant(0.05), ETA, 2.0, None).expect("valid");
+    let f3sa = F3sa::new(RHO, Schedule::Constant(0.05), ETA, 2.0, None).expect("valid");
     check("F3SA", f3sa, |oracle, memory| {
         let estimates = memory.estimates.expect("after a step");
         let [f, g, z] = estimates.gradients;

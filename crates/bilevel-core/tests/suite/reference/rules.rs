@@ -3,8 +3,8 @@
 use bilevel_core::algorithm::rule::{Dmlcbo, DmlcboSettings};
 use bilevel_core::projection::{Bounds, Everywhere, L2Ball};
 use bilevel_core::{
-    Amigo, Barrier, Bome, Bsa, Bsg1, Bvfsm, BvfsmSettings, Decay, Error, F2sa, F3sa, Fsla, MaSoba,
-    Mrbo, Pbgd, Penalization, Pzobo, Rule, Run, Saba, Soba, Srba, StocBio, Sustain, Ttsa, Vrbo,
+    Amigo, Barrier, Bome, Bsa, Bsg1, Bvfsm, BvfsmSettings, Error, F2sa, F3sa, Fsla, MaSoba, Mrbo,
+    Pbgd, Penalization, Pzobo, Rule, Run, Saba, Schedule, Soba, Srba, StocBio, Sustain, Ttsa, Vrbo,
 };
 
 use super::logged::Logged;
@@ -57,8 +57,8 @@ impl Reference {
 
 #[test]
 fn rules_equal_an_independent_program() {
-    let k = Decay::Constant;
-    let p = |initial, power| Decay::Polynomial { initial, power };
+    let k = Schedule::Constant;
+    let p = |initial, power| Schedule::Polynomial { initial, power };
     let third = |initial| p(initial, 1.0 / 3.0);
     let mut reference = Reference {
         table: table("rules.tsv"),
@@ -111,8 +111,8 @@ fn rules_equal_an_independent_program() {
     r.check("BVFSM", || {
         Bvfsm::new(BvfsmSettings {
             lower_steps: [5, 4],
-            lower_step: 0.05,
-            upper_step: k(0.05),
+            lower_step_size: 0.05,
+            upper_step_size: k(0.05),
             mu: p(0.5, 0.5),
             sigma: p(0.2, 0.5),
             theta: p(0.1, 0.5),
@@ -120,7 +120,7 @@ fn rules_equal_an_independent_program() {
     });
     let momenta = DmlcboSettings {
         terms: 4,
-        learning_rate: 0.25,
+        step_size: 0.25,
         share: 1.0,
         offset: 2.0,
         ..DmlcboSettings::default()

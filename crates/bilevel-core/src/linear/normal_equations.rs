@@ -2,23 +2,23 @@
 
 use burn::tensor::backend::Backend;
 
-use super::remember::Remember;
+use super::cached_product::CachedProduct;
 use super::{LinearOperator, LinearSolver};
 use crate::{Solution, Tolerance, Vector, WithTolerance};
 
 /// The operator `AᵀA`.
-pub struct Squared<'a, B: Backend>(
+pub struct NormalOperator<'a, B: Backend>(
     /// `A`.
     pub &'a dyn LinearOperator<B>,
 );
 
-impl<B: Backend> LinearOperator<B> for Squared<'_, B> {
+impl<B: Backend> LinearOperator<B> for NormalOperator<'_, B> {
     fn apply(&self, v: Vector<B>) -> Vector<B> {
         self.0.apply_transposed(self.0.apply(v))
     }
 
-    fn finish(&self, q: Vector<B>) -> Vector<B> {
-        self.0.apply_transposed(self.0.finish(q))
+    fn apply_at_solution(&self, q: Vector<B>) -> Vector<B> {
+        self.0.apply_transposed(self.0.apply_at_solution(q))
     }
 }
 
@@ -37,38 +37,38 @@ impl<B: Backend> LinearOperator<B> for Squared<'_, B> {
 ///
 /// ```
 /// use bilevel_backend::Cpu;
-/// use bilevel_core::{ConjugateGradient, LinearSolver, Normal, Tolerance, Vector};
+/// use bilevel_core::{ConjugateGradient, LinearSolver, NormalEquations, Tolerance, Vector};
 ///
 /// let b = Vector::<Cpu>::from_data([[6.0]], &Default::default());
 /// let minus_two = |v: Vector<Cpu>| v * -2.0; // conjugate gradients alone break down
-/// let solver = Normal(ConjugateGradient { max_steps: 1, tolerance: Tolerance::Relative(1e-12) });
+/// let solver = NormalEquations(ConjugateGradient { max_steps: 1, tolerance: Tolerance::Relative(1e-12) });
 /// assert_eq!(solver.solve(&minus_two, b, None).value.into_scalar(), -3.0);
 /// ```
 ///
 /// # References
 /// Hestenes, Stiefel (1952), J. Res. NBS 49(6), section 10.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Normal<S>(
+pub struct NormalEquations<S>(
     /// The solver for `AᵀA`.
     pub S,
 );
 
-impl<S: WithTolerance> WithTolerance for Normal<S> {
+impl<S: WithTolerance> WithTolerance for NormalEquations<S> {
     fn map_tolerance(&self, other: impl Fn(Tolerance) -> Tolerance) -> Self {
         Self(self.0.map_tolerance(other))
     }
 }
 
-impl<B: Backend, S: LinearSolver<B>> LinearSolver<B> for Normal<S> {
+impl<B: Backend, S: LinearSolver<B>> LinearSolver<B> for NormalEquations<S> {
     fn solve(
         &self,
         a: &dyn LinearOperator<B>,
         b: Vector<B>,
         start: Option<Vector<B>>,
     ) -> Solution<Vector<B>> {
-        let a = Remember::new(a);
+        let a = CachedProduct::new(a);
         let right = a.apply_transposed(b.clone());
-        let solution = self.0.solve(&Squared(&a), right, start);
+        let solution = self.0.solve(&NormalOperator(&a), right, start);
         a.judged(b, self.0.tolerance(), solution)
     }
 

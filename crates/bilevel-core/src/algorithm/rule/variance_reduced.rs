@@ -2,11 +2,11 @@
 
 use burn::tensor::backend::Backend;
 
-use super::{Directions, Pair};
+use super::{Directions, Iterate};
 use crate::Vector;
 
 /// What can be followed: something that is added and scaled.
-pub trait Estimated: Sized {
+pub trait VarianceReduced: Sized {
     /// The recursion of STORM, of which the others are cases:
     ///
     /// ```text
@@ -29,7 +29,7 @@ fn vector<B: Backend>(d: Vector<B>, estimate: Vector<B>, before: Vector<B>, eta:
     d + (estimate - before) * (1.0 - eta)
 }
 
-impl<B: Backend> Estimated for Pair<B> {
+impl<B: Backend> VarianceReduced for Iterate<B> {
     fn followed(self, estimate: Self, before: Self, eta: f64) -> Self {
         Self {
             x: vector(self.x, estimate.x, before.x, eta),
@@ -38,7 +38,7 @@ impl<B: Backend> Estimated for Pair<B> {
     }
 }
 
-impl<B: Backend> Estimated for Directions<B> {
+impl<B: Backend> VarianceReduced for Directions<B> {
     fn followed(self, estimate: Self, before: Self, eta: f64) -> Self {
         Self {
             y: vector(self.y, estimate.y, before.y, eta),

@@ -7,7 +7,7 @@ use crate::vector::{epsilon, norm};
 use crate::{Differentiable, LowerObjective, Vector};
 
 /// A source of `L` with `‖∇y g(y) − ∇y g(z)‖ ≤ L ‖y − z‖`.
-pub trait Smoothness<B: Backend, P: Differentiable<B>> {
+pub trait LipschitzConstant<B: Backend, P: Differentiable<B>> {
     /// `L` of each system, `[systems, 1]`, before the first step from `y`.
     fn constant(&self, objective: &LowerObjective<'_, B, P>, y: &Vector<B>) -> Vector<B>;
 
@@ -20,9 +20,9 @@ pub trait Smoothness<B: Backend, P: Differentiable<B>> {
 
 /// `L` is known, the same in every system.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Known(pub f64);
+pub struct FixedLipschitz(pub f64);
 
-impl<B: Backend, P: Differentiable<B>> Smoothness<B, P> for Known {
+impl<B: Backend, P: Differentiable<B>> LipschitzConstant<B, P> for FixedLipschitz {
     fn constant(&self, _: &LowerObjective<'_, B, P>, y: &Vector<B>) -> Vector<B> {
         Tensor::full([y.dims()[0], 1], self.0, &y.device())
     }
@@ -45,7 +45,7 @@ pub struct PowerIteration {
     pub margin: f64,
 }
 
-impl<B: Backend, P: Differentiable<B>> Smoothness<B, P> for PowerIteration {
+impl<B: Backend, P: Differentiable<B>> LipschitzConstant<B, P> for PowerIteration {
     fn constant(&self, objective: &LowerObjective<'_, B, P>, y: &Vector<B>) -> Vector<B> {
         let gradient = objective.gradient(y.clone());
         let e = (norm(y.clone()) + 1.0) * epsilon(y).sqrt();
@@ -93,9 +93,9 @@ pub struct Backtracking {
     pub growth: f64,
 }
 
-impl<B: Backend, P: Differentiable<B>> Smoothness<B, P> for Backtracking {
+impl<B: Backend, P: Differentiable<B>> LipschitzConstant<B, P> for Backtracking {
     fn constant(&self, objective: &LowerObjective<'_, B, P>, y: &Vector<B>) -> Vector<B> {
-        Known(self.initial).constant(objective, y)
+        FixedLipschitz(self.initial).constant(objective, y)
     }
 
     fn growth(&self) -> Option<f64> {

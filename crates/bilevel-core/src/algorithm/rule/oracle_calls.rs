@@ -7,7 +7,7 @@ use super::Block;
 
 /// What an oracle was asked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Calls {
+pub struct OracleCalls {
     /// Gradients of `g`, in y or in both variables.
     pub lower_gradients: u64,
     /// Gradients of `f`.
@@ -20,14 +20,14 @@ pub struct Calls {
     pub blocks: u64,
 }
 
-impl Calls {
+impl OracleCalls {
     /// All of them, whatever they looked at.
     pub fn total(self) -> u64 {
         self.lower_gradients + self.upper_gradients + self.hessian_products + self.cross_products
     }
 }
 
-impl Add for Calls {
+impl Add for OracleCalls {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
@@ -43,11 +43,11 @@ impl Add for Calls {
 
 /// Counts behind a shared reference, for oracles to keep.
 #[derive(Debug, Default)]
-pub struct Counter(Cell<Calls>);
+pub struct Counter(Cell<OracleCalls>);
 
 impl Counter {
     /// Counts what `add` adds to the calls, all of it `on` a block out of `blocks`, or on all.
-    pub fn count(&self, on: Block, blocks: usize, add: impl FnOnce(&mut Calls)) {
+    pub fn count(&self, on: Block, blocks: usize, add: impl FnOnce(&mut OracleCalls)) {
         let mut calls = self.0.get();
         let before = calls.total();
         add(&mut calls);
@@ -60,7 +60,7 @@ impl Counter {
     }
 
     /// What was counted so far.
-    pub fn calls(&self) -> Calls {
+    pub fn calls(&self) -> OracleCalls {
         self.0.get()
     }
 }

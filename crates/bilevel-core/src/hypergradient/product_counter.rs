@@ -9,7 +9,7 @@ use crate::vector::dot;
 use crate::{LinearOperator, LowerHessian, Vector};
 
 /// Counters of one estimate. Nothing here waits for the device.
-pub(super) struct Tally<B: Backend> {
+pub(super) struct ProductCounter<B: Backend> {
     pub gradients: Cell<usize>,
     pub products: Cell<usize>,
     pub crosses: Cell<usize>,
@@ -17,7 +17,7 @@ pub(super) struct Tally<B: Backend> {
     curvature: RefCell<Option<Vector<B>>>,
 }
 
-impl<B: Backend> Tally<B> {
+impl<B: Backend> ProductCounter<B> {
     pub fn new() -> Self {
         Self {
             gradients: Cell::new(0),
@@ -75,52 +75,55 @@ impl Curvature {
 /// A lower Hessian whose use is counted, and which makes the cross term at the end of a solve.
 pub(super) struct Counted<'a, B: Backend> {
     pub hessian: &'a dyn LowerHessian<B>,
-    pub tally: &'a Tally<B>,
-    /// `(q, H q, C q)` of the last `finish`.
-    finished: RefCell<Option<Finished<B>>>,
+    pub counter: &'a ProductCounter<B>,
+    /// `(q, H q, C q)` of the last `apply_at_solution`.
+    at_solution: RefCell<Option<AtSolution<B>>>,
 }
 
 /// Products at the solution of an adjoint system.
 #[derive(Clone)]
-pub(super) struct Finished<B: Backend> {
+pub(super) struct AtSolution<B: Backend> {
     pub product: Vector<B>,
     pub cross: Vector<B>,
 }
 
 impl<'a, B: Backend> Counted<'a, B> {
-    pub fn new(hessian: &'a dyn LowerHessian<B>, tally: &'a Tally<B>) -> Self {
+    pub fn new(hessian: &'a dyn LowerHessian<B>, counter: &'a ProductCounter<B>) -> Self {
         Self {
             hessian,
-            tally,
-            finished: RefCell::new(None),
+            counter,
+            at_solution: RefCell::new(None),
         }
     }
 
     /// `(H v, C v)`.
     pub fn both(&self, v: Vector<B>) -> (Vector<B>, Vector<B>) {
         let (product, cross) = self.hessian.both(v.clone());
-        self.tally.product(&v, &product);
-        count(&self.tally.crosses);
+        self.counter.product(&v, &product);
+        count(&self.counter.crosses);
         (product, cross)
     }
 
-    /// The products at the q that was finished last.
-    pub fn finished(self) -> Finished<B> {
-        let finished = self.finished.into_inner();
-        finished.expect("every solver finishes the value it returns")
+    /// The products at the `q` that a solver returned.
+    pub fn at_solution(self, q: &Vector<B>) -> AtSolution<B> {
+        if let Some(products) = self.at_solution.take() {
+            return products;
+        }
+        let (product, cross) = self.both(q.clone());
+        AtSolution { product, cross }
     }
 }
 
 impl<B: Backend> LinearOperator<B> for Counted<'_, B> {
     fn apply(&self, v: Vector<B>) -> Vector<B> {
         let product = self.hessian.apply(v.clone());
-        self.tally.product(&v, &product);
+        self.counter.product(&v, &product);
         product
     }
 
-    fn finish(&self, q: Vector<B>) -> Vector<B> {
+    fn apply_at_solution(&self, q: Vector<B>) -> Vector<B> {
         let (product, cross) = self.both(q);
-        *self.finished.borrow_mut() = Some(Finished {
+        *self.at_solution.borrow_mut() = Some(AtSolution {
             product: product.clone(),
             cross,
         });

@@ -8,14 +8,14 @@ use crate::{LossGradients, Vector};
 
 /// An iterate `(x, y)`, or what belongs to one: the gradients of a loss, a direction.
 #[derive(Record, Clone, Debug)]
-pub struct Pair<B: Backend> {
+pub struct Iterate<B: Backend> {
     /// Of the upper level: `[1, dim x]`.
     pub x: Vector<B>,
     /// Of the lower level: `[systems, dim y]`.
     pub y: Vector<B>,
 }
 
-impl<B: Backend> Pair<B> {
+impl<B: Backend> Iterate<B> {
     /// Zeros of the same shapes.
     pub fn zeros_like(&self) -> Self {
         Self {
@@ -39,7 +39,7 @@ impl<B: Backend> Pair<B> {
     }
 }
 
-impl<B: Backend> From<LossGradients<B>> for Pair<B> {
+impl<B: Backend> From<LossGradients<B>> for Iterate<B> {
     fn from(gradients: LossGradients<B>) -> Self {
         Self {
             x: gradients.x,

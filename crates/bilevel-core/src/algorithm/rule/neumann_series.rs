@@ -2,7 +2,7 @@
 
 use burn::tensor::backend::Backend;
 
-use super::{Block, Draws, Oracle, Pair};
+use super::{Block, Draws, Iterate, Oracle};
 use crate::hypergradient::NeumannForm;
 use crate::{Error, Vector, positive};
 
@@ -21,7 +21,7 @@ use crate::{Error, Vector, positive};
 /// # References
 /// As there.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Series {
+pub struct NeumannSeries {
     form: NeumannForm,
     step: f64,
     terms: usize,
@@ -35,7 +35,7 @@ pub struct Drawn {
     factors: Vec<Block>,
 }
 
-impl Series {
+impl NeumannSeries {
     /// With `terms` n and step size `step` η, at most 1/L.
     ///
     /// # Errors
@@ -76,7 +76,7 @@ impl Series {
         &self,
         oracle: &dyn Oracle<B>,
         on: &Drawn,
-        at: &Pair<B>,
+        at: &Iterate<B>,
     ) -> Vector<B> {
         let f = oracle.upper_gradients(on.upper, at);
         let q = self.adjoint(oracle, on, at, f.y);
@@ -88,7 +88,7 @@ impl Series {
         &self,
         oracle: &dyn Oracle<B>,
         on: &Drawn,
-        at: &Pair<B>,
+        at: &Iterate<B>,
         p: Vector<B>,
     ) -> Vector<B> {
         let eta = self.step;

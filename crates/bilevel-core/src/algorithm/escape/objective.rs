@@ -10,7 +10,7 @@ use crate::{Differentiable, Failure, Hypergradient, LowerSolver, Vector};
 
 /// Value and hypergradient at a point, as exact as they come.
 #[derive(Debug, Clone)]
-pub struct Evaluated<B: Backend> {
+pub struct ValueAndGradient<B: Backend> {
     /// `f(x, y)` at the y at hand.
     pub loss: f64,
     /// `dΦ/dx`: `[1, dim x]`.
@@ -20,17 +20,17 @@ pub struct Evaluated<B: Backend> {
 }
 
 /// `Φ(x) = f(x, y*(x))` with its gradient, both perhaps inexact or random.
-pub trait Reduced<B: Backend> {
+pub trait Objective<B: Backend> {
     /// Value and gradient at `x`, `[1, dim x]`. What is random in them depends on `draw`: two calls with one `draw` see
     /// the same samples.
-    fn evaluate(&mut self, x: &Vector<B>, draw: u64) -> Evaluated<B>;
+    fn evaluate(&mut self, x: &Vector<B>, draw: u64) -> ValueAndGradient<B>;
 }
 
 /// Any closure is an objective.
-impl<B: Backend, F: FnMut(&Vector<B>, u64) -> (f64, Vector<B>)> Reduced<B> for F {
-    fn evaluate(&mut self, x: &Vector<B>, draw: u64) -> Evaluated<B> {
+impl<B: Backend, F: FnMut(&Vector<B>, u64) -> (f64, Vector<B>)> Objective<B> for F {
+    fn evaluate(&mut self, x: &Vector<B>, draw: u64) -> ValueAndGradient<B> {
         let (loss, gradient) = self(x, draw);
-        Evaluated {
+        ValueAndGradient {
             loss,
             gradient,
             failure: None,
@@ -79,7 +79,7 @@ where
     }
 }
 
-impl<B, P, L, H> Reduced<B> for ReducedObjective<'_, B, P, L, H>
+impl<B, P, L, H> Objective<B> for ReducedObjective<'_, B, P, L, H>
 where
     B: Backend,
     P: Differentiable<B>,
@@ -87,7 +87,7 @@ where
     H: Hypergradient<B, P>,
 {
     /// After a failure y and adjoint stay what they were.
-    fn evaluate(&mut self, x: &Vector<B>, draw: u64) -> Evaluated<B> {
+    fn evaluate(&mut self, x: &Vector<B>, draw: u64) -> ValueAndGradient<B> {
         let x = unpack::<Tape<B>, _>(self.x.clone(), x.clone());
         let solvers = Solvers {
             problem: self.problem,
@@ -105,7 +105,7 @@ where
         if failure.is_none() {
             self.task = tasks.remove(0);
         }
-        Evaluated {
+        ValueAndGradient {
             loss,
             gradient,
             failure,

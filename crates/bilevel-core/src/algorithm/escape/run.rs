@@ -4,13 +4,13 @@ use burn::tensor::backend::Backend;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::{Evaluated, Reduced};
-use crate::observe::{Cause, Failure, Level};
+use super::{Objective, ValueAndGradient};
+use crate::observe::{Cause, Failure, Phase};
 use crate::vector::norms;
 use crate::{Vector, random};
 
 /// A point on the way.
-pub struct Visit<'a, B: Backend> {
+pub struct IterationInfo<'a, B: Backend> {
     /// Steps made before.
     pub step: usize,
     /// x.
@@ -50,19 +50,19 @@ pub enum EscapeEnd {
 }
 
 /// Where a method stands.
-pub(super) struct Here<'a, B: Backend> {
+pub(super) struct Current<'a, B: Backend> {
     /// Steps made before.
     pub step: usize,
     pub x: &'a Vector<B>,
     /// Value and gradient.
-    pub at: &'a Evaluated<B>,
+    pub at: &'a ValueAndGradient<B>,
     /// `‖∇Φ‖`.
     pub size: f64,
     /// What the samples of this step depend on.
     pub draw: u64,
 }
 
-impl<B: Backend> Here<'_, B> {
+impl<B: Backend> Current<'_, B> {
     /// `x − length ∇Φ`
     pub fn down(&self, length: f64) -> Vector<B> {
         self.x.clone() - self.at.gradient.clone() * length
@@ -70,7 +70,7 @@ impl<B: Backend> Here<'_, B> {
 }
 
 /// What a method does next.
-pub(super) enum Next<B: Backend> {
+pub(super) enum NextStep<B: Backend> {
     /// It goes on here.
     To(Vector<B>),
     /// It ends at this point of this value, an approximate local minimum.
@@ -81,12 +81,12 @@ pub(super) enum Next<B: Backend> {
 ///
 /// Returns without the number of displacements, which `next` counts.
 pub(super) fn walk<B: Backend>(
-    objective: &mut dyn Reduced<B>,
+    objective: &mut dyn Objective<B>,
     mut x: Vector<B>,
     steps: usize,
     seed: u64,
-    observer: &mut dyn FnMut(&Visit<'_, B>),
-    mut next: impl FnMut(&mut dyn Reduced<B>, Here<'_, B>) -> Result<Next<B>, Failure>,
+    observer: &mut dyn FnMut(&IterationInfo<'_, B>),
+    mut next: impl FnMut(&mut dyn Objective<B>, Current<'_, B>) -> Result<NextStep<B>, Failure>,
 ) -> Escape<B> {
     let mut last: Option<(Vector<B>, f64, f64)> = None;
     for step in 0..=steps {
@@ -113,13 +113,13 @@ pub(super) fn walk<B: Backend>(
         if step == steps {
             return escape(x, at.loss, size, EscapeEnd::Steps);
         }
-        observer(&Visit {
+        observer(&IterationInfo {
             step,
             x: &x,
             loss: at.loss,
             gradient_norm: size,
         });
-        let here = Here {
+        let here = Current {
             step,
             x: &x,
             at: &at,
@@ -127,18 +127,18 @@ pub(super) fn walk<B: Backend>(
             draw,
         };
         match next(objective, here) {
-            Ok(Next::To(there)) => {
+            Ok(NextStep::To(there)) => {
                 last = Some((x, at.loss, size));
                 x = there;
             }
-            Ok(Next::End(x, loss)) => return escape(x, loss, size, EscapeEnd::LocalMinimum),
+            Ok(NextStep::End(x, loss)) => return escape(x, loss, size, EscapeEnd::LocalMinimum),
             Err(failure) => return escape(x, at.loss, size, EscapeEnd::Failed(failure)),
         }
     }
     unreachable!("the last step ends the walk")
 }
 
-impl<B: Backend> Evaluated<B> {
+impl<B: Backend> ValueAndGradient<B> {
     /// `‖∇Φ‖`. One read.
     ///
     /// # Errors
@@ -150,8 +150,8 @@ impl<B: Backend> Evaluated<B> {
         let size = norms(self.gradient.clone())[0];
         let level = match (self.loss.is_finite(), size.is_finite()) {
             (true, true) => return Ok(size),
-            (false, _) => Level::UpperLoss,
-            (true, false) => Level::Hypergradient,
+            (false, _) => Phase::UpperLoss,
+            (true, false) => Phase::Hypergradient,
         };
         Err(Failure {
             level,

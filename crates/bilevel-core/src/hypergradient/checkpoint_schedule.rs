@@ -15,14 +15,14 @@ use std::ops::Range;
 /// # References
 /// Griewank, Walther (2000), "Algorithm 799: revolve", ACM Trans. Math. Softw. 26(1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Schedule {
+pub struct CheckpointSchedule {
     /// Steps `l` to reverse.
     pub steps: usize,
     /// States `s` that may be stored, at least 1, the first included.
     pub states: usize,
 }
 
-impl Schedule {
+impl CheckpointSchedule {
     /// `t(l, s)`: forward steps, those that only lead to stored states included. Keeping every state
     /// costs `l − 1`.
     pub fn forward_steps(self) -> usize {
@@ -36,11 +36,11 @@ impl Schedule {
     /// Returns the largest number of states that were held at once.
     ///
     /// ```
-    /// use bilevel_core::hypergradient::Schedule;
+    /// use bilevel_core::hypergradient::CheckpointSchedule;
     ///
     /// // Steps that count: the state before step k is k.
     /// let mut reversed = Vec::new();
-    /// let schedule = Schedule { steps: 5, states: 2 };
+    /// let schedule = CheckpointSchedule { steps: 5, states: 2 };
     /// schedule.reverse(0, 0, |at, steps| at + steps.len(), |k, at| reversed.push((k, *at)));
     /// assert_eq!(reversed, [(4, 4), (3, 3), (2, 2), (1, 1), (0, 0)]);
     /// ```

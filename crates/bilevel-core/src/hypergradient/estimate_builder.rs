@@ -3,15 +3,15 @@
 use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
 
-use super::tally::{Counted, Tally};
+use super::product_counter::{Counted, ProductCounter};
 use super::{Bound, Certificate, Curvature, Estimate, Evidence, Memory};
-use crate::observe::{Cause, Failure, Level};
+use crate::observe::{Cause, Failure, Phase};
 use crate::parameters::{non_finite_parameter, pack, paths};
 use crate::vector::{norm, norms, read};
 use crate::{Differentiable, LossGradients, Outcome, Point, SecondOrder, Status, Tape, Vector};
 
 /// An estimate before its numbers are read from the device.
-pub(super) struct Draft<B: Backend> {
+pub(super) struct EstimateBuilder<B: Backend> {
     /// The losses' gradients at `y`: `f` and its gradients.
     pub f: LossGradients<B>,
     /// The hypergradient.
@@ -37,15 +37,15 @@ pub(super) struct Adjoint<B: Backend> {
     pub outcome: Option<Outcome>,
 }
 
-impl<B: Backend> Draft<B> {
+impl<B: Backend> EstimateBuilder<B> {
     /// The estimate. Two reads from the device: one of all norms, one of the curvature.
-    pub fn finish<P: Differentiable<B>>(
+    pub fn build<P: Differentiable<B>>(
         self,
         point: Point<'_, B, P>,
-        tally: &Tally<B>,
+        counter: &ProductCounter<B>,
     ) -> Estimate<B> {
         let (evidence, size) = self.evidence();
-        let curvature = tally
+        let curvature = counter
             .seen()
             .and_then(|seen| Curvature::from_rows(&read(seen)));
         let adjoint = self.adjoint.as_ref().and_then(|a| a.outcome);
@@ -53,9 +53,9 @@ impl<B: Backend> Draft<B> {
             evidence,
             lower: self.lower,
             adjoint,
-            gradients: tally.gradients.get(),
-            products: tally.products.get(),
-            crosses: tally.crosses.get(),
+            gradients: counter.gradients.get(),
+            products: counter.products.get(),
+            crosses: counter.crosses.get(),
             curvature,
             memory: self.memory,
             bound: Bound::NotCovered,
@@ -140,15 +140,15 @@ impl<B: Backend> Draft<B> {
             && lower.status == Status::NonFinite
         {
             let parameter = of_y(&self.y).or_else(|| of_y(&self.lower_gradient));
-            return failure(Level::Lower, Cause::NonFinite, Some(lower.steps), parameter);
+            return failure(Phase::Lower, Cause::NonFinite, Some(lower.steps), parameter);
         }
         if !certificate.lower_gradient_norm().is_finite() {
             let parameter = of_y(&self.lower_gradient);
-            return failure(Level::Lower, Cause::NonFinite, None, parameter);
+            return failure(Phase::Lower, Cause::NonFinite, None, parameter);
         }
         if !self.f.loss.is_finite() {
             let parameter = of_x(&self.f.x).or_else(|| of_y(&self.f.y));
-            return failure(Level::UpperLoss, Cause::NonFinite, None, parameter);
+            return failure(Phase::UpperLoss, Cause::NonFinite, None, parameter);
         }
         if certificate
             .evidence
@@ -156,7 +156,7 @@ impl<B: Backend> Draft<B> {
             .any(|e| !e.upper_gradient.is_finite())
         {
             let parameter = of_y(&self.f.y);
-            return failure(Level::UpperGradient, Cause::NonFinite, None, parameter);
+            return failure(Phase::UpperGradient, Cause::NonFinite, None, parameter);
         }
         if let Some(adjoint) = adjoint
             && adjoint.status.is_failure()
@@ -166,7 +166,7 @@ impl<B: Backend> Draft<B> {
                 _ => Cause::NonFinite,
             };
             return failure(
-                Level::Adjoint,
+                Phase::Adjoint,
                 cause,
                 Some(adjoint.steps),
                 of_x(&self.gradient),
@@ -174,7 +174,7 @@ impl<B: Backend> Draft<B> {
         }
         if !size.is_finite() {
             return failure(
-                Level::Hypergradient,
+                Phase::Hypergradient,
                 Cause::NonFinite,
                 None,
                 of_x(&self.gradient),
@@ -185,7 +185,7 @@ impl<B: Backend> Draft<B> {
             let unseen = point.unreached().lower_loss_in_y;
             if unseen == paths::<Tape<B>, _>(point.y) {
                 return failure(
-                    Level::Lower,
+                    Phase::Lower,
                     Cause::Structural,
                     None,
                     unseen.into_iter().next(),
@@ -196,7 +196,7 @@ impl<B: Backend> Draft<B> {
             let unseen = point.unreached().without_hypergradient();
             if unseen == paths::<Tape<B>, _>(point.x) {
                 let parameter = unseen.into_iter().next();
-                return failure(Level::Hypergradient, Cause::Structural, None, parameter);
+                return failure(Phase::Hypergradient, Cause::Structural, None, parameter);
             }
         }
         None
@@ -211,7 +211,7 @@ pub(super) fn with_adjoint<B, P, D>(
     q: Vector<B>,
     second_order: &D,
     vectors: usize,
-    tally: &Tally<B>,
+    counter: &ProductCounter<B>,
 ) -> Estimate<B>
 where
     B: Backend,
@@ -219,9 +219,9 @@ where
     D: SecondOrder<B, P>,
 {
     let g = second_order.at(point);
-    let (product, cross) = Counted::new(&*g, tally).both(q.clone());
+    let (product, cross) = Counted::new(&*g, counter).both(q.clone());
     let y = y_of(point);
-    Draft {
+    EstimateBuilder {
         gradient: f.x.clone() - cross,
         lower_gradient: g.gradient(),
         lower: None,
@@ -234,7 +234,7 @@ where
         f,
         y,
     }
-    .finish(point, tally)
+    .build(point, counter)
 }
 
 /// The bytes of `vectors` vectors like `like`.

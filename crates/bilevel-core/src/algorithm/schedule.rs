@@ -18,13 +18,13 @@ use crate::{Error, ErrorKind, positive};
 /// that vanish converge; a constant step size leaves noise, a constant accuracy a bias.
 ///
 /// ```
-/// use bilevel_core::Decay;
+/// use bilevel_core::Schedule;
 ///
-/// let decay = Decay::Polynomial { initial: 8.0, power: 0.5 };
+/// let decay = Schedule::Polynomial { initial: 8.0, power: 0.5 };
 /// assert_eq!([0, 3, 15].map(|t| decay.at(t)), [8.0, 4.0, 2.0]);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Decay {
+pub enum Schedule {
     /// `a`.
     Constant(f64),
     /// `a (t + 1)^(−q)`.
@@ -48,30 +48,32 @@ pub enum Decay {
     },
 }
 
-impl Decay {
+impl Schedule {
     /// The value of step `t`.
     pub fn at(self, t: usize) -> f64 {
         let t = t as f64;
         match self {
-            Decay::Constant(a) => a,
-            Decay::Polynomial { initial, power } => initial * (t + 1.0).powf(-power),
-            Decay::Logarithmic { initial } => initial / (t + E).ln(),
-            Decay::Geometric { initial, factor } => initial * factor.powf(t),
+            Schedule::Constant(a) => a,
+            Schedule::Polynomial { initial, power } => initial * (t + 1.0).powf(-power),
+            Schedule::Logarithmic { initial } => initial / (t + E).ln(),
+            Schedule::Geometric { initial, factor } => initial * factor.powf(t),
         }
     }
 
     /// The sequence, if it is one of positive numbers that does not rise; `name` is what it is used for.
     pub(super) fn checked(self, name: &'static str) -> Result<Self, Error> {
         match self {
-            Decay::Constant(initial) | Decay::Logarithmic { initial } => positive(name, initial)?,
-            Decay::Polynomial { initial, power } => {
+            Schedule::Constant(initial) | Schedule::Logarithmic { initial } => {
+                positive(name, initial)?
+            }
+            Schedule::Polynomial { initial, power } => {
                 if !(power >= 0.0 && power.is_finite()) {
                     let (name, value, range) = ("power", power, "finite and >= 0");
                     return Err(ErrorKind::OutOfRange { name, value, range }.into());
                 }
                 positive(name, initial)?
             }
-            Decay::Geometric { initial, factor } => {
+            Schedule::Geometric { initial, factor } => {
                 fraction("factor", factor)?;
                 positive(name, initial)?
             }

@@ -3,13 +3,13 @@
 use bilevel_backend::Tape;
 use burn::tensor::backend::Backend;
 
-use super::{Block, Blocks, Calls, Counter, Oracle, Pair, Second};
+use super::{Block, Blocks, Counter, Iterate, Oracle, OracleCalls, SecondDerivatives};
 use crate::algorithm::state::project;
 use crate::parameters::{pack, unpack};
 use crate::{Differentiable, LossGradients, LowerObjective, Point, SecondOrder, Vector};
 
 /// The samples of both losses, in blocks.
-pub trait Samples<B: Backend, P: Differentiable<B>> {
+pub trait Minibatches<B: Backend, P: Differentiable<B>> {
     /// Into how many blocks they are divided.
     fn blocks(&self) -> Blocks;
 
@@ -22,12 +22,12 @@ pub trait Samples<B: Backend, P: Differentiable<B>> {
 
 /// One block for each loss: all there is.
 #[derive(Debug, Clone)]
-pub struct Whole<T>(
+pub struct FullBatch<T>(
     /// The data both losses see.
     pub T,
 );
 
-impl<B: Backend, P: Differentiable<B>> Samples<B, P> for Whole<P::Batch<B>> {
+impl<B: Backend, P: Differentiable<B>> Minibatches<B, P> for FullBatch<P::Batch<B>> {
     fn blocks(&self) -> Blocks {
         Blocks { lower: 1, upper: 1 }
     }
@@ -41,7 +41,7 @@ impl<B: Backend, P: Differentiable<B>> Samples<B, P> for Whole<P::Batch<B>> {
 ///
 /// Gradients of `g` in y are the problem's own where it states them, second derivatives those of
 /// `second_order`.
-pub struct Sampled<B: Backend, P: Differentiable<B>, D, S> {
+pub struct ProblemOracle<B: Backend, P: Differentiable<B>, D, S> {
     problem: P,
     second_order: D,
     samples: S,
@@ -51,12 +51,12 @@ pub struct Sampled<B: Backend, P: Differentiable<B>, D, S> {
     counter: Counter,
 }
 
-impl<B, P, D, S> Sampled<B, P, D, S>
+impl<B, P, D, S> ProblemOracle<B, P, D, S>
 where
     B: Backend,
     P: Differentiable<B>,
     D: SecondOrder<B, P>,
-    S: Samples<B, P>,
+    S: Minibatches<B, P>,
 {
     /// The oracle; `x` and `y` are modules of the shapes that iterates will have.
     pub fn new(
@@ -77,15 +77,15 @@ where
     }
 
     /// The modules that it was made with, as an iterate to begin at.
-    pub fn first(&self) -> Pair<B> {
-        Pair {
+    pub fn first(&self) -> Iterate<B> {
+        Iterate {
             x: pack::<Tape<B>, _>(&self.x, 1),
             y: pack::<Tape<B>, _>(&self.y, self.problem.systems(&self.y)),
         }
     }
 
     /// An iterate as modules.
-    pub fn modules(&self, at: &Pair<B>) -> (P::Upper<Tape<B>>, P::Lower<Tape<B>>) {
+    pub fn modules(&self, at: &Iterate<B>) -> (P::Upper<Tape<B>>, P::Lower<Tape<B>>) {
         (
             unpack::<Tape<B>, _>(self.x.clone(), at.x.clone()),
             unpack::<Tape<B>, _>(self.y.clone(), at.y.clone()),
@@ -95,7 +95,7 @@ where
     /// `look` at the point with data of `lower` and `upper`.
     fn at<T>(
         &self,
-        at: &Pair<B>,
+        at: &Iterate<B>,
         lower: Block,
         upper: Block,
         look: impl FnOnce(Point<'_, B, P>) -> T,
@@ -113,18 +113,18 @@ where
 /// The half of a batch that is not looked at.
 const UNUSED: Block = Block::One(0);
 
-impl<B, P, D, S> Oracle<B> for Sampled<B, P, D, S>
+impl<B, P, D, S> Oracle<B> for ProblemOracle<B, P, D, S>
 where
     B: Backend,
     P: Differentiable<B>,
     D: SecondOrder<B, P>,
-    S: Samples<B, P>,
+    S: Minibatches<B, P>,
 {
     fn blocks(&self) -> Blocks {
         self.samples.blocks()
     }
 
-    fn lower_gradient(&self, on: Block, at: &Pair<B>) -> Vector<B> {
+    fn lower_gradient(&self, on: Block, at: &Iterate<B>) -> Vector<B> {
         self.counter
             .count(on, self.samples.blocks().lower, |calls| {
                 calls.lower_gradients += 1
@@ -134,7 +134,7 @@ where
         })
     }
 
-    fn lower_gradients(&self, on: Block, at: &Pair<B>) -> LossGradients<B> {
+    fn lower_gradients(&self, on: Block, at: &Iterate<B>) -> LossGradients<B> {
         self.counter
             .count(on, self.samples.blocks().lower, |calls| {
                 calls.lower_gradients += 1
@@ -142,7 +142,7 @@ where
         self.at(at, on, UNUSED, |point| point.lower_gradients())
     }
 
-    fn upper_gradients(&self, on: Block, at: &Pair<B>) -> LossGradients<B> {
+    fn upper_gradients(&self, on: Block, at: &Iterate<B>) -> LossGradients<B> {
         self.counter
             .count(on, self.samples.blocks().upper, |calls| {
                 calls.upper_gradients += 1
@@ -150,7 +150,7 @@ where
         self.at(at, UNUSED, on, |point| point.upper_gradients())
     }
 
-    fn hessian(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Vector<B> {
+    fn hessian(&self, on: Block, at: &Iterate<B>, v: &Vector<B>) -> Vector<B> {
         self.counter
             .count(on, self.samples.blocks().lower, |calls| {
                 calls.hessian_products += 1
@@ -160,7 +160,7 @@ where
         })
     }
 
-    fn cross(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Vector<B> {
+    fn cross(&self, on: Block, at: &Iterate<B>, v: &Vector<B>) -> Vector<B> {
         self.counter
             .count(on, self.samples.blocks().lower, |calls| {
                 calls.cross_products += 1
@@ -170,7 +170,7 @@ where
         })
     }
 
-    fn second(&self, on: Block, at: &Pair<B>, v: &Vector<B>) -> Second<B> {
+    fn second(&self, on: Block, at: &Iterate<B>, v: &Vector<B>) -> SecondDerivatives<B> {
         self.counter
             .count(on, self.samples.blocks().lower, |calls| {
                 calls.lower_gradients += 1;
@@ -180,7 +180,7 @@ where
         self.at(at, on, UNUSED, |point| {
             let g = self.second_order.at(point);
             let (hessian, cross) = g.both(v.clone());
-            Second {
+            SecondDerivatives {
                 gradient: g.gradient(),
                 hessian,
                 cross,
@@ -188,14 +188,14 @@ where
         })
     }
 
-    fn calls(&self) -> Calls {
+    fn calls(&self) -> OracleCalls {
         self.counter.calls()
     }
 
-    fn project(&self, at: Pair<B>) -> Pair<B> {
+    fn project(&self, at: Iterate<B>) -> Iterate<B> {
         let x = unpack::<Tape<B>, _>(self.x.clone(), at.x);
         let x = project(&self.problem, x);
-        Pair {
+        Iterate {
             x: pack::<Tape<B>, _>(&x, 1),
             y: at.y,
         }

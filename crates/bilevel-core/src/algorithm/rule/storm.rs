@@ -3,8 +3,8 @@
 use burn::record::Record;
 use burn::tensor::backend::Backend;
 
-use super::{Draws, Estimated, Oracle, Pair, Rule, Series};
-use crate::{Decay, Error};
+use super::{Draws, Iterate, NeumannSeries, Oracle, Rule, VarianceReduced};
+use crate::{Error, Schedule};
 
 /// Steps on both levels along directions that STORM follows.
 ///
@@ -14,26 +14,26 @@ use crate::{Decay, Error};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct RecursiveMomentum {
-    pub lower_step: Decay,
-    pub upper_step: Decay,
-    pub eta: Decay,
-    pub series: Series,
+    pub lower_step_size: Schedule,
+    pub upper_step_size: Schedule,
+    pub eta: Schedule,
+    pub series: NeumannSeries,
 }
 
 /// A direction that is followed and the point it belongs to.
 #[derive(Record, Clone, Debug)]
-pub struct Followed<B: Backend> {
+pub struct StormState<B: Backend> {
     /// d.
-    pub direction: Pair<B>,
+    pub direction: Iterate<B>,
     /// The point that d belongs to.
-    pub before: Pair<B>,
+    pub before: Iterate<B>,
 }
 
 impl RecursiveMomentum {
     pub fn checked(self) -> Result<Self, Error> {
         Ok(Self {
-            lower_step: self.lower_step.checked("lower_step")?,
-            upper_step: self.upper_step.checked("upper_step")?,
+            lower_step_size: self.lower_step_size.checked("lower_step")?,
+            upper_step_size: self.upper_step_size.checked("upper_step")?,
             eta: self.eta.checked_fraction("eta")?,
             ..self
         })
@@ -41,9 +41,9 @@ impl RecursiveMomentum {
 }
 
 impl<B: Backend> Rule<B> for RecursiveMomentum {
-    type Memory = Option<Followed<B>>;
+    type Memory = Option<StormState<B>>;
 
-    fn start(&self, _: &dyn Oracle<B>, _: &Pair<B>) -> Option<Followed<B>> {
+    fn start(&self, _: &dyn Oracle<B>, _: &Iterate<B>) -> Option<StormState<B>> {
         None
     }
 
@@ -52,26 +52,26 @@ impl<B: Backend> Rule<B> for RecursiveMomentum {
         oracle: &dyn Oracle<B>,
         t: usize,
         draws: &mut Draws,
-        at: Pair<B>,
-        memory: Option<Followed<B>>,
-    ) -> (Pair<B>, Option<Followed<B>>) {
+        at: Iterate<B>,
+        memory: Option<StormState<B>>,
+    ) -> (Iterate<B>, Option<StormState<B>>) {
         let (i, on) = (draws.lower(), self.series.draw(draws));
-        let directions = |at: &Pair<B>| Pair {
+        let directions = |at: &Iterate<B>| Iterate {
             x: self.series.hypergradient(oracle, &on, at),
             y: oracle.lower_gradient(i, at),
         };
         let fresh = directions(&at);
         let direction = match memory {
             None => fresh,
-            Some(Followed { direction, before }) => {
+            Some(StormState { direction, before }) => {
                 fresh.followed(direction, directions(&before), self.eta.at(t))
             }
         };
-        let next = Pair {
-            x: at.x.clone() - direction.x.clone() * self.upper_step.at(t),
-            y: at.y.clone() - direction.y.clone() * self.lower_step.at(t),
+        let next = Iterate {
+            x: at.x.clone() - direction.x.clone() * self.upper_step_size.at(t),
+            y: at.y.clone() - direction.y.clone() * self.lower_step_size.at(t),
         };
-        let memory = Followed {
+        let memory = StormState {
             direction,
             before: at,
         };
