@@ -20,7 +20,7 @@ use bilevel::burn::tensor::backend::Backend;
 use bilevel::burn::tensor::module::conv2d;
 use bilevel::burn::tensor::ops::ConvOptions;
 use bilevel::burn::tensor::{Distribution, Int, Tensor};
-use bilevel::models::classification::{Linear, Set, TwoSets};
+use bilevel::models::classification::{Linear, Dataset, TrainValidation};
 use bilevel::models::cleaning::{Cleaning, SoftmaxOracle, Weighting};
 use bilevel::models::meta::{
     Conv4, Episode, Filter, Learner, Loss, Maml, Normalization, Rates, Samples, StepLosses,
@@ -380,9 +380,9 @@ fn soba_step(name: &'static str, block: usize) -> Work {
     let set = |seed: usize| {
         let rows: Vec<f32> = normal([SAMPLES, 784], 1.0).into_data().iter().collect();
         let labels: Vec<usize> = (0..SAMPLES).map(|i| (i * 7 + i / 10 + seed) % 10).collect();
-        Set::<Cpu>::new(&rows, 784, &labels, 10, block, &device).expect("blocks fit")
+        Dataset::<Cpu>::new(&rows, 784, &labels, 10, block, &device).expect("blocks fit")
     };
-    let data = TwoSets {
+    let data = TrainValidation {
         training: set(0),
         validation: set(3),
     };

@@ -12,7 +12,7 @@ use bilevel::burn::tensor::backend::Backend;
 use bilevel::hypergradient::Checkpointing;
 use bilevel::models::meta::{
     Conv4, Episode, Filter, Learner, Loss, Maml, MetaState, Normalization, Perceptron, Rates,
-    Samples, Sinusoids, StackedNetwork, StepLosses, TwiceNetwork, Upper, meta_step,
+    Samples, Sinusoids, StackedNetwork, StepLosses, TwiceDifferentiableNetwork, Upper, meta_step,
 };
 
 fn main() {
@@ -89,7 +89,7 @@ fn pictures<B: Backend>(seed: u64) -> Episode<B> {
     }
 }
 
-fn row<B: Backend, N: StackedNetwork + TwiceNetwork<B>>(
+fn row<B: Backend, N: StackedNetwork + TwiceDifferentiableNetwork<B>>(
     name: &str,
     maml: &Maml<N>,
     weights: N::Weights<Tape<B>>,

@@ -13,7 +13,7 @@ use bilevel::backend::{Cpu, Tape};
 use bilevel::burn::module::AutodiffModule;
 use bilevel::data::{Labelled, corrupt_labels, load_mnist_like};
 use bilevel::models::classification::{
-    Batch, Classifier, Linear, LinearParameters, Part, Set, TwoSets, accuracy,
+    Batch, Classifier, Dataset, Linear, LinearParameters, Minibatch, TrainValidation, accuracy,
 };
 use bilevel::models::cleaning::{Cleaning, SampleWeights, SoftmaxOracle, Weighting};
 use bilevel::parameters::{pack, unpack};
@@ -41,7 +41,7 @@ type Modules = (SampleWeights<Tape<Cpu>>, LinearParameters<Tape<Cpu>>);
 struct Bench {
     problem: Cleaning<Linear>,
     all: Batch<Cpu>,
-    test: Part<Cpu>,
+    test: Minibatch<Cpu>,
     modules: Modules,
     right: Vec<bool>,
     ball: L1Ball,
@@ -116,7 +116,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .collect();
     let training = training.with_labels(labels)?;
     let set = |samples: &Labelled, block: usize| {
-        Set::<Cpu>::new(
+        Dataset::<Cpu>::new(
             samples.features(),
             784,
             samples.labels(),
@@ -125,7 +125,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             &device,
         )
     };
-    let data = TwoSets {
+    let data = TrainValidation {
         training: set(&training, BLOCK)?,
         validation: set(&trusted, BLOCK)?,
     };

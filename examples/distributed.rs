@@ -20,7 +20,9 @@ use bilevel::distributed::{
     Adbo, AdboSettings, AdboState, Cuts, EstimateSettings, ModuleProblem, Participation, Prune,
     Regularization, Report, Sdbo, Steps, Stop, Worker,
 };
-use bilevel::models::classification::{Classifier, Linear, Part, Samples, Set, accuracy, deal};
+use bilevel::models::classification::{
+    Classifier, Dataset, LabelledRows, Linear, Minibatch, accuracy, partition,
+};
 use bilevel::models::cleaning::{Cleaning, SampleWeights, Weighting};
 use bilevel::parameters::unpack;
 use plot::Words;
@@ -49,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .unwrap_or_else(|| "distributed.svg".to_owned());
     let (train, test) = load_mnist_like(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/mnist"))?;
     let locals = locals(&train)?;
-    let test = Set::new(
+    let test = Dataset::new(
         test.features(),
         784,
         test.labels(),
@@ -92,12 +94,12 @@ fn locals(train: &Labelled) -> Result<Vec<Local>, Box<dyn Error>> {
         let y = CLASSIFIER.init(1, &device);
         ModuleProblem::new(problem.clone(), DoubleBackward, batch, x, y)
     };
-    let batches = deal(samples(&training), samples(&trusted), WORKERS, &device)?;
+    let batches = partition(samples(&training), samples(&trusted), WORKERS, &device)?;
     Ok(batches.into_iter().map(local).collect())
 }
 
-fn samples(set: &Labelled) -> Samples<'_> {
-    Samples {
+fn samples(set: &Labelled) -> LabelledRows<'_> {
+    LabelledRows {
         rows: set.features(),
         labels: set.labels(),
         width: 784,
@@ -148,7 +150,7 @@ fn run(
     name: &str,
     method: &Adbo,
     locals: &[Local],
-    test: &Part<Cpu>,
+    test: &Minibatch<Cpu>,
     seconds: f64,
 ) -> Result<Curve, Box<dyn Error>> {
     let delays = SimulationSettings {
@@ -183,7 +185,7 @@ fn run(
 }
 
 /// The share of the test set that the classifier `z` gets right.
-fn judge(z: &[f64], test: &Part<Cpu>) -> f64 {
+fn judge(z: &[f64], test: &Minibatch<Cpu>) -> f64 {
     let device = Default::default();
     let data = TensorData::new(z.to_vec(), [1, z.len()]).convert::<f32>();
     let classifier = CLASSIFIER.init::<Tape<Cpu>>(1, &device);

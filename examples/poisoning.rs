@@ -18,7 +18,7 @@ use bilevel::burn::tensor::ops::ConvOptions;
 use bilevel::burn::tensor::{Distribution, Tensor, TensorData};
 use bilevel::data::{Labelled, load_mnist_like};
 use bilevel::models::classification::{
-    Batch, Classifier, Cnn, CnnParameters, Part, Set, TwoSets, accuracy,
+    Batch, Classifier, Cnn, CnnParameters, Dataset, Minibatch, TrainValidation, accuracy,
 };
 use bilevel::models::poisoning::{Perturbation, Poisoning};
 use bilevel::parameters::unpack;
@@ -75,9 +75,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (train, test) = load_mnist_like(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/mnist"))?;
     let set = |samples: Labelled, block| {
         let (features, labels) = (samples.features(), samples.labels());
-        Set::<Cpu>::new(features, 784, labels, 10, block, &device)
+        Dataset::<Cpu>::new(features, 784, labels, 10, block, &device)
     };
-    let data = TwoSets {
+    let data = TrainValidation {
         training: set(train.subset(0..SAMPLES)?, 100)?,
         validation: set(train.subset(SAMPLES..2 * SAMPLES)?, 100)?,
     };
@@ -121,7 +121,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // The mean accuracy of networks trained with a defence on given pictures.
     let judge = |(_, radius, filter): Defence, pictures: Pictures| -> Result<f64, Box<dyn Error>> {
-        let part = |features, part: &Part<Cpu>| Part {
+        let part = |features, part: &Minibatch<Cpu>| Minibatch {
             features: filter(features),
             ..part.clone()
         };

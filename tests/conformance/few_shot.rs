@@ -2,8 +2,8 @@
 
 use bilevel::burn::tensor::backend::Backend;
 use bilevel::models::meta::{
-    Conv4, Episode, Filter, ImplicitMaml, Learner, Loss, Maml, Normalization, Prototypes, Rates,
-    Reptile, RidgeHead, Samples, StepLosses,
+    Conv4, Episode, Filter, ImplicitMaml, Learner, Loss, Maml, Normalization, ProtoNet, R2d2,
+    Rates, Reptile, Samples, StepLosses,
 };
 use bilevel::{Checkpointing, ConjugateGradient, GradientDescent, Tape, Tolerance};
 
@@ -68,7 +68,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
     add::<B, _>(
         rows,
         "prototypes",
-        &Prototypes {
+        &ProtoNet {
             network: features,
             normalization,
         },
@@ -77,7 +77,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
     add::<B, _>(
         rows,
         "R2-D2",
-        &RidgeHead {
+        &R2d2 {
             network: features,
             normalization,
         },

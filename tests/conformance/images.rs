@@ -7,8 +7,8 @@ use bilevel::models::physics::{
     SuperResolution,
 };
 use bilevel::models::regularizer::{
-    Architecture, ConvexNetwork, DeepVariation, FieldsOfExperts, Potential, Regularizer,
-    ResidualPrior, Ridge, Tv,
+    Architecture, ConvexNetwork, FieldsOfExperts, Potential, Regularizer, ResidualPrior, Ridge,
+    TotalDeepVariation, Tv,
 };
 use bilevel::parameters::pack;
 use bilevel::{DoubleBackward, LowerHessian, Point, SecondOrder, Tape};
@@ -84,7 +84,7 @@ fn regularizers<B: Backend>(rows: &mut Rows) {
         (
             "deep variation, tape",
             "deep variation, closed form",
-            DeepVariation {
+            TotalDeepVariation {
                 channels: 3,
                 size,
                 scales: 2,

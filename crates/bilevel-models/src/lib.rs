@@ -22,6 +22,7 @@
 pub mod classification;
 pub mod cleaning;
 mod error;
+mod init;
 pub mod meta;
 pub mod physics;
 pub mod poisoning;

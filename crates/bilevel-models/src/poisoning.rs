@@ -16,7 +16,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use crate::classification::{Batch, Classifier, Part, mean_cross_entropy};
+use crate::classification::{Batch, Classifier, Minibatch, mean_cross_entropy};
 
 /// The two losses.
 ///
@@ -101,7 +101,7 @@ impl<C: Classifier> BilevelProblem for Poisoning<C> {
     ) -> Tensor<B, 1> {
         let part = &batch.training;
         let values = x.values.val().narrow(0, part.first, part.count());
-        let changed = Part {
+        let changed = Minibatch {
             features: part.features.clone() + values,
             ..part.clone()
         };

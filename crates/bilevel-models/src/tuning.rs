@@ -25,12 +25,12 @@ use crate::classification::{Batch, Classifier, cross_entropies, mean_cross_entro
 /// use bilevel_backend::Cpu;
 /// use bilevel_core::hypergradient::Descent;
 /// use bilevel_core::{DoubleBackward, Hypergradient, Checkpointing, Point, Unrolled};
-/// use bilevel_models::classification::{Classifier, Linear, Set, TwoSets};
+/// use bilevel_models::classification::{Classifier, Linear, Set, TrainValidation};
 /// use bilevel_models::tuning::{TrainingParameters, Tuning};
 ///
 /// let device = Default::default();
 /// let set = Set::<Cpu>::new(&[0.0, 1.0, 1.0, 0.0], 2, &[0, 1], 2, 2, &device).unwrap();
-/// let data = TwoSets { training: set.clone(), validation: set };
+/// let data = TrainValidation { training: set.clone(), validation: set };
 /// let problem = Tuning { classifier: Linear { features: 2, classes: 2 }, regularization: 0.0 };
 /// let hypergradient = Unrolled {
 ///     second_order: DoubleBackward,

@@ -7,10 +7,12 @@ use bilevel_core::vector::read;
 use bilevel_core::{DoubleBackward, Iterate, Oracle, ProblemOracle};
 use bilevel_data::{Columns, Labelled};
 use bilevel_models::classification::{
-    Batch, Classifier, Linear, Mlp, Part, Set, TwoSets, accuracy, agreement, contradiction,
+    Batch, Classifier, Dataset, Linear, Minibatch, Mlp, TrainValidation, accuracy, agreement,
+    contradiction,
 };
 use bilevel_models::cleaning::{
-    Cleaning, Mixture, SampleWeights, SoftmaxOracle, Verdict, Weighting, train, train_within,
+    Cleaning, GaussianMixture, PrecisionRecall, SampleWeights, SoftmaxOracle, Weighting, train,
+    train_within,
 };
 use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
@@ -181,7 +183,7 @@ pub(crate) trait Workshop<B: Backend> {
 /// Right and wrong labels part long before the weights of the wrong ones are zero, and those of the right ones go on
 /// growing: where they part moves, and is not at a half.
 pub(crate) fn threshold(weights: &[f64]) -> f64 {
-    match Mixture::fit(&log_odds(weights)) {
+    match GaussianMixture::fit(&log_odds(weights)) {
         // On both sides of a half: where all labels are right, all weights rise, some more than others.
         Some(heaps)
             if heaps.separation() > SEPARATE && heaps.mean[0] < 0.0 && heaps.mean[1] > 0.0 =>
@@ -214,8 +216,8 @@ fn above(weights: &[f64], threshold: f64) -> Vec<bool> {
 struct Bench<'a, B: Backend, C: Classifier> {
     sets: &'a Sets,
     problem: Cleaning<C>,
-    data: TwoSets<B>,
-    test: Option<Part<B>>,
+    data: TrainValidation<B>,
+    test: Option<Minibatch<B>>,
     first: C::Parameters<Tape<B>>,
     ball: Option<Ball>,
     device: B::Device,
@@ -301,7 +303,7 @@ where
             let all = samples.len();
             let block = block.unwrap_or(all);
             let classes = samples.class_count();
-            Set::<B>::new(
+            Dataset::<B>::new(
                 samples.features(),
                 samples.width(),
                 samples.labels(),
@@ -310,16 +312,16 @@ where
                 device,
             )
         };
-        let whole = |samples: &Labelled| -> Result<Part<B>> {
+        let whole = |samples: &Labelled| -> Result<Minibatch<B>> {
             let (width, classes) = (samples.width(), samples.class_count());
             let (features, labels) = (samples.features(), samples.labels());
-            let set = Set::new(features, width, labels, classes, labels.len(), device)?;
+            let set = Dataset::new(features, width, labels, classes, labels.len(), device)?;
             Ok(set.whole().clone())
         };
         Ok(Self {
             first: classifier.init(seed, device),
             problem: Cleaning::new(classifier, Weighting::Sigmoid, regularization)?,
-            data: TwoSets {
+            data: TrainValidation {
                 training: set(&sets.training).context("--batch: samples to be cleaned")?,
                 validation: set(&sets.trusted).context("--batch: samples that are trusted")?,
             },
@@ -364,7 +366,7 @@ where
         let right = self.sets.right.as_ref()?;
         let training = self.data.training.whole();
         let agreed = agreement(&self.problem.classifier, &y.valid(), training);
-        Some(Verdict::new(&agreed, right).f1())
+        Some(PrecisionRecall::new(&agreed, right).f1())
     }
 
     /// The classifier trained on the `chosen` of the samples to be cleaned, and on those trusted if that is said, all
@@ -386,7 +388,7 @@ where
         }
         let (width, n) = (training.width(), labels.len());
         let classes = training.class_count();
-        let set = Set::<B>::new(&features, width, &labels, classes, n, &self.device)?;
+        let set = Dataset::<B>::new(&features, width, &labels, classes, n, &self.device)?;
         let batch = Batch {
             training: set.whole().clone(),
             validation: set.whole().clone(),
@@ -473,7 +475,7 @@ where
         let threshold = threshold(&weights);
         let verdict = |threshold| {
             let right = self.sets.right.as_ref()?;
-            Some(Verdict::new(&above(&weights, threshold), right))
+            Some(PrecisionRecall::new(&above(&weights, threshold), right))
         };
         let found = verdict(threshold);
         Ok(Judgement {
@@ -509,7 +511,7 @@ where
         };
         let right = self.sets.right.as_ref();
         Ok(Cleaned {
-            f1: right.map(|right| Verdict::new(&kept, right).f1()),
+            f1: right.map(|right| PrecisionRecall::new(&kept, right).f1()),
             retrained_accuracy: retrained.and_then(|y| self.tested(&y)),
             kept,
         })

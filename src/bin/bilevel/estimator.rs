@@ -96,8 +96,9 @@ impl EstimatorName {
     pub fn family(self) -> Family {
         use EstimatorName::*;
         match self {
-            Implicit | Minres | Gmres | Normal | Jacobi | Neumann | Richardson
-            | Nystrom => Family::Adjoint,
+            Implicit | Minres | Gmres | Normal | Jacobi | Neumann | Richardson | Nystrom => {
+                Family::Adjoint
+            }
             Unrolled | HeavyBall | Nesterov | Adam | Truncated | Checkpointed | Forward => {
                 Family::Steps
             }

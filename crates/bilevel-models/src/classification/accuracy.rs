@@ -3,13 +3,13 @@
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Tensor};
 
-use super::{Classifier, Part};
+use super::{Classifier, Minibatch};
 
 /// The share of samples whose largest logit is that of their label. One read.
 pub fn accuracy<B: Backend, C: Classifier>(
     classifier: &C,
     y: &C::Parameters<B>,
-    part: &Part<B>,
+    part: &Minibatch<B>,
 ) -> f64 {
     let right = found(classifier, y, part).float().mean();
     right.into_data().iter::<f64>().sum()
@@ -19,7 +19,7 @@ pub fn accuracy<B: Backend, C: Classifier>(
 pub fn agreement<B: Backend, C: Classifier>(
     classifier: &C,
     y: &C::Parameters<B>,
-    part: &Part<B>,
+    part: &Minibatch<B>,
 ) -> Vec<bool> {
     let data = found(classifier, y, part).into_data();
     data.iter::<bool>().collect()
@@ -34,7 +34,7 @@ pub fn agreement<B: Backend, C: Classifier>(
 pub fn contradiction<B: Backend, C: Classifier>(
     classifier: &C,
     y: &C::Parameters<B>,
-    part: &Part<B>,
+    part: &Minibatch<B>,
 ) -> Vec<f64> {
     let scores = classifier.logits(y, part.features.clone());
     let of_label = (scores.clone() * part.targets.clone()).sum_dim(1);
@@ -45,7 +45,7 @@ pub fn contradiction<B: Backend, C: Classifier>(
 fn found<B: Backend, C: Classifier>(
     classifier: &C,
     y: &C::Parameters<B>,
-    part: &Part<B>,
+    part: &Minibatch<B>,
 ) -> Tensor<B, 2, Bool> {
     let scores = classifier.logits(y, part.features.clone());
     right(scores, part.targets.clone())

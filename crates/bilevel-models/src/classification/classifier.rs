@@ -2,13 +2,14 @@
 
 use bilevel_core::vector::read;
 use burn::module::{Module, ModuleDisplay, Param};
+use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::backend::Backend;
-use burn::tensor::{Distribution, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::Part;
+use super::Minibatch;
+use crate::init::affine;
 
 /// A classifier: its architecture is the value, its weights are a module.
 pub trait Classifier: Clone {
@@ -35,7 +36,7 @@ pub trait Classifier: Clone {
 pub(crate) fn cross_entropies<B: Backend, C: Classifier>(
     classifier: &C,
     y: &C::Parameters<B>,
-    part: &Part<B>,
+    part: &Minibatch<B>,
 ) -> Tensor<B, 1> {
     let logits = classifier.logits(y, part.features.clone());
     cross_entropy(logits, part.targets.clone())
@@ -53,7 +54,7 @@ pub(crate) fn cross_entropy<B: Backend>(
 pub(crate) fn mean_cross_entropy<B: Backend, C: Classifier>(
     classifier: &C,
     y: &C::Parameters<B>,
-    part: &Part<B>,
+    part: &Minibatch<B>,
 ) -> Tensor<B, 1> {
     cross_entropies(classifier, y, part).sum() / part.share
 }
@@ -143,17 +144,9 @@ impl Classifier for Mlp {
     /// Normal weights of variance `2 / inputs`, biases zero.
     fn init<B: Backend>(&self, seed: u64, device: &B::Device) -> MlpParameters<B> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut layer = |inputs: usize, outputs: usize| {
-            let normal = Distribution::Normal(0.0, (2.0 / inputs as f64).sqrt());
-            let weight = TensorData::random::<f32, _, _>([inputs, outputs], normal, &mut rng);
-            LinearParameters {
-                weight: Param::from_tensor(Tensor::from_data(weight, device)),
-                bias: Param::from_tensor(Tensor::zeros([outputs], device)),
-            }
-        };
         MlpParameters {
-            first: layer(self.features, self.hidden),
-            second: layer(self.hidden, self.classes),
+            first: affine(self.features, self.hidden, &mut rng, device),
+            second: affine(self.hidden, self.classes, &mut rng, device),
         }
     }
 

@@ -1,15 +1,16 @@
 //! A small convolutional network.
 
 use burn::module::{Module, Param};
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Distribution, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::classifier::square_sum;
 use super::{Classifier, Mlp, MlpParameters};
+use crate::init::{he, no_bias};
 
 /// Two convolutions of 3 × 3 with a stride of 2, each with its relu, and an [`Mlp`] on what they give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,11 +49,9 @@ impl<B: Backend> ConvolutionParameters<B> {
     /// Normal filters of variance `2 / inputs`.
     fn init(channels: [usize; 2], rng: &mut ChaCha8Rng, device: &B::Device) -> Self {
         let [inputs, outputs] = channels;
-        let normal = Distribution::Normal(0.0, (2.0 / (9 * inputs) as f64).sqrt());
-        let filters = TensorData::random::<f32, _, _>([outputs, inputs, 3, 3], normal, rng);
         Self {
-            filters: Param::from_tensor(Tensor::from_data(filters, device)),
-            bias: Param::from_tensor(Tensor::zeros([outputs], device)),
+            filters: he([outputs, inputs, 3, 3], 9 * inputs, rng, device),
+            bias: no_bias(outputs, device),
         }
     }
 

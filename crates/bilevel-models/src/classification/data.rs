@@ -12,7 +12,7 @@ use crate::{Error, ErrorKind};
 
 /// Samples with their labels, some of a set or all.
 #[derive(Module, Debug)]
-pub struct Part<B: Backend> {
+pub struct Minibatch<B: Backend> {
     /// `[samples, features]`.
     pub features: Tensor<B, 2>,
     /// One in the column of the label, zero else: `[samples, classes]`.
@@ -29,26 +29,26 @@ pub struct Part<B: Backend> {
 #[derive(Module, Debug)]
 pub struct Batch<B: Backend> {
     /// What the lower loss is trained on.
-    pub training: Part<B>,
+    pub training: Minibatch<B>,
     /// What the upper loss judges by.
-    pub validation: Part<B>,
+    pub validation: Minibatch<B>,
 }
 
 /// A set of samples, whole and in blocks of nearly equal size.
 #[derive(Debug, Clone)]
-pub struct Set<B: Backend> {
-    whole: Part<B>,
-    blocks: Vec<Part<B>>,
+pub struct Dataset<B: Backend> {
+    whole: Minibatch<B>,
+    blocks: Vec<Minibatch<B>>,
 }
 
-impl<B: Backend> Part<B> {
+impl<B: Backend> Minibatch<B> {
     /// How many samples they are.
     pub fn count(&self) -> usize {
         self.features.dims()[0]
     }
 }
 
-impl<B: Backend> Set<B> {
+impl<B: Backend> Dataset<B> {
     /// `rows` (`width` numbers a sample, one sample after the other) with their labels, in blocks of about
     /// `block` samples.
     ///
@@ -73,7 +73,7 @@ impl<B: Backend> Set<B> {
         let part = |first: usize, last: usize, share: f64| {
             let (rows, labels) = (&rows[first * width..last * width], &labels[first..last]);
             let [features, targets] = matrices(rows, width, labels, classes, device);
-            Part {
+            Minibatch {
                 features,
                 targets,
                 first,
@@ -90,7 +90,7 @@ impl<B: Backend> Set<B> {
     }
 
     /// All samples.
-    pub fn whole(&self) -> &Part<B> {
+    pub fn whole(&self) -> &Minibatch<B> {
         &self.whole
     }
 
@@ -108,7 +108,7 @@ impl<B: Backend> Set<B> {
         self.blocks.len()
     }
 
-    pub(crate) fn part(&self, on: Block) -> &Part<B> {
+    pub(crate) fn part(&self, on: Block) -> &Minibatch<B> {
         match on {
             Block::One(i) => &self.blocks[i],
             Block::All => &self.whole,
@@ -118,14 +118,14 @@ impl<B: Backend> Set<B> {
 
 /// The samples of a problem: a set for each loss.
 #[derive(Debug, Clone)]
-pub struct TwoSets<B: Backend> {
+pub struct TrainValidation<B: Backend> {
     /// Of the lower loss.
-    pub training: Set<B>,
+    pub training: Dataset<B>,
     /// Of the upper loss.
-    pub validation: Set<B>,
+    pub validation: Dataset<B>,
 }
 
-impl<B: Backend> TwoSets<B> {
+impl<B: Backend> TrainValidation<B> {
     pub(crate) fn count(&self) -> Blocks {
         Blocks {
             lower: self.training.count(),
@@ -142,7 +142,7 @@ impl<B: Backend> TwoSets<B> {
     }
 }
 
-impl<B, P> Minibatches<B, P> for TwoSets<B>
+impl<B, P> Minibatches<B, P> for TrainValidation<B>
 where
     B: Backend,
     P: BilevelProblem<Batch<B> = Batch<B>> + Differentiable<B>,

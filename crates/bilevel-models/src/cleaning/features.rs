@@ -5,7 +5,7 @@ use bilevel_core::algorithm::rule::Block;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorPrimitive};
 
-use crate::classification::{Part, Set};
+use crate::classification::{Dataset, Minibatch};
 
 /// `A`, `[samples, features]`, of every block of a set and of the whole; by their non-zero entries where these are few and the
 /// backend has kernels for that. Pictures are mostly black: digits of MNIST have four zeros in five.
@@ -17,9 +17,10 @@ pub(super) struct Features {
 
 impl Features {
     /// The features of `set`. Reads them once.
-    pub fn new<B: Backend>(set: &Set<B>) -> Self {
-        let rows =
-            |part: &Part<B>| SparseRows::new::<B>(&part.features.clone().into_primitive().tensor());
+    pub fn new<B: Backend>(set: &Dataset<B>) -> Self {
+        let rows = |part: &Minibatch<B>| {
+            SparseRows::new::<B>(&part.features.clone().into_primitive().tensor())
+        };
         Self {
             blocks: (0..set.count())
                 .map(|i| rows(set.part(Block::One(i))))
@@ -36,7 +37,12 @@ impl Features {
     }
 
     /// `A w`, A being the features of `part`, which is the block `on`.
-    pub fn product<B: Backend>(&self, on: Block, part: &Part<B>, w: Tensor<B, 2>) -> Tensor<B, 2> {
+    pub fn product<B: Backend>(
+        &self,
+        on: Block,
+        part: &Minibatch<B>,
+        w: Tensor<B, 2>,
+    ) -> Tensor<B, 2> {
         self.sparse(on)
             .and_then(|a| a.product::<B>(&w.clone().into_primitive().tensor()))
             .map_or_else(|| part.features.clone().matmul(w), back)
@@ -46,7 +52,7 @@ impl Features {
     pub fn transposed_product<B: Backend>(
         &self,
         on: Block,
-        part: &Part<B>,
+        part: &Minibatch<B>,
         g: Tensor<B, 2>,
     ) -> Tensor<B, 2> {
         self.sparse(on)

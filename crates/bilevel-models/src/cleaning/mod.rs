@@ -17,20 +17,20 @@
 //! | how a number becomes a weight | [`Weighting`] |
 //! | derivatives by formula for the linear classifier | [`SoftmaxOracle`] |
 //! | the classifier of given weights | [`train`], [`train_within`] a convex set |
-//! | which samples the weights keep | [`Mixture`] |
-//! | what came out | [`Verdict`], [`accuracy`](crate::classification::accuracy) |
+//! | which samples the weights keep | [`GaussianMixture`] |
+//! | what came out | [`PrecisionRecall`], [`accuracy`](crate::classification::accuracy) |
 
 mod features;
-mod mixture;
+mod gaussian_mixture;
+mod precision_recall;
 mod problem;
 mod softmax_oracle;
 mod training;
-mod verdict;
 mod weighting;
 
-pub use mixture::Mixture;
+pub use gaussian_mixture::GaussianMixture;
+pub use precision_recall::PrecisionRecall;
 pub use problem::{Cleaning, SampleWeights};
 pub use softmax_oracle::SoftmaxOracle;
 pub use training::{train, train_within};
-pub use verdict::Verdict;
 pub use weighting::Weighting;

@@ -9,7 +9,7 @@ use burn::tensor::backend::Backend;
 
 use super::Cleaning;
 use super::features::Features;
-use crate::classification::{Linear, Part, TwoSets};
+use crate::classification::{Linear, Minibatch, TrainValidation};
 
 /// The [`Oracle`] of [`Cleaning`] with a [`Linear`] classifier, without recording.
 ///
@@ -26,7 +26,7 @@ use crate::classification::{Linear, Part, TwoSets};
 #[derive(Debug)]
 pub struct SoftmaxOracle<B: Backend> {
     problem: Cleaning<Linear>,
-    data: TwoSets<B>,
+    data: TrainValidation<B>,
     training: Features,
     validation: Features,
     counter: Counter,
@@ -34,7 +34,7 @@ pub struct SoftmaxOracle<B: Backend> {
 
 /// Samples of a loss, and how their features are multiplied.
 struct Look<'a, B: Backend> {
-    part: &'a Part<B>,
+    part: &'a Minibatch<B>,
     features: &'a Features,
     on: Block,
 }
@@ -57,7 +57,7 @@ impl<B: Backend> Look<'_, B> {
 
 impl<B: Backend> SoftmaxOracle<B> {
     /// The oracle of `problem` on `data`.
-    pub fn new(problem: Cleaning<Linear>, data: TwoSets<B>) -> Self {
+    pub fn new(problem: Cleaning<Linear>, data: TrainValidation<B>) -> Self {
         Self {
             problem,
             training: Features::new(&data.training),
@@ -100,7 +100,7 @@ impl<B: Backend> SoftmaxOracle<B> {
     }
 
     /// `w` and `w'` of the samples: `[samples, 1]` each.
-    fn weights(&self, x: &Vector<B>, part: &Part<B>) -> [Tensor<B, 2>; 2] {
+    fn weights(&self, x: &Vector<B>, part: &Minibatch<B>) -> [Tensor<B, 2>; 2] {
         let values = x.clone().narrow(1, part.first, part.count());
         let w = self
             .problem
@@ -110,7 +110,7 @@ impl<B: Backend> SoftmaxOracle<B> {
     }
 
     /// One number a sample, `[samples, 1]`, as a vector of x.
-    fn spread(&self, x: &Vector<B>, part: &Part<B>, values: Tensor<B, 2>) -> Vector<B> {
+    fn spread(&self, x: &Vector<B>, part: &Minibatch<B>, values: Tensor<B, 2>) -> Vector<B> {
         let (first, n) = (part.first, part.count());
         let row = values.reshape([1, n]);
         if n == x.dims()[1] {
@@ -126,7 +126,7 @@ impl<B: Backend> SoftmaxOracle<B> {
     }
 
     /// `P − T` over the share, and the losses over the share: `[samples, classes]`, `[samples, 1]`.
-    fn errors_and_losses(part: &Part<B>, z: Tensor<B, 2>) -> [Tensor<B, 2>; 2] {
+    fn errors_and_losses(part: &Minibatch<B>, z: Tensor<B, 2>) -> [Tensor<B, 2>; 2] {
         let log_p = log_softmax(z, 1);
         let losses = (log_p.clone() * part.targets.clone()).sum_dim(1) / -part.share;
         [(log_p.exp() - part.targets.clone()) / part.share, losses]

@@ -9,7 +9,7 @@ use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
 
 use super::{Cleaning, SampleWeights};
-use crate::classification::{Batch, Classifier, Part};
+use crate::classification::{Batch, Classifier, Minibatch};
 
 /// `y*(x)`, from `start`: accelerated gradient steps until `‖∇y g‖ ≤ tolerance`, `max_steps` at most.
 ///
@@ -90,7 +90,10 @@ where
 }
 
 /// A bound on the curvature of g in y, whatever x is.
-fn smoothness<B: Backend, C: Classifier>(problem: &Cleaning<C>, part: &Part<B>) -> Option<f64> {
+fn smoothness<B: Backend, C: Classifier>(
+    problem: &Cleaning<C>,
+    part: &Minibatch<B>,
+) -> Option<f64> {
     let features = part.features.clone();
     let samples = features.dims()[0] as f64;
     let curvature = problem.classifier.curvature_bound(features)?;

@@ -6,7 +6,7 @@ use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use super::{Episode, Loss, Network, Pass};
+use super::{Episode, ForwardContext, Loss, Network};
 
 /// What the support says of the weights `y`, and how the queries judge them.
 ///
@@ -24,7 +24,7 @@ pub struct Adaptation<'a, N> {
     /// λ, at least 0.
     pub proximity: f64,
     /// How the network is run.
-    pub pass: Pass<'a>,
+    pub pass: ForwardContext<'a>,
 }
 
 impl<N: Network> Adaptation<'_, N> {
@@ -36,7 +36,7 @@ impl<N: Network> Adaptation<'_, N> {
             return self.network.forward(y, queries, self.pass);
         }
         let (support, queries) = (episode.support.count(), episode.query.count());
-        let pass = Pass {
+        let pass = ForwardContext {
             support,
             ..self.pass
         };
@@ -94,7 +94,7 @@ impl<N: Network> BilevelProblem for Adaptation<'_, N> {
 }
 
 /// `N` can be recorded twice. Holds by itself for every network whose weights derive `Module`.
-pub trait TwiceNetwork<B: Backend>:
+pub trait TwiceDifferentiableNetwork<B: Backend>:
     Network<
         Weights<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = Self::Weights<B>>,
         Weights<Tape<Tape<B>>>: AutodiffModule<Tape<Tape<B>>, InnerModule = Self::Weights<Tape<B>>>,
@@ -102,7 +102,7 @@ pub trait TwiceNetwork<B: Backend>:
 {
 }
 
-impl<B: Backend, N> TwiceNetwork<B> for N where
+impl<B: Backend, N> TwiceDifferentiableNetwork<B> for N where
     N: Network<
             Weights<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = N::Weights<B>>,
             Weights<Tape<Tape<B>>>: AutodiffModule<

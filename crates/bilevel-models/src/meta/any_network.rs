@@ -8,8 +8,8 @@ use crate::Error;
 use crate::error::{check_weights, count};
 
 use super::{
-    Conv4, Conv4Weights, Network, Pass, Perceptron, PerceptronWeights, ResNet12, ResNet12Weights,
-    StackedNetwork,
+    Conv4, Conv4Weights, ForwardContext, Network, Perceptron, PerceptronWeights, ResNet12,
+    ResNet12Weights, StackedNetwork,
 };
 
 /// Holds any network of this module and behaves as what is inside. For programs that read the name of one;
@@ -152,7 +152,7 @@ impl Network for AnyNetwork {
         &self,
         weights: &AnyWeights<B>,
         inputs: Tensor<B, 2>,
-        pass: Pass<'_>,
+        pass: ForwardContext<'_>,
     ) -> Tensor<B, 2> {
         self.forward_stacked(1, weights, inputs, pass)
     }
@@ -164,7 +164,7 @@ impl StackedNetwork for AnyNetwork {
         tasks: usize,
         weights: &AnyWeights<B>,
         inputs: Tensor<B, 2>,
-        pass: Pass<'_>,
+        pass: ForwardContext<'_>,
     ) -> Tensor<B, 2> {
         match (self, weights) {
             (Self::Conv4(network), AnyWeights::Conv4(w)) => {

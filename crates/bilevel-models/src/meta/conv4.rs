@@ -8,9 +8,10 @@ use burn::tensor::ops::ConvOptions;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::start::{affine_each, check_side, he, zero_affine};
-use super::{EpisodicNorm, Network, Pass, StackedNetwork};
+use super::layers::{affine_each, check_side};
+use super::{EpisodicNorm, ForwardContext, Network, StackedNetwork};
 use crate::classification::LinearParameters;
+use crate::init::{he, zero_affine};
 
 /// The network of the few-shot literature: four blocks of a 3×3 convolution, batch normalisation, ReLU and a 2×2
 /// maximum.
@@ -67,7 +68,7 @@ impl<B: Backend> ConvBlock<B> {
     }
 
     /// Keeps height and width. The channels of several tasks are behind each other, and so are their filters: a group each.
-    pub(super) fn forward(&self, maps: Tensor<B, 4>, pass: Pass<'_>) -> Tensor<B, 4> {
+    pub(super) fn forward(&self, maps: Tensor<B, 4>, pass: ForwardContext<'_>) -> Tensor<B, 4> {
         let [_, inputs, size, _] = self.filters.dims();
         let tasks = maps.dims()[1] / inputs;
         let options = ConvOptions::new([1, 1], [size / 2; 2], [1, 1], tasks);
@@ -162,7 +163,7 @@ impl Network for Conv4 {
         &self,
         weights: &Conv4Weights<B>,
         inputs: Tensor<B, 2>,
-        pass: Pass<'_>,
+        pass: ForwardContext<'_>,
     ) -> Tensor<B, 2> {
         self.forward_stacked(1, weights, inputs, pass)
     }
@@ -174,7 +175,7 @@ impl StackedNetwork for Conv4 {
         tasks: usize,
         weights: &Conv4Weights<B>,
         inputs: Tensor<B, 2>,
-        pass: Pass<'_>,
+        pass: ForwardContext<'_>,
     ) -> Tensor<B, 2> {
         let mut maps = pictures(tasks, inputs, self.side);
         for block in &weights.blocks {

@@ -9,10 +9,10 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use super::learner::one_task;
-use super::normalization::Seen;
+use super::normalization::RunningStatistics;
 use super::{
-    Adaptation, Episode, EpisodeGradient, Learner, Loss, MetaParameters, Normalization, Pass,
-    TwiceNetwork, Upper,
+    Adaptation, Episode, EpisodeGradient, ForwardContext, Learner, Loss, MetaParameters,
+    Normalization, TwiceDifferentiableNetwork, Upper,
 };
 
 /// iMAML: the weights learn from the support until they stand still, held back by their distance from where they began.
@@ -45,12 +45,12 @@ pub struct ImplicitMaml<N> {
 }
 
 impl<N> ImplicitMaml<N> {
-    fn adaptation<'a>(&'a self, seen: Option<&'a Seen>) -> Adaptation<'a, N> {
+    fn adaptation<'a>(&'a self, seen: Option<&'a RunningStatistics>) -> Adaptation<'a, N> {
         Adaptation {
             network: &self.network,
             loss: self.loss,
             proximity: self.proximity,
-            pass: Pass {
+            pass: ForwardContext {
                 normalization: self.normalization,
                 support: 0,
                 step: 0,
@@ -67,7 +67,7 @@ impl<N> ImplicitMaml<N> {
         episode: &Episode<B>,
     ) -> N::Weights<Tape<B>>
     where
-        N: TwiceNetwork<B>,
+        N: TwiceDifferentiableNetwork<B>,
     {
         let point = Point {
             problem: adaptation,
@@ -79,7 +79,7 @@ impl<N> ImplicitMaml<N> {
     }
 }
 
-impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for ImplicitMaml<N> {
+impl<B: Backend, N: TwiceDifferentiableNetwork<B>> Learner<B> for ImplicitMaml<N> {
     type Network = N;
 
     /// # Panics
@@ -90,7 +90,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for ImplicitMaml<N> {
     }
 
     fn gradient(&self, x: &Upper<B, N>, episode: &Episode<B>) -> EpisodeGradient<B> {
-        let seen = Seen::default();
+        let seen = RunningStatistics::default();
         let adaptation = self.adaptation(Some(&seen));
         let y = self.solve::<B>(&adaptation, x, episode);
         let estimator = ImplicitDifferentiation {

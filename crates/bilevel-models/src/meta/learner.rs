@@ -7,8 +7,8 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use super::normalization::Seen;
-use super::{Episode, Network, TwiceNetwork};
+use super::normalization::RunningStatistics;
+use super::{Episode, Network, TwiceDifferentiableNetwork};
 
 /// What is learned over many episodes.
 #[derive(Module, Debug)]
@@ -32,7 +32,7 @@ pub struct EpisodeGradient<B: Backend> {
     /// In the order of the packed [`MetaParameters`]: `[1, dim]`.
     pub gradient: Vector<B>,
     /// What layers with kept statistics have seen.
-    pub seen: Seen,
+    pub seen: RunningStatistics,
     /// Set if the numbers are of no use.
     pub failure: Option<Failure>,
 }
@@ -40,7 +40,7 @@ pub struct EpisodeGradient<B: Backend> {
 /// Learns from the support of an episode, and over many episodes learns to.
 pub trait Learner<B: Backend>: Sync {
     /// The network.
-    type Network: TwiceNetwork<B>;
+    type Network: TwiceDifferentiableNetwork<B>;
 
     /// What is learned, from the weights to begin with.
     fn begin(
@@ -97,7 +97,7 @@ impl<B: Backend> EpisodeGradient<B> {
         loss: f64,
         outputs: Tensor<B, 2>,
         gradient: Vector<B>,
-        seen: Seen,
+        seen: RunningStatistics,
     ) -> Self {
         let size = read(bilevel_core::vector::norm(gradient.clone()))[0];
         let level = if !loss.is_finite() {

@@ -13,11 +13,11 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use super::learner::{Judged, joined};
-use super::normalization::Seen;
+use super::normalization::RunningStatistics;
 use super::rates::Layout;
 use super::{
-    Adaptation, Episode, EpisodeGradient, Filter, Learner, Loss, MetaParameters, Network,
-    Normalization, Pass, Rates, Stack, StepLosses, TwiceNetwork, Upper,
+    Adaptation, Episode, EpisodeGradient, Filter, ForwardContext, Learner, Loss, MetaParameters,
+    Network, Normalization, Rates, Stack, StepLosses, TwiceDifferentiableNetwork, Upper,
 };
 
 /// Learns weights from which a few gradient steps on the support lead to weights that are good for the queries.
@@ -45,7 +45,7 @@ use super::{
 ///
 /// ```
 /// use bilevel_core::{Checkpointing, Tape};
-/// use bilevel_models::meta::{Episode, Filter, Learner, Loss, Maml, Network, Normalization, Pass, Rates, Samples, StepLosses};
+/// use bilevel_models::meta::{Episode, Filter, Learner, Loss, Maml, Network, Normalization, ForwardContext, Rates, Samples, StepLosses};
 /// use burn::module::{Module, Param};
 /// use burn::tensor::{Tensor, backend::Backend};
 ///
@@ -59,7 +59,7 @@ use super::{
 ///
 /// impl Network for Slope {
 ///     type Weights<B: Backend> = Weight<B>;
-///     fn forward<B: Backend>(&self, y: &Weight<B>, inputs: Tensor<B, 2>, _: Pass<'_>) -> Tensor<B, 2> {
+///     fn forward<B: Backend>(&self, y: &Weight<B>, inputs: Tensor<B, 2>, _: ForwardContext<'_>) -> Tensor<B, 2> {
 ///         inputs.matmul(y.theta.val())
 ///     }
 /// }
@@ -113,14 +113,14 @@ pub struct Maml<N> {
 }
 
 /// The inner steps of one episode.
-struct Steps<'a, B: Backend, N: TwiceNetwork<B>> {
+struct Steps<'a, B: Backend, N: TwiceDifferentiableNetwork<B>> {
     maml: &'a Maml<N>,
     x: &'a Upper<B, N>,
     /// The weights of all tasks, at the start.
     start: N::Weights<Tape<B>>,
     episode: &'a Episode<B>,
     /// Where kept statistics are learned, if they are.
-    seen: Option<&'a Seen>,
+    seen: Option<&'a RunningStatistics>,
     /// Of one task's weights.
     layout: Layout<'a, B>,
 }
@@ -150,10 +150,10 @@ impl<N: Network> Maml<N> {
         &'a self,
         x: &'a Upper<B, N>,
         episode: &'a Episode<B>,
-        seen: Option<&'a Seen>,
+        seen: Option<&'a RunningStatistics>,
     ) -> Steps<'a, B, N>
     where
-        N: TwiceNetwork<B>,
+        N: TwiceDifferentiableNetwork<B>,
     {
         let start = match self.network.tasks() {
             1 => x.weights.clone(),
@@ -174,10 +174,10 @@ impl<N: Network> Maml<N> {
         &self,
         x: &Upper<B, N>,
         episode: &Episode<B>,
-        seen: Option<&Seen>,
+        seen: Option<&RunningStatistics>,
     ) -> Vector<B>
     where
-        N: TwiceNetwork<B>,
+        N: TwiceDifferentiableNetwork<B>,
     {
         let steps = self.steps::<B>(x, episode, seen);
         steps.advance(steps.first(), 0..self.steps)
@@ -192,13 +192,13 @@ impl<N: Network> Maml<N> {
     }
 }
 
-impl<B: Backend, N: TwiceNetwork<B>> Steps<'_, B, N> {
+impl<B: Backend, N: TwiceDifferentiableNetwork<B>> Steps<'_, B, N> {
     fn adaptation(&self, step: usize) -> Adaptation<'_, N> {
         Adaptation {
             network: &self.maml.network,
             loss: self.maml.loss,
             proximity: 0.0,
-            pass: Pass {
+            pass: ForwardContext {
                 normalization: self.maml.normalization,
                 support: 0,
                 step,
@@ -271,7 +271,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Steps<'_, B, N> {
     }
 
     /// `∇loss(y; support)` at step k, recorded for its reversal.
-    fn record(&self, k: usize, y: Vector<B>, seen: Option<&Seen>) -> Record<B, N> {
+    fn record(&self, k: usize, y: Vector<B>, seen: Option<&RunningStatistics>) -> Record<B, N> {
         let mut adaptation = self.adaptation(k);
         adaptation.pass.learning = seen;
         DoubleBackward.record(self.point(&adaptation, &self.module(y)))
@@ -307,7 +307,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Steps<'_, B, N> {
         };
         let record = state.record.take().unwrap_or_else(|| {
             // The statistics of this step were noted when it was made.
-            let unheard = Seen::default();
+            let unheard = RunningStatistics::default();
             self.record(k, state.y.clone(), self.seen.map(|_| &unheard))
         });
         let own = learned.map(|of| {
@@ -323,12 +323,12 @@ impl<B: Backend, N: TwiceNetwork<B>> Steps<'_, B, N> {
 type Record<B, N> = RecordedGradient<B, <N as Network>::Weights<Tape<B>>>;
 
 /// A state on the way back, and the record of the step from it if that was made already.
-struct State<B: Backend, N: TwiceNetwork<B>> {
+struct State<B: Backend, N: TwiceDifferentiableNetwork<B>> {
     y: Vector<B>,
     record: Rc<RefCell<Option<Record<B, N>>>>,
 }
 
-impl<B: Backend, N: TwiceNetwork<B>> State<B, N> {
+impl<B: Backend, N: TwiceDifferentiableNetwork<B>> State<B, N> {
     fn new(y: Vector<B>) -> Self {
         let record = Rc::default();
         Self { y, record }
@@ -336,7 +336,7 @@ impl<B: Backend, N: TwiceNetwork<B>> State<B, N> {
 }
 
 /// The same state: the record is shared.
-impl<B: Backend, N: TwiceNetwork<B>> Clone for State<B, N> {
+impl<B: Backend, N: TwiceDifferentiableNetwork<B>> Clone for State<B, N> {
     fn clone(&self) -> Self {
         Self {
             y: self.y.clone(),
@@ -346,7 +346,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Clone for State<B, N> {
 }
 
 /// Of a [`Stack`] the gradient and the loss are means over its tasks.
-impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Maml<N> {
+impl<B: Backend, N: TwiceDifferentiableNetwork<B>> Learner<B> for Maml<N> {
     type Network = N;
 
     fn begin(&self, weights: N::Weights<Tape<B>>) -> Upper<B, N> {
@@ -360,7 +360,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Maml<N> {
     /// # Panics
     /// If the bytes of [`Checkpointing::Bytes`] do not hold two sets of weights for each task.
     fn gradient(&self, x: &Upper<B, N>, episode: &Episode<B>) -> EpisodeGradient<B> {
-        let seen = Seen::default();
+        let seen = RunningStatistics::default();
         let steps = self.steps::<B>(x, episode, Some(&seen));
         let start = steps.first();
         let schedule = self

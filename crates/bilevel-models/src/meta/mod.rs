@@ -9,8 +9,8 @@
 //! | [`Maml`] | a few gradient steps | exact (second order), first order, or of the head only (ANIL); learned step sizes (Meta-SGD, MAML++) |
 //! | [`ImplicitMaml`] | solved, held near the start | implicit differentiation |
 //! | [`Reptile`] | a few gradient steps | none: the steps' direction |
-//! | [`Prototypes`] | class means, closed form | one backward pass |
-//! | [`RidgeHead`] | ridge regression, closed form | one backward pass |
+//! | [`ProtoNet`] | class means, closed form | one backward pass |
+//! | [`R2d2`] | ridge regression, closed form | one backward pass |
 //!
 //! A [`Network`] is any Burn module with a forward function: [`Conv4`], [`ResNet12`], [`Perceptron`], or your own.
 //! A [`Stack`] of one runs several tasks at once. [`Normalization`] says whose statistics batch normalisation uses. [`meta_step`] makes a step over many episodes,
@@ -22,23 +22,23 @@ mod conv4;
 mod episode;
 mod filter;
 mod implicit_maml;
+mod layers;
 mod learner;
 mod maml;
 mod network;
 mod normalization;
 mod perceptron;
-mod prototypes;
+mod proto_net;
+mod r2d2;
 mod rates;
 mod reptile;
 mod resnet12;
-mod ridge_head;
 mod sinusoid;
 mod stack;
-mod start;
 mod step_losses;
 mod training;
 
-pub use adaptation::{Adaptation, TwiceNetwork};
+pub use adaptation::{Adaptation, TwiceDifferentiableNetwork};
 pub use any_network::{AnyNetwork, AnyWeights};
 pub use conv4::{Conv4, Conv4Weights, ConvBlock};
 pub use episode::{Episode, Loss, Samples, accuracy};
@@ -47,13 +47,13 @@ pub use implicit_maml::ImplicitMaml;
 pub use learner::{EpisodeGradient, Learner, MetaParameters, Upper};
 pub use maml::Maml;
 pub use network::Network;
-pub use normalization::{EpisodicNorm, Normalization, Pass, Seen};
+pub use normalization::{EpisodicNorm, ForwardContext, Normalization, RunningStatistics};
 pub use perceptron::{Perceptron, PerceptronWeights};
-pub use prototypes::Prototypes;
+pub use proto_net::ProtoNet;
+pub use r2d2::R2d2;
 pub use rates::{RateOf, Rates};
 pub use reptile::Reptile;
 pub use resnet12::{ResNet12, ResNet12Weights, ResidualBlock};
-pub use ridge_head::RidgeHead;
 pub use sinusoid::Sinusoids;
 pub use stack::{Stack, StackedNetwork};
 pub use step_losses::StepLosses;

@@ -4,7 +4,7 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use super::Pass;
+use super::ForwardContext;
 
 /// Any Burn module with a forward function.
 ///
@@ -16,7 +16,7 @@ use super::Pass;
 /// A network made of Burn's own layers:
 ///
 /// ```
-/// use bilevel_models::meta::{Network, Pass};
+/// use bilevel_models::meta::{Network, ForwardContext};
 /// use burn::module::Module;
 /// use burn::nn::{Linear, LinearConfig, Relu};
 /// use burn::tensor::{Tensor, backend::Backend};
@@ -30,7 +30,7 @@ use super::Pass;
 /// impl Network for TwoLayers {
 ///     type Weights<B: Backend> = Weights<B>;
 ///
-///     fn forward<B: Backend>(&self, y: &Weights<B>, inputs: Tensor<B, 2>, _: Pass<'_>) -> Tensor<B, 2> {
+///     fn forward<B: Backend>(&self, y: &Weights<B>, inputs: Tensor<B, 2>, _: ForwardContext<'_>) -> Tensor<B, 2> {
 ///         y.second.forward(Relu::new().forward(y.first.forward(inputs)))
 ///     }
 /// }
@@ -41,7 +41,7 @@ use super::Pass;
 ///     first: LinearConfig::new(3, 8).init(&device),
 ///     second: LinearConfig::new(8, 2).init(&device),
 /// };
-/// let scores = TwoLayers.forward(&y, Tensor::zeros([5, 3], &device), Pass::default());
+/// let scores = TwoLayers.forward(&y, Tensor::zeros([5, 3], &device), ForwardContext::default());
 /// assert_eq!(scores.dims(), [5, 2]);
 /// ```
 pub trait Network: Clone + Send + Sync {
@@ -55,7 +55,7 @@ pub trait Network: Clone + Send + Sync {
         &self,
         weights: &Self::Weights<B>,
         inputs: Tensor<B, 2>,
-        pass: Pass<'_>,
+        pass: ForwardContext<'_>,
     ) -> Tensor<B, 2>;
 
     /// How many tasks it runs at once, each with weights of its own: one, but for a [`Stack`](super::Stack).

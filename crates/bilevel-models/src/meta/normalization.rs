@@ -40,7 +40,7 @@ pub enum Normalization {
 
 /// How a network is run.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Pass<'a> {
+pub struct ForwardContext<'a> {
     /// Whose statistics are used.
     pub normalization: Normalization,
     /// How many rows from the first are support; the others are queries. 0: there is only one kind.
@@ -48,7 +48,7 @@ pub struct Pass<'a> {
     /// Inner steps that the weights have behind them.
     pub step: usize,
     /// Where kept statistics are learned: the batch's own are used, and noted here.
-    pub learning: Option<&'a Seen>,
+    pub learning: Option<&'a RunningStatistics>,
 }
 
 /// Mean and variance of each channel.
@@ -56,9 +56,9 @@ type Moments = [Vec<f32>; 2];
 
 /// Statistics that layers have seen, by layer and step.
 #[derive(Debug, Default)]
-pub struct Seen(Mutex<HashMap<(ParamId, usize), (Moments, usize)>>);
+pub struct RunningStatistics(Mutex<HashMap<(ParamId, usize), (Moments, usize)>>);
 
-impl Seen {
+impl RunningStatistics {
     fn note(&self, layer: ParamId, step: usize, moments: Moments) {
         let mut seen = self.0.lock().expect("nothing panics under this lock");
         let (sum, count) = seen.entry((layer, step)).or_insert_with(|| {
@@ -118,7 +118,7 @@ impl<B: Backend> EpisodicNorm<B> {
     }
 
     /// The maps, normalised.
-    pub fn forward(&self, maps: Tensor<B, 4>, pass: Pass<'_>) -> Tensor<B, 4> {
+    pub fn forward(&self, maps: Tensor<B, 4>, pass: ForwardContext<'_>) -> Tensor<B, 4> {
         let [n, channels, height, width] = maps.dims();
         let maps = maps.reshape([n, channels, height * width]);
         let kept = matches!(
@@ -157,7 +157,7 @@ impl<B: Backend> EpisodicNorm<B> {
             .reshape([n, channels, height, width])
     }
 
-    fn kept_at(&self, pass: Pass<'_>) -> [Tensor<B, 1>; 2] {
+    fn kept_at(&self, pass: ForwardContext<'_>) -> [Tensor<B, 1>; 2] {
         let (tasks, channels) = (self.tasks(), self.channels());
         let steps = self.kept.dims()[0] / tasks;
         let step = match pass.normalization {

@@ -6,9 +6,10 @@ use burn::tensor::backend::Backend;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::start::{affine, affine_each};
-use super::{Network, Pass, StackedNetwork};
+use super::layers::affine_each;
+use super::{ForwardContext, Network, StackedNetwork};
 use crate::classification::LinearParameters;
+use crate::init::affine;
 
 /// Affine maps with ReLU between them.
 ///
@@ -44,7 +45,7 @@ impl Network for Perceptron {
         &self,
         weights: &PerceptronWeights<B>,
         inputs: Tensor<B, 2>,
-        pass: Pass<'_>,
+        pass: ForwardContext<'_>,
     ) -> Tensor<B, 2> {
         self.forward_stacked(1, weights, inputs, pass)
     }
@@ -56,7 +57,7 @@ impl StackedNetwork for Perceptron {
         tasks: usize,
         weights: &PerceptronWeights<B>,
         inputs: Tensor<B, 2>,
-        _: Pass<'_>,
+        _: ForwardContext<'_>,
     ) -> Tensor<B, 2> {
         let mut a = inputs;
         for (i, layer) in weights.layers.iter().enumerate() {

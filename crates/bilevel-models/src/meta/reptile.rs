@@ -8,10 +8,10 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use super::learner::one_task;
-use super::normalization::Seen;
+use super::normalization::RunningStatistics;
 use super::{
     Episode, EpisodeGradient, Filter, Learner, Loss, Maml, MetaParameters, Normalization, Rates,
-    Samples, StepLosses, TwiceNetwork, Upper,
+    Samples, StepLosses, TwiceDifferentiableNetwork, Upper,
 };
 
 /// Moves the weights towards where a few steps on a task lead.
@@ -56,7 +56,7 @@ impl<N: Clone> Reptile<N> {
     }
 }
 
-impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Reptile<N> {
+impl<B: Backend, N: TwiceDifferentiableNetwork<B>> Learner<B> for Reptile<N> {
     type Network = N;
 
     /// # Panics
@@ -67,7 +67,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Reptile<N> {
     }
 
     fn gradient(&self, x: &Upper<B, N>, episode: &Episode<B>) -> EpisodeGradient<B> {
-        let seen = Seen::default();
+        let seen = RunningStatistics::default();
         let all = Samples {
             inputs: episode.inputs(),
             targets: Tensor::cat(

@@ -8,9 +8,10 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::conv4::{ConvBlock, halved, headed, pictures, task_rows};
-use super::start::{check_side, zero_affine};
-use super::{Network, Pass, StackedNetwork};
+use super::layers::check_side;
+use super::{ForwardContext, Network, StackedNetwork};
 use crate::classification::LinearParameters;
+use crate::init::zero_affine;
 
 /// Four residual blocks of three 3×3 convolutions each, halved after each block, averaged over the picture at the end.
 ///
@@ -91,7 +92,7 @@ impl Network for ResNet12 {
         &self,
         weights: &ResNet12Weights<B>,
         inputs: Tensor<B, 2>,
-        pass: Pass<'_>,
+        pass: ForwardContext<'_>,
     ) -> Tensor<B, 2> {
         self.forward_stacked(1, weights, inputs, pass)
     }
@@ -103,7 +104,7 @@ impl StackedNetwork for ResNet12 {
         tasks: usize,
         weights: &ResNet12Weights<B>,
         inputs: Tensor<B, 2>,
-        pass: Pass<'_>,
+        pass: ForwardContext<'_>,
     ) -> Tensor<B, 2> {
         let mut maps = pictures(tasks, inputs, self.side);
         for block in &weights.blocks {

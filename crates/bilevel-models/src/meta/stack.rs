@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use super::{Network, Pass};
+use super::{ForwardContext, Network};
 
 /// A network that can run the weights of several tasks in one go: by products of batches of matrices, by convolutions in groups.
 pub trait StackedNetwork: Network {
@@ -16,7 +16,7 @@ pub trait StackedNetwork: Network {
         tasks: usize,
         weights: &Self::Weights<B>,
         inputs: Tensor<B, 2>,
-        pass: Pass<'_>,
+        pass: ForwardContext<'_>,
     ) -> Tensor<B, 2>;
 }
 
@@ -78,7 +78,7 @@ impl<N: StackedNetwork> Network for Stack<N> {
         &self,
         weights: &N::Weights<B>,
         inputs: Tensor<B, 2>,
-        pass: Pass<'_>,
+        pass: ForwardContext<'_>,
     ) -> Tensor<B, 2> {
         let (tasks, rows) = (self.tasks, inputs.dims()[0]);
         assert!(tasks > 0, "a stack needs a task");
@@ -88,7 +88,7 @@ impl<N: StackedNetwork> Network for Stack<N> {
             "{rows} rows, {} of them support, cannot be divided among {tasks} tasks",
             pass.support
         );
-        let pass = Pass { support, ..pass };
+        let pass = ForwardContext { support, ..pass };
         let run = |inputs| self.network.forward_stacked(tasks, weights, inputs, pass);
         if support == 0 || tasks == 1 {
             return run(inputs);

@@ -14,7 +14,7 @@ use burn::tensor::TensorData;
 use burn::tensor::backend::Backend;
 
 use super::episode::accuracy;
-use super::normalization::Seen;
+use super::normalization::RunningStatistics;
 use super::{Episode, Learner, Network, Upper};
 
 /// Where meta-learning stands.
@@ -119,8 +119,11 @@ where
 const MOMENTUM: f32 = 0.1;
 
 /// The module with its kept statistics moved.
-fn keep<B: Backend, M: AutodiffModule<Tape<B>>>(module: M, seen: Vec<Seen>) -> M {
-    let seen: Vec<_> = seen.into_iter().flat_map(Seen::means).collect();
+fn keep<B: Backend, M: AutodiffModule<Tape<B>>>(module: M, seen: Vec<RunningStatistics>) -> M {
+    let seen: Vec<_> = seen
+        .into_iter()
+        .flat_map(RunningStatistics::means)
+        .collect();
     if seen.is_empty() {
         return module;
     }

@@ -9,9 +9,9 @@ use crate::Error;
 use crate::error::{ErrorKind, check_weights, count};
 
 use super::{
-    ConvexNetwork, ConvexNetworkParameters, DeepVariation, DeepVariationParameters,
-    FieldsOfExperts, FieldsOfExpertsParameters, Hessian, Regularizer, ResidualPrior,
-    ResidualPriorParameters, Ridge, RidgeParameters, Tv, TvParameters,
+    ConvexNetwork, ConvexNetworkParameters, FieldsOfExperts, FieldsOfExpertsParameters, Hessian,
+    Regularizer, ResidualPrior, ResidualPriorParameters, Ridge, RidgeParameters,
+    TotalDeepVariation, TotalDeepVariationParameters, Tv, TvParameters,
 };
 
 /// The largest counts that make sense.
@@ -34,7 +34,9 @@ pub enum Architecture {
     FieldsOfExperts(FieldsOfExperts),
     Ridge(Ridge),
     ConvexNetwork(ConvexNetwork),
-    DeepVariation(DeepVariation),
+    // The word in model files.
+    #[serde(rename = "deep-variation")]
+    TotalDeepVariation(TotalDeepVariation),
     ResidualPrior(ResidualPrior),
 }
 
@@ -50,7 +52,7 @@ pub enum ArchitectureParameters<B: Backend> {
     FieldsOfExperts(FieldsOfExpertsParameters<B>),
     Ridge(RidgeParameters<B>),
     ConvexNetwork(ConvexNetworkParameters<B>),
-    DeepVariation(DeepVariationParameters<B>),
+    TotalDeepVariation(TotalDeepVariationParameters<B>),
     ResidualPrior(ResidualPriorParameters<B>),
 }
 
@@ -58,7 +60,7 @@ pub enum ArchitectureParameters<B: Backend> {
 macro_rules! inside {
     ($architecture:expr, $parameters:expr, |$r:ident, $x:ident| $body:expr) => {
         inside!(@ $architecture, $parameters, $r, $x, $body,
-            Tv FieldsOfExperts Ridge ConvexNetwork DeepVariation ResidualPrior)
+            Tv FieldsOfExperts Ridge ConvexNetwork TotalDeepVariation ResidualPrior)
     };
     (@ $architecture:expr, $parameters:expr, $r:ident, $x:ident, $body:expr, $($kind:ident)*) => {
         match ($architecture, $parameters) {
@@ -76,7 +78,9 @@ macro_rules! parameters {
             Architecture::FieldsOfExperts($r) => ArchitectureParameters::FieldsOfExperts($body),
             Architecture::Ridge($r) => ArchitectureParameters::Ridge($body),
             Architecture::ConvexNetwork($r) => ArchitectureParameters::ConvexNetwork($body),
-            Architecture::DeepVariation($r) => ArchitectureParameters::DeepVariation($body),
+            Architecture::TotalDeepVariation($r) => {
+                ArchitectureParameters::TotalDeepVariation($body)
+            }
             Architecture::ResidualPrior($r) => ArchitectureParameters::ResidualPrior($body),
         }
     };
@@ -92,7 +96,7 @@ macro_rules! from {
     };
 }
 
-from!(Tv FieldsOfExperts Ridge ConvexNetwork DeepVariation ResidualPrior);
+from!(Tv FieldsOfExperts Ridge ConvexNetwork TotalDeepVariation ResidualPrior);
 
 impl Architecture {
     /// The name of its kind, as in files.
@@ -102,7 +106,7 @@ impl Architecture {
             Self::FieldsOfExperts(_) => "fields-of-experts",
             Self::Ridge(_) => "ridge",
             Self::ConvexNetwork(_) => "convex-network",
-            Self::DeepVariation(_) => "deep-variation",
+            Self::TotalDeepVariation(_) => "deep-variation",
             Self::ResidualPrior(_) => "residual-prior",
         }
     }
@@ -165,7 +169,7 @@ impl Architecture {
                 count("channels", channels, [1, MOST_CHANNELS])?;
                 channels as u64 * bank(channels)
             }
-            Self::DeepVariation(DeepVariation {
+            Self::TotalDeepVariation(TotalDeepVariation {
                 channels,
                 scales,
                 stride,
@@ -194,7 +198,7 @@ impl Architecture {
             Self::FieldsOfExperts(r) => r.size,
             Self::Ridge(r) => r.size,
             Self::ConvexNetwork(r) => r.size,
-            Self::DeepVariation(r) => r.size,
+            Self::TotalDeepVariation(r) => r.size,
             Self::ResidualPrior(r) => r.size,
         }
     }
@@ -206,7 +210,7 @@ impl Architecture {
             Self::FieldsOfExperts(FieldsOfExperts { filters, .. })
             | Self::Ridge(Ridge { filters, .. }) => filters,
             Self::ConvexNetwork(ConvexNetwork { channels, .. })
-            | Self::DeepVariation(DeepVariation { channels, .. })
+            | Self::TotalDeepVariation(TotalDeepVariation { channels, .. })
             | Self::ResidualPrior(ResidualPrior { channels, .. }) => channels,
         }
     }
@@ -226,8 +230,8 @@ impl Architecture {
                 ArchitectureParameters::FieldsOfExperts(r.init_for(sigma, device))
             }
             Self::Ridge(r) => ArchitectureParameters::Ridge(r.init_for(sigma, device)),
-            Self::DeepVariation(r) => {
-                ArchitectureParameters::DeepVariation(r.init_for(sigma, device))
+            Self::TotalDeepVariation(r) => {
+                ArchitectureParameters::TotalDeepVariation(r.init_for(sigma, device))
             }
             Self::Tv(_) | Self::ConvexNetwork(_) | Self::ResidualPrior(_) => self.init(device),
         }
@@ -293,6 +297,6 @@ impl Regularizer for Architecture {
                 }
             };
         }
-        project!(Tv FieldsOfExperts Ridge ConvexNetwork DeepVariation ResidualPrior)
+        project!(Tv FieldsOfExperts Ridge ConvexNetwork TotalDeepVariation ResidualPrior)
     }
 }

@@ -5,9 +5,9 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
-use super::draw::Draw;
 use super::filter_bank::{responses, synthesis, zero_mean};
 use super::{Regularizer, nonnegative};
+use crate::init::Initializer;
 
 /// An input-convex neural network (ICNN) of three layers.
 ///
@@ -97,7 +97,7 @@ impl Regularizer for ConvexNetwork {
     fn init<B: Backend>(&self, device: &B::Device) -> ConvexNetworkParameters<B> {
         let (m, size) = (self.channels, self.size);
         assert!(size % 2 == 1, "the filter size must be odd, got {size}");
-        let mut draw = Draw::new(SEED, device);
+        let mut draw = Initializer::new(SEED, device);
         let zeros = || Param::from_tensor(Tensor::zeros([m], device));
         let entries = (size * size) as f64;
         let mut filters =

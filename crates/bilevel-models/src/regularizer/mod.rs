@@ -6,15 +6,13 @@
 //! | [`FieldsOfExperts`] | by its [`Potential`] | closed form | closed form | spectrum | Roth, Black (2009) |
 //! | [`Ridge`] | yes (CRR), weakly (WCRR) or free | closed form | closed form | spectrum | Goujon et al. (2023, 2024) |
 //! | [`ConvexNetwork`] | yes | closed form | one recording | power iteration | Amos, Xu, Kolter (2017) |
-//! | [`DeepVariation`] | no | closed form | one recording | power iteration | Kobler et al. (2020) |
+//! | [`TotalDeepVariation`] | no | closed form | one recording | power iteration | Kobler et al. (2020) |
 //! | [`ResidualPrior`] | no | closed form | one recording | power iteration | Hurault et al. (2022) |
 //!
 //! All see one channel and sum over the images. [`Architecture`] is any of them.
 
 mod architecture;
 mod convex_network;
-mod deep_variation;
-mod draw;
 mod fields_of_experts;
 mod filter_bank;
 mod potential;
@@ -22,16 +20,17 @@ mod residual_network;
 mod residual_prior;
 mod ridge;
 mod spline;
+mod total_deep_variation;
 mod tv;
 
 pub use architecture::{Architecture, ArchitectureParameters};
 pub use convex_network::{ConvexNetwork, ConvexNetworkParameters};
-pub use deep_variation::{DeepVariation, DeepVariationParameters};
 pub use fields_of_experts::{FieldsOfExperts, FieldsOfExpertsParameters};
 pub use potential::Potential;
 pub use residual_network::{ResidualBlock, ResidualNetwork};
 pub use residual_prior::{ResidualPrior, ResidualPriorParameters};
 pub use ridge::{Ridge, RidgeParameters};
+pub use total_deep_variation::{TotalDeepVariation, TotalDeepVariationParameters};
 pub use tv::{Tv, TvParameters};
 
 use std::fmt::Debug;

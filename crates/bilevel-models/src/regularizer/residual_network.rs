@@ -5,8 +5,8 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use super::Potential;
-use super::draw::Draw;
 use super::filter_bank::{responses, responses_every, synthesis, synthesis_every};
+use crate::init::Initializer;
 
 /// Two 3×3 convolutions around a shortcut.
 ///
@@ -48,7 +48,7 @@ const GAIN: f64 = 0.7;
 
 impl<B: Backend> ResidualBlock<B> {
     /// The identity: `W₁` is random, `W₂ = 0`.
-    fn identity(channels: usize, draw: &mut Draw<B>) -> Self {
+    fn identity(channels: usize, draw: &mut Initializer<B>) -> Self {
         let shape = [channels, channels, 3, 3];
         let deviation = GAIN / ((9 * channels) as f64).sqrt();
         Self {
@@ -85,13 +85,13 @@ impl<B: Backend> ResidualNetwork<B> {
     ///
     /// # Panics
     /// If there is no scale.
-    pub(super) fn identity(channels: usize, scales: usize, draw: &mut Draw<B>) -> Self {
+    pub(super) fn identity(channels: usize, scales: usize, draw: &mut Initializer<B>) -> Self {
         assert!(scales > 0, "a network needs at least one scale");
-        let blocks = |count, draw: &mut Draw<B>| {
+        let blocks = |count, draw: &mut Initializer<B>| {
             let block = |_| ResidualBlock::identity(channels, draw);
             (0..count).map(block).collect()
         };
-        let smooth = |factor: f64, draw: &Draw<B>| {
+        let smooth = |factor: f64, draw: &Initializer<B>| {
             let kernel = draw.binomial(channels) * factor;
             let kernels = (1..scales).map(|_| Param::from_tensor(kernel.clone()));
             kernels.collect()

@@ -6,9 +6,9 @@ use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
 use super::Regularizer;
-use super::draw::Draw;
 use super::filter_bank::{dct_filters, responses, synthesis, zero_mean};
 use super::residual_network::ResidualNetwork;
+use crate::init::Initializer;
 
 /// The squared residual of a denoising network, a small relative of the gradient-step DRUNet.
 ///
@@ -87,7 +87,7 @@ impl Regularizer for ResidualPrior {
         let filters = dct_filters::<B>(m, size, device);
         ResidualPriorParameters {
             first: Param::from_tensor(filters.clone()),
-            network: ResidualNetwork::identity(m, self.scales, &mut Draw::new(SEED, device)),
+            network: ResidualNetwork::identity(m, self.scales, &mut Initializer::new(SEED, device)),
             last: Param::from_tensor(filters * LAST),
             log_weight: Param::from_tensor(Tensor::zeros([1], device)),
         }

@@ -4,7 +4,7 @@ use bilevel_backend::Tape;
 use bilevel_core::algorithm::rule::Block;
 use bilevel_core::vector::read;
 use bilevel_core::{DoubleBackward, Iterate, LossGradients, Oracle, ProblemOracle, Vector};
-use bilevel_models::classification::{Classifier, Linear, Mlp, Set, TwoSets, accuracy};
+use bilevel_models::classification::{Classifier, Dataset, Linear, Mlp, TrainValidation, accuracy};
 use bilevel_models::cleaning::{Cleaning, SampleWeights, SoftmaxOracle, Weighting, train};
 use bilevel_models::quadratic::{Quadratic, QuadraticSettings};
 use burn::module::AutodiffModule;
@@ -23,7 +23,7 @@ fn normal(shape: [usize; 2], seed: u64) -> Tensor<B, 2> {
 }
 
 /// Samples around one corner a class; blocks of about `block`.
-fn set(samples: usize, block: usize, seed: u64) -> Set<B> {
+fn set(samples: usize, block: usize, seed: u64) -> Dataset<B> {
     let labels: Vec<usize> = (0..samples).map(|i| (i * 7 + i / 5) % CLASSES).collect();
     let noise = read(normal([samples, FEATURES], seed));
     let rows: Vec<f32> = noise
@@ -34,7 +34,7 @@ fn set(samples: usize, block: usize, seed: u64) -> Set<B> {
             (0.7 * e + 2.0 * f64::from(u8::from(j == labels[i]))) as f32
         })
         .collect();
-    Set::new(
+    Dataset::new(
         &rows,
         FEATURES,
         &labels,
@@ -45,8 +45,8 @@ fn set(samples: usize, block: usize, seed: u64) -> Set<B> {
     .expect("it fits")
 }
 
-fn data() -> TwoSets<B> {
-    TwoSets {
+fn data() -> TrainValidation<B> {
+    TrainValidation {
         training: set(11, 3, 1),
         validation: set(8, 4, 2),
     }
@@ -177,7 +177,7 @@ fn training_solves_the_lower_problem() {
 fn samples_that_do_not_fit_are_errors() {
     let new = |labels: &[usize], block| {
         let rows = vec![0.0; labels.len() * 2];
-        Set::<B>::new(&rows, 2, labels, 3, block, &Default::default())
+        Dataset::<B>::new(&rows, 2, labels, 3, block, &Default::default())
             .map(|_| ())
             .map_err(|error| error.to_string())
     };

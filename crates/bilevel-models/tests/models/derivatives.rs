@@ -5,7 +5,8 @@ use bilevel_core::parameters::{pack, unpack};
 use bilevel_core::{DoubleBackward, GradientBackward, Point, SecondOrder};
 use bilevel_models::physics::{ClosedForm, Denoising, Image, ImagePairs};
 use bilevel_models::regularizer::{
-    ConvexNetwork, DeepVariation, FieldsOfExperts, Potential, Regularizer, ResidualPrior, Ridge, Tv,
+    ConvexNetwork, FieldsOfExperts, Potential, Regularizer, ResidualPrior, Ridge,
+    TotalDeepVariation, Tv,
 };
 use burn::module::AutodiffModule;
 use burn::tensor::{Distribution, Tensor, TensorData};
@@ -236,7 +237,7 @@ fn a_convex_network() {
 #[test]
 fn deep_variation() {
     for (scales, stride) in [(1, 1), (2, 1), (3, 1), (2, 2), (1, 3)] {
-        check(DeepVariation {
+        check(TotalDeepVariation {
             channels: 3,
             size: 3,
             scales,

@@ -4,9 +4,9 @@ use bilevel_backend::Tape;
 use bilevel_core::parameters::{pack, unpack};
 use bilevel_core::{Checkpointing, ConjugateGradient, GradientDescent, Tolerance};
 use bilevel_models::meta::{
-    Conv4, Episode, Filter, ImplicitMaml, Learner, Loss, Maml, MetaState, Network, Normalization,
-    Pass, Perceptron, Prototypes, RateOf, Rates, Reptile, ResNet12, RidgeHead, Samples, Sinusoids,
-    Stack, StackedNetwork, StepLosses, Upper, meta_step,
+    Conv4, Episode, Filter, ForwardContext, ImplicitMaml, Learner, Loss, Maml, MetaState, Network,
+    Normalization, Perceptron, ProtoNet, R2d2, RateOf, Rates, Reptile, ResNet12, Samples,
+    Sinusoids, Stack, StackedNetwork, StepLosses, Upper, meta_step,
 };
 use burn::module::{AutodiffModule, Module, Param};
 use burn::optim::{AdamConfig, SgdConfig};
@@ -32,7 +32,7 @@ impl Network for Slope {
         &self,
         y: &Weight<B>,
         inputs: Tensor<B, 2>,
-        _: Pass<'_>,
+        _: ForwardContext<'_>,
     ) -> Tensor<B, 2> {
         inputs.matmul(y.theta.val())
     }
@@ -291,14 +291,14 @@ fn gradients_of_embeddings() {
         classes: None,
         ..conv4(16)
     };
-    let learner = Prototypes {
+    let learner = ProtoNet {
         network,
         normalization: Normalization::Transductive,
     };
     let x = moved(&learner, network.init(5, &Default::default()), 6);
     is_the_change_of_the_loss("prototypes", &learner, &x, &episode, 1e-5);
 
-    let learner = RidgeHead {
+    let learner = R2d2 {
         network,
         normalization: Normalization::Support,
     };
@@ -311,7 +311,7 @@ fn gradients_of_embeddings() {
         classes: None,
         kept_steps: 1,
     };
-    let learner = Prototypes {
+    let learner = ProtoNet {
         network,
         normalization: Normalization::Transductive,
     };
@@ -323,7 +323,7 @@ fn gradients_of_embeddings() {
 #[test]
 fn ridge_head_is_the_ridge_regression() {
     let network = Perceptron { widths: vec![4, 3] };
-    let learner = RidgeHead {
+    let learner = R2d2 {
         network: network.clone(),
         normalization: Normalization::Transductive,
     };
@@ -339,7 +339,7 @@ fn ridge_head_is_the_ridge_regression() {
     let z = network.forward(
         &plain.weights,
         episode.support.inputs.clone(),
-        Pass::default(),
+        ForwardContext::default(),
     );
     // Zᵀ(Y − Z W) = λ W with scores = Z W and λ = 1: so Z Zᵀ (Y − scores) = scores.
     let y = episode.support.targets;
@@ -425,7 +425,7 @@ fn queries_see_each_other_only_when_they_are_meant_to() {
             classes: None,
             ..network
         };
-        let learner = Prototypes {
+        let learner = ProtoNet {
             network: embedding,
             normalization,
         };
@@ -696,7 +696,7 @@ fn episodes_that_cannot_be_joined() {
 #[should_panic(expected = "give it the network inside")]
 fn embeddings_are_not_stacked() {
     let network = Perceptron { widths: vec![1, 2] };
-    let learner = Prototypes {
+    let learner = ProtoNet {
         network: Stack {
             network: network.clone(),
             tasks: 2,

@@ -7,7 +7,7 @@ use bilevel_core::{
     AuditSettings, BilevelProblem, ConjugateGradient, DoubleBackward, GradientDescent,
     ImplicitDifferentiation, Point, Tolerance, audit,
 };
-use bilevel_models::classification::{Classifier, Cnn, CnnParameters, Set, TwoSets};
+use bilevel_models::classification::{Classifier, Cnn, CnnParameters, Dataset, TrainValidation};
 use bilevel_models::poisoning::{Perturbation, Poisoning};
 use burn::module::Param;
 use burn::tensor::Tensor;
@@ -21,18 +21,18 @@ const CNN: Cnn = Cnn {
 };
 
 /// Pictures with pixels in [0, 1], some at their ends.
-fn set(samples: usize) -> Set<B> {
+fn set(samples: usize) -> Dataset<B> {
     let pixel = |p: usize| ((p * 31 + p / 30 * 7) % 11) as f32 / 10.0;
     let rows: Vec<f32> = (0..samples * 30).map(pixel).collect();
     let labels: Vec<usize> = (0..samples).map(|i| i % 3).collect();
-    Set::new(&rows, 30, &labels, 3, samples, &Default::default()).expect("it fits")
+    Dataset::new(&rows, 30, &labels, 3, samples, &Default::default()).expect("it fits")
 }
 
 /// First and second derivatives of both losses, through two convolutions, are those of differences.
 #[test]
 fn a_poisoned_network_is_differentiated() {
     let device = Default::default();
-    let data = TwoSets {
+    let data = TrainValidation {
         training: set(9),
         validation: set(5),
     }

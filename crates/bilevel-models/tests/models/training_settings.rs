@@ -9,7 +9,9 @@ use bilevel_core::{
     Accelerated, Checkpointing, ConjugateGradient, DoubleBackward, GradientDescent, Hypergradient,
     ImplicitDifferentiation, LowerSolver, Point, PowerIteration, Tolerance, Unrolled, Vector,
 };
-use bilevel_models::classification::{Batch, Classifier, Linear, Set, TwoSets, accuracy};
+use bilevel_models::classification::{
+    Batch, Classifier, Dataset, Linear, TrainValidation, accuracy,
+};
 use bilevel_models::selection::{Per, Selection};
 use bilevel_models::tuning::{TrainingParameters, Tuning};
 use burn::module::AutodiffModule;
@@ -29,7 +31,7 @@ const LINEAR: Linear = Linear {
 };
 
 /// Samples of the classes that `class` gives.
-fn set(samples: usize, class: impl Fn(usize) -> usize, seed: u64) -> Set<B> {
+fn set(samples: usize, class: impl Fn(usize) -> usize, seed: u64) -> Dataset<B> {
     let rng = &mut ChaCha8Rng::seed_from_u64(seed);
     let normal = Distribution::Normal(0.0, 1.0);
     let noise = TensorData::random::<f64, _, _>([samples, FEATURES], normal, rng);
@@ -44,11 +46,11 @@ fn set(samples: usize, class: impl Fn(usize) -> usize, seed: u64) -> Set<B> {
         })
         .collect();
     let device = Default::default();
-    Set::new(&rows, FEATURES, &labels, CLASSES, samples, &device).expect("they fit")
+    Dataset::new(&rows, FEATURES, &labels, CLASSES, samples, &device).expect("they fit")
 }
 
 fn data() -> Batch<B> {
-    let sets = TwoSets {
+    let sets = TrainValidation {
         training: set(40, |i| i % CLASSES, 1),
         validation: set(300, |i| i % CLASSES, 2),
     };
@@ -174,7 +176,7 @@ fn trained(problem: &Tuning<Linear>, x: &TrainingParameters<T>, batch: &Batch<B>
 
 /// Training samples of which nine in eleven are of the first class, validation samples of all alike.
 fn unbalanced() -> Batch<B> {
-    let sets = TwoSets {
+    let sets = TrainValidation {
         training: set(110, |i| (i % 11).saturating_sub(8), 5),
         validation: set(90, |i| i % CLASSES, 6),
     };

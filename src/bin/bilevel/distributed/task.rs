@@ -9,7 +9,7 @@ use bilevel_core::{Differentiable, DoubleBackward, SecondOrder};
 use bilevel_data::{Labelled, Standardization, corrupt_labels, load_labelled};
 use bilevel_distributed::{LocalProblem, ModuleProblem};
 use bilevel_models::classification::{
-    Batch, Classifier, Linear, Part, Samples, Set, accuracy, deal,
+    Batch, Classifier, Dataset, LabelledRows, Linear, Minibatch, accuracy, partition,
 };
 use bilevel_models::cleaning::{Cleaning, SampleWeights, Weighting};
 use bilevel_models::selection::{Per, Selection};
@@ -66,8 +66,8 @@ fn of_data<B: Backend>(settings: &DistributedProblem, device: &B::Device) -> Res
     let path = data(settings);
     let [training, trusted, test] = sets(settings, workers, &path)?;
     let (features, classes) = (training.width(), training.class_count());
-    let batches = deal::<B>(samples(&training), samples(&trusted), workers, device)?;
-    let test_set = Set::<B>::new(
+    let batches = partition::<B>(samples(&training), samples(&trusted), workers, device)?;
+    let test_set = Dataset::<B>::new(
         test.features(),
         features,
         test.labels(),
@@ -107,7 +107,7 @@ fn of_data<B: Backend>(settings: &DistributedProblem, device: &B::Device) -> Res
 /// How often `classifier` with the parameters z is right.
 fn judge<B: Backend>(
     classifier: Linear,
-    test: Part<B>,
+    test: Minibatch<B>,
     device: &B::Device,
 ) -> impl Fn(&[f64]) -> f64 + use<B> {
     let device = device.clone();
@@ -150,8 +150,8 @@ fn data(settings: &DistributedProblem) -> PathBuf {
     settings.data.clone().unwrap_or_else(|| usual.into())
 }
 
-fn samples(set: &Labelled) -> Samples<'_> {
-    Samples {
+fn samples(set: &Labelled) -> LabelledRows<'_> {
+    LabelledRows {
         rows: set.features(),
         labels: set.labels(),
         width: set.width(),

@@ -3,8 +3,8 @@
 use anyhow::{Context, Result, ensure};
 use bilevel_core::{Checkpointing, ConjugateGradient, GradientDescent, Tolerance};
 use bilevel_models::meta::{
-    AnyNetwork, Filter, ImplicitMaml, Learner, Loss, Maml, Normalization, Prototypes, Rates,
-    Reptile, RidgeHead, Stack, StepLosses,
+    AnyNetwork, Filter, ImplicitMaml, Learner, Loss, Maml, Normalization, ProtoNet, R2d2, Rates,
+    Reptile, Stack, StepLosses,
 };
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
@@ -219,11 +219,11 @@ impl Method {
                     rate,
                 })
             }
-            Self::Prototypes => Box::new(Prototypes {
+            Self::Prototypes => Box::new(ProtoNet {
                 network,
                 normalization,
             }),
-            Self::RidgeHead => Box::new(RidgeHead {
+            Self::RidgeHead => Box::new(R2d2 {
                 network,
                 normalization,
             }),

@@ -5,13 +5,13 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
-use super::draw::Draw;
 use super::filter_bank::{
     LOG_SMOOTHING, SIGMA, dct_filters, first_log_weight, responses_every, synthesis_every,
     weighted_sum, zero_mean,
 };
 use super::residual_network::ResidualNetwork;
 use super::{Potential, Regularizer};
+use crate::init::Initializer;
 
 /// A regularizer in the manner of Total Deep Variation (TDV).
 ///
@@ -31,7 +31,7 @@ use super::{Potential, Regularizer};
 /// One macro-block, features add where theirs are concatenated and reduced, the activation is the smoothed
 /// absolute value, and the last features go through a potential, so that `R ≥ 0`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeepVariation {
+pub struct TotalDeepVariation {
     /// Channels m, at most `size² − 1`.
     pub channels: usize,
     /// Side of the first filters in pixels, odd.
@@ -45,9 +45,9 @@ pub struct DeepVariation {
     pub stride: usize,
 }
 
-/// What [`DeepVariation`] learns.
+/// What [`TotalDeepVariation`] learns.
 #[derive(Module, Debug)]
-pub struct DeepVariationParameters<B: Backend> {
+pub struct TotalDeepVariationParameters<B: Backend> {
     /// First filters before their mean is taken off: `[m, 1, size, size]`.
     pub filters: Param<Tensor<B, 4>>,
     /// Logarithms of the smoothings: `[m]`.
@@ -70,7 +70,7 @@ fn is_one(stride: &usize) -> bool {
 const SEED: u64 = 0;
 const PHI: Potential = Potential::StudentT;
 
-impl DeepVariation {
+impl TotalDeepVariation {
     /// Parameters to start from when the noise has standard deviation `sigma` (pixels in `[0, 1]`).
     ///
     /// # Panics
@@ -79,7 +79,7 @@ impl DeepVariation {
         &self,
         sigma: f64,
         device: &B::Device,
-    ) -> DeepVariationParameters<B> {
+    ) -> TotalDeepVariationParameters<B> {
         let m = self.channels;
         assert!(
             self.stride > 0,
@@ -88,32 +88,32 @@ impl DeepVariation {
         // The fewer responses weigh the more.
         let log_weight = first_log_weight(sigma, m) + 2.0 * (self.stride as f64).ln();
         let constant = |value: f64| Param::from_tensor(Tensor::full([m], value, device));
-        DeepVariationParameters {
+        TotalDeepVariationParameters {
             filters: Param::from_tensor(dct_filters(m, self.size, device)),
             log_smoothings: constant(LOG_SMOOTHING),
-            network: ResidualNetwork::identity(m, self.scales, &mut Draw::new(SEED, device)),
+            network: ResidualNetwork::identity(m, self.scales, &mut Initializer::new(SEED, device)),
             log_weights: constant(log_weight),
         }
     }
 
     /// `K / e^s`.
-    fn scaled_filters<B: Backend>(&self, x: &DeepVariationParameters<B>) -> Tensor<B, 4> {
+    fn scaled_filters<B: Backend>(&self, x: &TotalDeepVariationParameters<B>) -> Tensor<B, 4> {
         let nu = x.log_smoothings.val().exp();
         zero_mean(x.filters.val()) / nu.reshape([self.channels, 1, 1, 1])
     }
 }
 
-impl Regularizer for DeepVariation {
-    type Parameters<B: Backend> = DeepVariationParameters<B>;
+impl Regularizer for TotalDeepVariation {
+    type Parameters<B: Backend> = TotalDeepVariationParameters<B>;
 
-    /// [`init_for`](DeepVariation::init_for) noise of 25/255.
-    fn init<B: Backend>(&self, device: &B::Device) -> DeepVariationParameters<B> {
+    /// [`init_for`](TotalDeepVariation::init_for) noise of 25/255.
+    fn init<B: Backend>(&self, device: &B::Device) -> TotalDeepVariationParameters<B> {
         self.init_for(SIGMA, device)
     }
 
     fn value<B: Backend>(
         &self,
-        x: &DeepVariationParameters<B>,
+        x: &TotalDeepVariationParameters<B>,
         images: Tensor<B, 4>,
     ) -> Tensor<B, 1> {
         let responses = responses_every(self.stride, images, self.scaled_filters(x));
@@ -123,7 +123,7 @@ impl Regularizer for DeepVariation {
 
     fn gradient<B: Backend>(
         &self,
-        x: &DeepVariationParameters<B>,
+        x: &TotalDeepVariationParameters<B>,
         images: Tensor<B, 4>,
     ) -> Option<Tensor<B, 4>> {
         let k = self.scaled_filters(x);
@@ -136,11 +136,11 @@ impl Regularizer for DeepVariation {
         Some(synthesis_every(self.stride, back, k, [height, width]))
     }
 
-    fn curvature_bound<B: Backend>(&self, _: &DeepVariationParameters<B>) -> Option<f64> {
+    fn curvature_bound<B: Backend>(&self, _: &TotalDeepVariationParameters<B>) -> Option<f64> {
         None
     }
 
-    fn convexity<B: Backend>(&self, _: &DeepVariationParameters<B>) -> Option<f64> {
+    fn convexity<B: Backend>(&self, _: &TotalDeepVariationParameters<B>) -> Option<f64> {
         None
     }
 }

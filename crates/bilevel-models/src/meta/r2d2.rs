@@ -7,11 +7,11 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 
 use super::learner::{Judged, one_task};
-use super::normalization::Seen;
-use super::prototypes::embedded;
+use super::normalization::RunningStatistics;
+use super::proto_net::embedded;
 use super::{
-    Episode, EpisodeGradient, Learner, Loss, MetaParameters, Network, Normalization, TwiceNetwork,
-    Upper,
+    Episode, EpisodeGradient, Learner, Loss, MetaParameters, Network, Normalization,
+    TwiceDifferentiableNetwork, Upper,
 };
 
 /// R2-D2: the classifier of an episode is the ridge regression from embeddings to classes, in closed form.
@@ -28,7 +28,7 @@ use super::{
 /// Bertinetto, Henriques, Torr, Vedaldi (2019), "Meta-learning with differentiable closed-form solvers", ICLR,
 /// arXiv:1805.08136.
 #[derive(Debug, Clone)]
-pub struct RidgeHead<N> {
+pub struct R2d2<N> {
     /// The embedding φ.
     pub network: N,
     /// Whose statistics batch normalisation uses.
@@ -38,12 +38,12 @@ pub struct RidgeHead<N> {
 /// log λ, α and β at the start.
 const START: [[f32; 3]; 1] = [[0.0, 1.0, 0.0]];
 
-impl<N: Network> RidgeHead<N> {
+impl<N: Network> R2d2<N> {
     fn scores<B: Backend>(
         &self,
         x: &MetaParameters<B, N::Weights<B>>,
         episode: &Episode<B>,
-        learning: Option<&Seen>,
+        learning: Option<&RunningStatistics>,
     ) -> Tensor<B, 2> {
         let [z, queries] = embedded(
             &self.network,
@@ -102,7 +102,7 @@ fn inverse<B: Backend>(a: Tensor<B, 2>) -> Tensor<B, 2> {
     Tensor::from_data(TensorData::new(entries, [n, n]), &device)
 }
 
-impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for RidgeHead<N> {
+impl<B: Backend, N: TwiceDifferentiableNetwork<B>> Learner<B> for R2d2<N> {
     type Network = N;
 
     /// # Panics
@@ -115,7 +115,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for RidgeHead<N> {
     }
 
     fn gradient(&self, x: &Upper<B, N>, episode: &Episode<B>) -> EpisodeGradient<B> {
-        let seen = Seen::default();
+        let seen = RunningStatistics::default();
         let lifted = episode.lifted();
         let x = fresh_leaves::<Tape<B>, _>(x.clone());
         let scores = self.scores(&x, &lifted, Some(&seen));

@@ -2,14 +2,14 @@
 
 /// The samples that were kept, judged by which of them really are right.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Verdict {
+pub struct PrecisionRecall {
     /// Of those kept, the share that is right.
     pub precision: f64,
     /// Of those that are right, the share that was kept.
     pub recall: f64,
 }
 
-impl Verdict {
+impl PrecisionRecall {
     /// `kept` and `right`, sample by sample. A share of nothing is 0.
     ///
     /// # Panics
@@ -52,11 +52,11 @@ mod tests {
     fn a_verdict_is_precision_and_recall() {
         let kept = [true, true, true, false, false];
         let right = [true, true, false, true, false];
-        let verdict = Verdict::new(&kept, &right);
+        let verdict = PrecisionRecall::new(&kept, &right);
         assert!((verdict.precision - 2.0 / 3.0).abs() < 1e-15);
         assert!((verdict.recall - 2.0 / 3.0).abs() < 1e-15);
         assert!((verdict.f1() - 2.0 / 3.0).abs() < 1e-15);
-        let nothing = Verdict::new(&[false, false], &[true, false]);
+        let nothing = PrecisionRecall::new(&[false, false], &[true, false]);
         assert!(nothing.f1().abs() < 1e-15);
     }
 }

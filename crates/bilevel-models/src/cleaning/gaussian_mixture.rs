@@ -14,11 +14,11 @@ use std::f64::consts::SQRT_2;
 /// learned instead.
 ///
 /// ```
-/// use bilevel_models::cleaning::Mixture;
+/// use bilevel_models::cleaning::GaussianMixture;
 ///
 /// let heap = |center: f64| (-10..=10).map(move |i| center + 0.1 * f64::from(i));
 /// let numbers: Vec<f64> = heap(-4.0).chain(heap(2.0)).collect();
-/// let mixture = Mixture::fit(&numbers).expect("they differ");
+/// let mixture = GaussianMixture::fit(&numbers).expect("they differ");
 /// assert!(mixture.separation() > 2.0);
 /// assert!((mixture.threshold() + 1.0).abs() < 1e-3);
 /// ```
@@ -27,7 +27,7 @@ use std::f64::consts::SQRT_2;
 /// Arazo, Ortego, Albert, O'Connor, McGuinness (2019), "Unsupervised Label Noise Modeling and Loss Correction", ICML,
 /// arXiv:1904.11238; Li, Socher, Hoi (2020), "DivideMix", ICLR, arXiv:2002.07394.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Mixture {
+pub struct GaussianMixture {
     /// Shares π.
     pub share: [f64; 2],
     /// Means μ.
@@ -44,7 +44,7 @@ const NARROWEST: f64 = 1e-3;
 /// Halvings of an interval: to the last bit.
 const HALVINGS: usize = 60;
 
-impl Mixture {
+impl GaussianMixture {
     /// By expectation maximization, from the quartiles; `None` if the numbers do not differ or are not finite.
     ///
     /// Costs two exponentials a number and iteration, some dozens of them.
@@ -155,7 +155,7 @@ mod tests {
         };
         let mut numbers = draw(-4.0, 1.0, 4000);
         numbers.extend(draw(1.5, 0.5, 6000));
-        let found = Mixture::fit(&numbers).expect("they differ");
+        let found = GaussianMixture::fit(&numbers).expect("they differ");
         let near = |a: [f64; 2], b: [f64; 2]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 0.05);
         assert!(near(found.mean, [-4.0, 1.5]), "{found:?}");
         assert!(near(found.deviation, [1.0, 0.5]), "{found:?}");
@@ -171,18 +171,18 @@ mod tests {
         let rng = &mut ChaCha8Rng::seed_from_u64(4);
         let normal = Normal::new(0.5, 1.0).expect("a deviation");
         let numbers: Vec<f64> = (0..5000).map(|_| normal.sample(rng)).collect();
-        let found = Mixture::fit(&numbers).expect("they differ");
+        let found = GaussianMixture::fit(&numbers).expect("they differ");
         assert!(found.separation() < 2.0, "{found:?}");
-        assert_eq!(Mixture::fit(&[0.3; 10]), None);
-        assert_eq!(Mixture::fit(&[]), None);
-        assert_eq!(Mixture::fit(&[0.0, f64::NAN, 1.0]), None);
+        assert_eq!(GaussianMixture::fit(&[0.3; 10]), None);
+        assert_eq!(GaussianMixture::fit(&[]), None);
+        assert_eq!(GaussianMixture::fit(&[0.0, f64::NAN, 1.0]), None);
     }
 
     /// Two heaps of equal numbers, which have no width of their own.
     #[test]
     fn numbers_of_two_kinds() {
         let numbers = [[0.0; 7], [1.0; 7]].concat();
-        let found = Mixture::fit(&numbers).expect("they differ");
+        let found = GaussianMixture::fit(&numbers).expect("they differ");
         assert!((found.threshold() - 0.5).abs() < 1e-3, "{found:?}");
     }
 }

@@ -2,12 +2,12 @@
 
 use burn::tensor::backend::Backend;
 
-use super::{Batch, Part, Set};
+use super::{Batch, Dataset, Minibatch};
 use crate::error::Error;
 
 /// Rows of features, one sample after the other, and their labels.
 #[derive(Debug, Clone, Copy)]
-pub struct Samples<'a> {
+pub struct LabelledRows<'a> {
     /// `width` numbers a sample.
     pub rows: &'a [f32],
     /// A number below `classes` a sample.
@@ -20,16 +20,16 @@ pub struct Samples<'a> {
 
 /// Training and validation samples dealt out to `workers` in equal heaps of neighbours; those left over go to nobody.
 ///
-/// Worker i knows which training samples are its own by [`Part::first`], so that all may share one vector of
+/// Worker i knows which training samples are its own by [`Minibatch::first`], so that all may share one vector of
 /// weights, an entry a training sample.
 ///
 /// ```
 /// use bilevel_backend::Cpu;
-/// use bilevel_models::classification::{Samples, deal};
+/// use bilevel_models::classification::{LabelledRows, partition};
 ///
 /// let rows = [0.0, 1.0, 2.0, 3.0, 4.0];
-/// let samples = Samples { rows: &rows, labels: &[0, 1, 0, 1, 0], width: 1, classes: 2 };
-/// let batches = deal::<Cpu>(samples, samples, 2, &Default::default())?;
+/// let samples = LabelledRows { rows: &rows, labels: &[0, 1, 0, 1, 0], width: 1, classes: 2 };
+/// let batches = partition::<Cpu>(samples, samples, 2, &Default::default())?;
 /// let last = &batches[1].training;
 /// assert_eq!((last.first, last.count()), (2, 2));
 /// # Ok::<(), bilevel_models::Error>(())
@@ -40,14 +40,14 @@ pub struct Samples<'a> {
 ///
 /// # Panics
 /// If the numbers do not fill the rows.
-pub fn deal<B: Backend>(
-    training: Samples<'_>,
-    validation: Samples<'_>,
+pub fn partition<B: Backend>(
+    training: LabelledRows<'_>,
+    validation: LabelledRows<'_>,
     workers: usize,
     device: &B::Device,
 ) -> Result<Vec<Batch<B>>, Error> {
-    let part = |samples: Samples<'_>, i: usize| -> Result<Part<B>, Error> {
-        let Samples {
+    let part = |samples: LabelledRows<'_>, i: usize| -> Result<Minibatch<B>, Error> {
+        let LabelledRows {
             rows,
             labels,
             width,
@@ -57,8 +57,8 @@ pub fn deal<B: Backend>(
         let first = i * share;
         let rows = &rows[first * width..(first + share) * width];
         let labels = &labels[first..first + share];
-        let set = Set::new(rows, width, labels, classes, share, device)?;
-        Ok(Part {
+        let set = Dataset::new(rows, width, labels, classes, share, device)?;
+        Ok(Minibatch {
             first,
             ..set.whole().clone()
         })

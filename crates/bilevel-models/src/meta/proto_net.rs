@@ -7,10 +7,10 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use super::learner::{Judged, one_task};
-use super::normalization::Seen;
+use super::normalization::RunningStatistics;
 use super::{
-    Episode, EpisodeGradient, Learner, Loss, MetaParameters, Network, Normalization, Pass,
-    TwiceNetwork, Upper,
+    Episode, EpisodeGradient, ForwardContext, Learner, Loss, MetaParameters, Network,
+    Normalization, TwiceDifferentiableNetwork, Upper,
 };
 
 /// A query belongs to the class whose mean embedding is nearest.
@@ -26,7 +26,7 @@ use super::{
 /// # References
 /// Snell, Swersky, Zemel (2017), "Prototypical networks for few-shot learning", NeurIPS, arXiv:1703.05175, algorithm 1.
 #[derive(Debug, Clone)]
-pub struct Prototypes<N> {
+pub struct ProtoNet<N> {
     /// The embedding φ.
     pub network: N,
     /// Whose statistics batch normalisation uses.
@@ -39,10 +39,10 @@ pub(super) fn embedded<B: Backend, N: Network>(
     weights: &N::Weights<B>,
     episode: &Episode<B>,
     normalization: Normalization,
-    learning: Option<&Seen>,
+    learning: Option<&RunningStatistics>,
 ) -> [Tensor<B, 2>; 2] {
     let (support, queries) = (episode.support.count(), episode.query.count());
-    let pass = Pass {
+    let pass = ForwardContext {
         normalization,
         support,
         step: 0,
@@ -55,12 +55,12 @@ pub(super) fn embedded<B: Backend, N: Network>(
     ]
 }
 
-impl<N: Network> Prototypes<N> {
+impl<N: Network> ProtoNet<N> {
     fn scores<B: Backend>(
         &self,
         weights: &N::Weights<B>,
         episode: &Episode<B>,
-        learning: Option<&Seen>,
+        learning: Option<&RunningStatistics>,
     ) -> Tensor<B, 2> {
         let [support, queries] = embedded(
             &self.network,
@@ -78,7 +78,7 @@ impl<N: Network> Prototypes<N> {
     }
 }
 
-impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Prototypes<N> {
+impl<B: Backend, N: TwiceDifferentiableNetwork<B>> Learner<B> for ProtoNet<N> {
     type Network = N;
 
     /// # Panics
@@ -89,7 +89,7 @@ impl<B: Backend, N: TwiceNetwork<B>> Learner<B> for Prototypes<N> {
     }
 
     fn gradient(&self, x: &Upper<B, N>, episode: &Episode<B>) -> EpisodeGradient<B> {
-        let seen = Seen::default();
+        let seen = RunningStatistics::default();
         let lifted = episode.lifted();
         let weights = fresh_leaves::<Tape<B>, _>(x.weights.clone());
         let scores = self.scores(&weights, &lifted, Some(&seen));
