@@ -20,7 +20,7 @@ use bilevel::burn::tensor::backend::Backend;
 use bilevel::burn::tensor::module::conv2d;
 use bilevel::burn::tensor::ops::ConvOptions;
 use bilevel::burn::tensor::{Distribution, Int, Tensor};
-use bilevel::models::classification::{Linear, Dataset, TrainValidation};
+use bilevel::models::classification::{Dataset, Linear, TrainValidation};
 use bilevel::models::cleaning::{Cleaning, SoftmaxOracle, Weighting};
 use bilevel::models::meta::{
     Conv4, Episode, Filter, Learner, Loss, Maml, Normalization, Rates, Samples, StepLosses,

@@ -23,22 +23,22 @@ mod delegate;
 mod adapter;
 mod channels;
 mod cpu;
-#[cfg(feature = "wgpu")]
-mod graphics;
 mod kernel;
 mod piecewise;
 mod sparse_rows;
 mod tape;
 mod threads;
+#[cfg(feature = "wgpu")]
+mod wgpu;
 
 pub use channels::{channel_affine, channel_moments};
 pub use cpu::Cpu;
-#[cfg(feature = "wgpu")]
-pub use graphics::Wgpu;
 pub use piecewise::piecewise_linear;
 pub use sparse_rows::SparseRows;
 pub use tape::Tape;
 pub use threads::computes_on_threads;
+#[cfg(feature = "wgpu")]
+pub use wgpu::Wgpu;
 
 /// Which operation can be differentiated twice, on which backend, as measured by this crate's tests.
 #[doc = include_str!("../docs/second-order-coverage.md")]

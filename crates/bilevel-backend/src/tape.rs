@@ -2,12 +2,12 @@
 
 mod activation;
 mod bilinear;
-mod by_value;
 mod channels;
 mod convolution;
 mod deformable;
 mod float;
 mod fourier;
+mod from_output;
 mod linear;
 mod module;
 mod pooling;

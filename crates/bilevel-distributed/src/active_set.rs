@@ -68,7 +68,7 @@ impl Participation {
 
 /// What an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum AnswerKind {
     /// From no worker of this run.
     Foreign,
     /// From a life that is not known to be on, or older than one that was taken.
@@ -124,19 +124,19 @@ struct Slot {
 /// ```
 /// use std::time::Duration;
 /// use bilevel_distributed::communicator::{Incarnation, Stamp, WorkerId};
-/// use bilevel_distributed::{ActiveSet, Decision, Participation, Verdict};
+/// use bilevel_distributed::{ActiveSet, Decision, Participation, AnswerKind};
 ///
 /// let settings = Participation { active: 1, staleness: None, ..Participation::synchronous(2) };
 /// let mut set = ActiveSet::new(settings, 2);
 /// let stamp = |worker, seq| Stamp { worker: WorkerId(worker), incarnation: Incarnation(0), seq };
 /// for worker in [0, 1] {
 ///     set.joined(WorkerId(worker), Incarnation(0));
-///     assert_eq!(set.judge(stamp(worker, 0)), Verdict::Newcomer);
+///     assert_eq!(set.judge(stamp(worker, 0)), AnswerKind::Newcomer);
 ///     set.admit(stamp(worker, 0));
 /// }
 /// assert_eq!(set.decide(Duration::ZERO, false), Decision::Wait(None));
 /// set.take(stamp(1, 1));
-/// assert_eq!(set.judge(stamp(1, 1)), Verdict::Repeat);
+/// assert_eq!(set.judge(stamp(1, 1)), AnswerKind::Repeat);
 /// assert_eq!(set.decide(Duration::ZERO, false), Decision::Release);
 /// assert_eq!(set.release(), [1]);
 /// ```
@@ -204,23 +204,23 @@ impl ActiveSet {
     }
 
     /// What an answer is; nothing changes by asking.
-    pub fn judge(&self, stamp: Stamp) -> Verdict {
+    pub fn judge(&self, stamp: Stamp) -> AnswerKind {
         let Some(slot) = self.slots.get(stamp.worker.index()) else {
-            return Verdict::Foreign;
+            return AnswerKind::Foreign;
         };
         if !slot.present || slot.incarnation != Some(stamp.incarnation) {
-            return Verdict::Outdated;
+            return AnswerKind::Outdated;
         }
         match slot.taken {
-            Some(taken) if stamp.seq < taken => Verdict::Outdated,
+            Some(taken) if stamp.seq < taken => AnswerKind::Outdated,
             // Who was lost waits for a reply to what was taken, and no reply comes but a welcome.
-            Some(taken) if stamp.seq == taken && (slot.live || slot.refused) => Verdict::Repeat,
-            _ if slot.live => Verdict::Fresh,
-            _ => Verdict::Newcomer,
+            Some(taken) if stamp.seq == taken && (slot.live || slot.refused) => AnswerKind::Repeat,
+            _ if slot.live => AnswerKind::Fresh,
+            _ => AnswerKind::Newcomer,
         }
     }
 
-    /// Admits a [`Newcomer`](Verdict::Newcomer): it lives, and has not been heard.
+    /// Admits a [`Newcomer`](AnswerKind::Newcomer): it lives, and has not been heard.
     pub fn admit(&mut self, stamp: Stamp) {
         self.slots[stamp.worker.index()] = Slot {
             incarnation: Some(stamp.incarnation),
@@ -234,7 +234,7 @@ impl ActiveSet {
         };
     }
 
-    /// Takes a [`Fresh`](Verdict::Fresh) answer: its worker is heard.
+    /// Takes a [`Fresh`](AnswerKind::Fresh) answer: its worker is heard.
     pub fn take(&mut self, stamp: Stamp) {
         let slot = &mut self.slots[stamp.worker.index()];
         slot.taken = Some(stamp.seq);

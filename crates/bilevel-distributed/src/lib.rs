@@ -33,7 +33,7 @@ mod regularization;
 mod sdbo;
 mod worker;
 
-pub use active_set::{ActiveSet, Decision, OnLoss, Participation, Verdict};
+pub use active_set::{ActiveSet, AnswerKind, Decision, OnLoss, Participation};
 pub use adbo::{
     Adbo, AdboSettings, AdboState, Arrival, Checkpoint, Cuts, Observer, Report, Steps, Stop,
     Stopped, Traffic, WorkerState,

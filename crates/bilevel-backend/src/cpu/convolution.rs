@@ -14,8 +14,8 @@ use crate::kernel::element::Element;
 impl ModuleOps<Self> for Cpu {
     module_ops!(Flex);
     backward_ops!(Flex);
-    mended_backward_ops!(Flex);
-    mended_module_ops!(Flex);
+    patched_backward_ops!(Flex);
+    patched_module_ops!(Flex);
 
     fn max_pool2d(
         x: FloatTensor<Self>,

@@ -20,7 +20,7 @@ use crate::kernel::elementwise::sum::{sum, sums_along};
 impl FloatTensorOps<Self> for Cpu {
     float_ops!(Flex);
     composed_float_ops!(Flex);
-    mended_float_ops!(Flex);
+    patched_float_ops!(Flex);
     product_ops!(Flex);
     reduction_ops!(Flex);
 
@@ -237,12 +237,14 @@ fn binary(
         rhs: FlexTensor,
         otherwise: impl FnOnce(FlexTensor, FlexTensor) -> FlexTensor,
     ) -> FlexTensor {
-        match Meeting::<E>::of(&lhs, &rhs) {
-            Some(Meeting::Alike) => zipped::<E>(function, lhs, rhs),
-            Some(Meeting::Right(value)) => mapped::<E>(With(function, value.to_f64()), lhs),
-            Some(Meeting::Left(value)) => mapped::<E>(With(Flip(function), value.to_f64()), rhs),
-            Some(Meeting::RightRepeated(repeat)) => repeated::<E>(function, lhs, &rhs, repeat),
-            Some(Meeting::LeftRepeated(repeat)) => repeated::<E>(Flip(function), rhs, &lhs, repeat),
+        match Broadcast::<E>::of(&lhs, &rhs) {
+            Some(Broadcast::Alike) => zipped::<E>(function, lhs, rhs),
+            Some(Broadcast::Right(value)) => mapped::<E>(With(function, value.to_f64()), lhs),
+            Some(Broadcast::Left(value)) => mapped::<E>(With(Flip(function), value.to_f64()), rhs),
+            Some(Broadcast::RightRepeated(repeat)) => repeated::<E>(function, lhs, &rhs, repeat),
+            Some(Broadcast::LeftRepeated(repeat)) => {
+                repeated::<E>(Flip(function), rhs, &lhs, repeat)
+            }
             None if repeats(&lhs) || repeats(&rhs) => {
                 let shape = together(&lhs.shape(), &rhs.shape());
                 repeated_to(shape, run::<E>(function, once(lhs), once(rhs), otherwise))
@@ -316,7 +318,7 @@ fn together(lhs: &Shape, rhs: &Shape) -> Shape {
 }
 
 /// How two operands meet.
-enum Meeting<E> {
+enum Broadcast<E> {
     /// Element by element, both in order.
     Alike,
     /// The left one with one number.
@@ -329,7 +331,7 @@ enum Meeting<E> {
     LeftRepeated(Repeat),
 }
 
-impl<E: Element> Meeting<E> {
+impl<E: Element> Broadcast<E> {
     /// None when the memory of an operand is not in order, or the shapes meet in another way.
     fn of(lhs: &FlexTensor, rhs: &FlexTensor) -> Option<Self> {
         let (left, right) = (lhs.shape(), rhs.shape());

@@ -5,8 +5,8 @@ use burn_flex::{FlexTensor, Layout};
 
 use super::tensor::{from_vec, slice};
 use crate::kernel::element::Element;
-use crate::kernel::narrow;
 use crate::kernel::product::{Matrices, products};
+use crate::kernel::skinny_matmul;
 
 /// `lhs · rhs` over the last two axes; `None` where shapes, or the order of memory, are others than the kernels know.
 pub fn product<E: Element>(lhs: &FlexTensor, rhs: &FlexTensor) -> Option<FlexTensor> {
@@ -23,15 +23,15 @@ fn narrow_product<E: Element>(lhs: &FlexTensor, rhs: &FlexTensor) -> Option<Flex
     }
     let [[rows, inner], [rhs_rows, columns]] = [lhs.shape().dims(), rhs.shape().dims()];
     let long = rows.max(inner) >= 256 && rows.min(inner) >= 32;
-    if !long || columns == 0 || columns > narrow::WIDEST || inner != rhs_rows {
+    if !long || columns == 0 || columns > skinny_matmul::WIDEST || inner != rhs_rows {
         return None;
     }
     let b = slice::<E>(rhs)?;
     let values = match slice::<E>(lhs) {
-        Some(a) => narrow::product(a, b, [rows, inner, columns]),
+        Some(a) => skinny_matmul::product(a, b, [rows, inner, columns]),
         None => {
             let lhs = lhs.transpose(0, 1);
-            narrow::transposed_product(slice::<E>(&lhs)?, b, [inner, rows, columns])
+            skinny_matmul::transposed_product(slice::<E>(&lhs)?, b, [inner, rows, columns])
         }
     };
     Some(from_vec(values, Shape::new([rows, columns])))

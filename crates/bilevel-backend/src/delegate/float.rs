@@ -234,7 +234,7 @@ macro_rules! float_ops {
 }
 
 /// What only `Wgpu` writes itself, because its inner backend's is not right.
-macro_rules! mended_float_ops {
+macro_rules! patched_float_ops {
     ($inner:ty) => {
         delegate! { $inner, FloatTensorOps:
             fn float_acos(tensor: FloatTensor<Self>) -> FloatTensor<Self>;

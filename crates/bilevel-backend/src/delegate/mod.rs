@@ -10,11 +10,11 @@
 //! | `activation_ops!` | forwards | forwards | leaves to Burn's compositions |
 //! | `arithmetic_ops!`, `convolution_ops!`, `pooling_ops!` | forwards | writes | forwards |
 //! | `transposed_convolution_ops!` | forwards | writes | writes |
-//! | `mended_float_ops!`, `mended_module_ops!` | forwards | forwards | writes |
+//! | `patched_float_ops!`, `patched_module_ops!` | forwards | forwards | writes |
 //! | `reduction_ops!`, `int_reduction_ops!` | forwards | forwards | forwards, in order |
 //! | `composed_float_ops!`, `backward_ops!` | writes | forwards | forwards |
 //! | `composed_activation_ops!` | writes | forwards | leaves to Burn's compositions |
-//! | `mended_backward_ops!` | writes | forwards | writes |
+//! | `patched_backward_ops!` | writes | forwards | writes |
 //! | `product_ops!` | writes | forwards | forwards, in order |
 //! | the gradients of 1-d and 2-d convolutions; `float_div_scalar`, sums, means, `exp`, `tanh` | writes | writes | writes |
 //!

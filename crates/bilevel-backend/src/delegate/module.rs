@@ -118,7 +118,7 @@ macro_rules! transposed_convolution_ops {
 }
 
 /// What only `Wgpu` writes itself, because its inner backend's is not right.
-macro_rules! mended_module_ops {
+macro_rules! patched_module_ops {
     ($inner:ty) => {
         delegate! { $inner, ModuleOps:
             fn layer_norm(
@@ -138,7 +138,7 @@ macro_rules! mended_module_ops {
 }
 
 /// More backward passes that a tape writes itself, which `Wgpu` mends.
-macro_rules! mended_backward_ops {
+macro_rules! patched_backward_ops {
     ($inner:ty) => {
         delegate! { $inner, ModuleOps:
             fn linear_bias_backward(output_grad: FloatTensor<Self>) -> FloatTensor<Self>;

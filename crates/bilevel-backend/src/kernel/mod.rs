@@ -3,10 +3,11 @@
 //! | module | what |
 //! |---|---|
 //! | [`convolution`] | a convolution and its two adjoints, of any stride, padding, dilation and groups |
-//! | [`narrow`] | products of a long matrix with a narrow one |
-//! | [`pooling`] | maxima of blocks |
-//! | [`product`] | any other product of matrices |
+//! | [`skinny_matmul`] | products of a long matrix with a narrow one |
 //! | [`sparse`] | the same where most entries of the long one are zero |
+//! | [`product`] | any other product of matrices |
+//! | [`tile`] | the block of sums in registers, which convolutions and products share |
+//! | [`pooling`] | maxima of blocks |
 //! | [`elementwise`] | one pass over memory: arithmetic, exponentials, sums |
 //! | [`element`] | `f32` and `f64` and their registers |
 //! | [`parallel`] | work shared out to threads |
@@ -22,8 +23,9 @@ pub mod convolution;
 pub mod element;
 pub mod elementwise;
 pub mod memory;
-pub mod narrow;
 pub mod parallel;
 pub mod pooling;
 pub mod product;
+pub mod skinny_matmul;
 pub mod sparse;
+pub mod tile;

@@ -5,14 +5,14 @@ use burn_autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn_backend::TensorMetadata;
 
 use super::Tape;
-use super::by_value::by_value;
+use super::from_output::from_output;
 use super::linear::linear;
 use crate::delegate::prelude::*;
 
 impl<B: Backend, C: CheckpointStrategy> FloatTensorOps<Self> for Tape<B, C> {
     float_ops!(Autodiff<B, C>);
     arithmetic_ops!(Autodiff<B, C>);
-    mended_float_ops!(Autodiff<B, C>);
+    patched_float_ops!(Autodiff<B, C>);
     reduction_ops!(Autodiff<B, C>);
 
     /// burn-autodiff's gradient divides in `f32`, which leaves an error of 3e-8 on an `f64` backend.
@@ -66,12 +66,12 @@ impl<B: Backend, C: CheckpointStrategy> FloatTensorOps<Self> for Tape<B, C> {
 
     /// `eˣ` is its own derivative; burn-autodiff computes it a second time.
     fn float_exp(tensor: FloatTensor<Self>) -> FloatTensor<Self> {
-        by_value::<B, C, _>(tensor, B::float_exp, |g, y| B::float_mul(g, y))
+        from_output::<B, C, _>(tensor, B::float_exp, |g, y| B::float_mul(g, y))
     }
 
     /// `tanh' = 1 − tanh²`; burn-autodiff computes the tangent a second time.
     fn float_tanh(tensor: FloatTensor<Self>) -> FloatTensor<Self> {
-        by_value::<B, C, _>(tensor, B::float_tanh, |g, y| {
+        from_output::<B, C, _>(tensor, B::float_tanh, |g, y| {
             let square = B::float_mul(y.clone(), y);
             B::float_mul(g, B::float_add_scalar(B::float_neg(square), 1.0.into()))
         })

@@ -19,7 +19,7 @@ impl<B: Backend, C: CheckpointStrategy> ModuleOps<Self> for Tape<B, C> {
     pooling_ops!(Autodiff<B, C>);
     convolution_ops!(Autodiff<B, C>);
     transposed_convolution_ops!(Autodiff<B, C>);
-    mended_module_ops!(Autodiff<B, C>);
+    patched_module_ops!(Autodiff<B, C>);
 
     recorded_convolution_gradients!(
         1,

@@ -4,7 +4,7 @@ mod channels;
 mod convolution;
 mod deformable_convolution;
 mod elementwise;
-mod exchanged_axes;
+mod permuted_axes;
 mod piecewise;
 mod repeated_views;
 mod sparse_rows;

@@ -41,7 +41,8 @@ pub struct WorkerState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Arrival {
     /// An answer of this worker was taken, or it was admitted.
-    Heard(WorkerId),
+    #[serde(alias = "Heard")]
+    Received(WorkerId),
     /// This worker was lost.
     Lost(WorkerId),
 }

@@ -58,7 +58,7 @@ pub struct InProcessWorker {
 struct Shared {
     lives: u64,
     outboxes: HashMap<(WorkerId, Incarnation), Sender<Directive>>,
-    farewell: Option<Payload>,
+    shutdown: Option<Payload>,
 }
 
 /// What replies to an answer; without a number, to any.
@@ -94,8 +94,8 @@ impl Hub {
         let mut shared = lock(&self.shared);
         let incarnation = Incarnation(shared.lives);
         shared.lives += 1;
-        if let Some(farewell) = &shared.farewell {
-            let _ = outbox.send((None, farewell.clone()));
+        if let Some(shutdown) = &shared.shutdown {
+            let _ = outbox.send((None, shutdown.clone()));
         }
         shared.outboxes.insert((worker, incarnation), outbox);
         // Under the lock, so that lives of one worker join in the order of their numbers.
@@ -139,12 +139,12 @@ impl MasterCommunicator for InProcess {
         }
     }
 
-    fn close(&mut self, farewell: Payload) {
+    fn close(&mut self, shutdown: Payload) {
         let mut shared = lock(&self.shared);
         for outbox in shared.outboxes.values() {
-            let _ = outbox.send((None, farewell.clone()));
+            let _ = outbox.send((None, shutdown.clone()));
         }
-        shared.farewell = Some(farewell);
+        shared.shutdown = Some(shutdown);
     }
 }
 

@@ -129,8 +129,8 @@ pub trait MasterCommunicator {
     /// Replies to an answer. Never blocks; a reply that its worker no longer waits for is lost.
     fn reply(&mut self, to: Stamp, directive: Payload);
 
-    /// From now on `farewell` replies to every answer, also to those that wait.
-    fn close(&mut self, farewell: Payload);
+    /// From now on `shutdown` replies to every answer, also to those that wait.
+    fn close(&mut self, shutdown: Payload);
 }
 
 /// A worker's end, for one life.

@@ -60,7 +60,7 @@ impl<C: MasterCommunicator> MasterCommunicator for Replay<C> {
                         return Ok(Some(Event::Left(worker, incarnation, LeaveReason::Closed)));
                     }
                 }
-                Some(Arrival::Heard(worker)) => {
+                Some(Arrival::Received(worker)) => {
                     let next = self.waiting.get_mut(&worker).and_then(VecDeque::pop_front);
                     // One whose answer was lost with its life does not say it again.
                     if let Some((stamp, answer)) = next.or_else(|| self.open.remove(&worker)) {
@@ -96,7 +96,7 @@ impl<C: MasterCommunicator> MasterCommunicator for Replay<C> {
         self.inner.reply(to, directive);
     }
 
-    fn close(&mut self, farewell: Payload) {
-        self.inner.close(farewell);
+    fn close(&mut self, shutdown: Payload) {
+        self.inner.close(shutdown);
     }
 }

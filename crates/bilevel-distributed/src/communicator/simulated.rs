@@ -153,7 +153,7 @@ pub struct Simulated<R, F> {
 
 #[derive(Debug)]
 struct Machine<R> {
-    life: Option<Life<R>>,
+    session: Option<Session<R>>,
     lives: u64,
     random: ChaCha8Rng,
     /// Faults that wait for an answer to meet.
@@ -173,7 +173,7 @@ impl<R> Machine<R> {
 }
 
 #[derive(Debug)]
-struct Life<R> {
+struct Session<R> {
     incarnation: Incarnation,
     worker: R,
     seq: u64,
@@ -213,7 +213,7 @@ impl<R: Respond, F: FnMut(WorkerId) -> R> Simulated<R, F> {
             let mut random = ChaCha8Rng::seed_from_u64(settings.seed);
             random.set_stream(i as u64);
             Machine {
-                life: None,
+                session: None,
                 lives: 0,
                 random,
                 pending: VecDeque::new(),
@@ -255,9 +255,9 @@ impl<R: Respond, F: FnMut(WorkerId) -> R> Simulated<R, F> {
         self.foreseen += 1;
     }
 
-    fn life(&mut self, worker: WorkerId, incarnation: Incarnation) -> Option<&mut Life<R>> {
-        let life = self.machines[worker.index()].life.as_mut()?;
-        (life.incarnation == incarnation).then_some(life)
+    fn session(&mut self, worker: WorkerId, incarnation: Incarnation) -> Option<&mut Session<R>> {
+        let session = self.machines[worker.index()].session.as_mut()?;
+        (session.incarnation == incarnation).then_some(session)
     }
 
     fn latency(&mut self, worker: usize) -> Duration {
@@ -278,14 +278,16 @@ impl<R: Respond, F: FnMut(WorkerId) -> R> Simulated<R, F> {
         let latency = self.latency(worker);
         let now = self.now;
         let machine = &mut self.machines[worker];
-        let Some(life) = &machine.life else { return };
+        let Some(session) = &machine.session else {
+            return;
+        };
         let stamp = Stamp {
             worker: WorkerId(worker as u32),
-            incarnation: life.incarnation,
-            seq: life.seq,
+            incarnation: session.incarnation,
+            seq: session.seq,
         };
-        let mut answer = life.answer.clone();
-        let mut at = now.max(life.frozen_until) + latency;
+        let mut answer = session.answer.clone();
+        let mut at = now.max(session.frozen_until) + latency;
         let mut copy = None;
         match machine.next_fault(false) {
             Some(FaultKind::Delay(by)) => at += by,
@@ -323,11 +325,11 @@ impl<R: Respond, F: FnMut(WorkerId) -> R> Simulated<R, F> {
         let id = WorkerId(worker as u32);
         let machine = &mut self.machines[worker];
         match kind {
-            FaultKind::Restart if machine.life.is_none() => {
+            FaultKind::Restart if machine.session.is_none() => {
                 let incarnation = Incarnation(machine.lives);
                 machine.lives += 1;
                 let mut worker_of_life = (self.make)(id);
-                machine.life = Some(Life {
+                machine.session = Some(Session {
                     incarnation,
                     answer: worker_of_life.begin(),
                     worker: worker_of_life,
@@ -341,15 +343,15 @@ impl<R: Respond, F: FnMut(WorkerId) -> R> Simulated<R, F> {
             }
             FaultKind::Restart => {}
             FaultKind::Crash => {
-                if let (Some(life), Some(lease)) = (machine.life.take(), lease) {
-                    let crashed = Happening::Crashed(id, life.incarnation);
+                if let (Some(session), Some(lease)) = (machine.session.take(), lease) {
+                    let crashed = Happening::Crashed(id, session.incarnation);
                     self.foresee(now + lease, crashed);
                 }
             }
             FaultKind::Freeze(time) => {
-                if let Some(life) = &mut machine.life {
-                    life.frozen_until = life.frozen_until.max(now + time);
-                    let (until, incarnation) = (life.frozen_until, life.incarnation);
+                if let Some(session) = &mut machine.session {
+                    session.frozen_until = session.frozen_until.max(now + time);
+                    let (until, incarnation) = (session.frozen_until, session.incarnation);
                     if let Some(lease) = lease {
                         self.foresee(now + lease, Happening::Lease(id, incarnation));
                     }
@@ -366,17 +368,17 @@ impl<R: Respond, F: FnMut(WorkerId) -> R> Simulated<R, F> {
         match happening {
             Happening::Fault(worker, kind) => self.fault(worker, kind),
             Happening::Arrival(stamp, answer) => {
-                let life = self.life(stamp.worker, stamp.incarnation)?;
-                if life.frozen_until > now {
-                    let until = life.frozen_until;
+                let session = self.session(stamp.worker, stamp.incarnation)?;
+                if session.frozen_until > now {
+                    let until = session.frozen_until;
                     self.foresee(until, Happening::Arrival(stamp, answer));
                     return None;
                 }
                 Some(Event::Answer(stamp, answer))
             }
             Happening::Retry(stamp) => {
-                let life = self.life(stamp.worker, stamp.incarnation)?;
-                if life.seq == stamp.seq && life.waits {
+                let session = self.session(stamp.worker, stamp.incarnation)?;
+                if session.seq == stamp.seq && session.waits {
                     self.send(stamp.worker.index());
                 }
                 None
@@ -385,21 +387,21 @@ impl<R: Respond, F: FnMut(WorkerId) -> R> Simulated<R, F> {
                 Some(Event::Left(worker, incarnation, LeaveReason::Closed))
             }
             Happening::Lease(worker, incarnation) => {
-                let life = self.life(worker, incarnation)?;
-                if life.frozen_until <= now || life.suspected {
+                let session = self.session(worker, incarnation)?;
+                if session.frozen_until <= now || session.suspected {
                     return None;
                 }
-                life.suspected = true;
+                session.suspected = true;
                 let reason = LeaveReason::Unresponsive;
                 Some(Event::Left(worker, incarnation, reason))
             }
             Happening::Thaw(worker, incarnation) => {
-                let life = self.life(worker, incarnation)?;
-                if life.frozen_until > now || !life.suspected {
+                let session = self.session(worker, incarnation)?;
+                if session.frozen_until > now || !session.suspected {
                     return None;
                 }
-                life.suspected = false;
-                if life.waits {
+                session.suspected = false;
+                if session.waits {
                     self.send(worker.index());
                 }
                 Some(Event::Joined(worker, incarnation))
@@ -439,19 +441,19 @@ impl<R: Respond, F: FnMut(WorkerId) -> R> MasterCommunicator for Simulated<R, F>
         if self.machines[worker].next_fault(true).is_some() {
             return;
         }
-        let Some(life) = self.life(to.worker, to.incarnation) else {
+        let Some(session) = self.session(to.worker, to.incarnation) else {
             return;
         };
-        if life.seq != to.seq || !life.waits {
+        if session.seq != to.seq || !session.waits {
             return;
         }
-        match life.worker.respond(&directive) {
+        match session.worker.respond(&directive) {
             Some(answer) => {
-                life.seq += 1;
-                life.answer = answer;
+                session.seq += 1;
+                session.answer = answer;
                 self.send(worker);
             }
-            None => life.waits = false,
+            None => session.waits = false,
         }
     }
 

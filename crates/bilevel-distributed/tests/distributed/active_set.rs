@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bilevel_distributed::communicator::{Incarnation, Stamp, WorkerId};
-use bilevel_distributed::{ActiveSet, Decision, OnLoss, Participation, Verdict};
+use bilevel_distributed::{ActiveSet, AnswerKind, Decision, OnLoss, Participation};
 use proptest::prelude::*;
 
 fn stamp(worker: u32, incarnation: u64, seq: u64) -> Stamp {
@@ -28,7 +28,7 @@ fn participation(active: usize, staleness: Option<usize>, min_live: usize) -> Pa
 fn join(set: &mut ActiveSet, worker: u32, incarnation: u64) {
     set.joined(WorkerId(worker), Incarnation(incarnation));
     let first = stamp(worker, incarnation, 0);
-    assert_eq!(set.judge(first), Verdict::Newcomer);
+    assert_eq!(set.judge(first), AnswerKind::Newcomer);
     set.admit(first);
 }
 
@@ -37,27 +37,27 @@ fn an_answer_counts_once_and_only_in_its_life() {
     let mut set = ActiveSet::new(participation(1, None, 1), 2);
     assert_eq!(
         set.judge(stamp(0, 3, 0)),
-        Verdict::Outdated,
+        AnswerKind::Outdated,
         "has not joined"
     );
-    assert_eq!(set.judge(stamp(7, 0, 0)), Verdict::Foreign);
+    assert_eq!(set.judge(stamp(7, 0, 0)), AnswerKind::Foreign);
     join(&mut set, 0, 3);
-    assert_eq!(set.judge(stamp(0, 3, 0)), Verdict::Repeat);
-    assert_eq!(set.judge(stamp(0, 3, 2)), Verdict::Fresh);
+    assert_eq!(set.judge(stamp(0, 3, 0)), AnswerKind::Repeat);
+    assert_eq!(set.judge(stamp(0, 3, 2)), AnswerKind::Fresh);
     set.take(stamp(0, 3, 2));
-    assert_eq!(set.judge(stamp(0, 3, 2)), Verdict::Repeat);
-    assert_eq!(set.judge(stamp(0, 3, 1)), Verdict::Outdated);
+    assert_eq!(set.judge(stamp(0, 3, 2)), AnswerKind::Repeat);
+    assert_eq!(set.judge(stamp(0, 3, 1)), AnswerKind::Outdated);
     // A new life; the old one is over, and its end is no news.
     assert!(set.joined(WorkerId(0), Incarnation(4)));
-    assert_eq!(set.judge(stamp(0, 3, 3)), Verdict::Outdated);
+    assert_eq!(set.judge(stamp(0, 3, 3)), AnswerKind::Outdated);
     assert!(!set.left(WorkerId(0), Incarnation(3)));
-    assert_eq!(set.judge(stamp(0, 4, 0)), Verdict::Newcomer);
+    assert_eq!(set.judge(stamp(0, 4, 0)), AnswerKind::Newcomer);
     set.admit(stamp(0, 4, 0));
     // Believed lost and back: the same life, admitted again, even with what it had said.
     assert!(set.left(WorkerId(0), Incarnation(4)));
-    assert_eq!(set.judge(stamp(0, 4, 1)), Verdict::Outdated);
+    assert_eq!(set.judge(stamp(0, 4, 1)), AnswerKind::Outdated);
     assert!(!set.joined(WorkerId(0), Incarnation(4)));
-    assert_eq!(set.judge(stamp(0, 4, 0)), Verdict::Newcomer);
+    assert_eq!(set.judge(stamp(0, 4, 0)), AnswerKind::Newcomer);
 }
 
 #[test]
@@ -115,12 +115,12 @@ fn a_copy_of_a_refused_answer_is_a_repeat() {
     let mut set = ActiveSet::new(participation(1, None, 1), 1);
     set.joined(WorkerId(0), Incarnation(0));
     set.refuse(stamp(0, 0, 0));
-    assert_eq!(set.judge(stamp(0, 0, 0)), Verdict::Repeat);
-    assert_eq!(set.judge(stamp(0, 0, 1)), Verdict::Newcomer);
+    assert_eq!(set.judge(stamp(0, 0, 0)), AnswerKind::Repeat);
+    assert_eq!(set.judge(stamp(0, 0, 1)), AnswerKind::Newcomer);
     set.admit(stamp(0, 0, 1));
     set.refuse(stamp(0, 0, 2));
-    assert_eq!(set.judge(stamp(0, 0, 2)), Verdict::Repeat);
-    assert_eq!(set.judge(stamp(0, 0, 3)), Verdict::Fresh);
+    assert_eq!(set.judge(stamp(0, 0, 2)), AnswerKind::Repeat);
+    assert_eq!(set.judge(stamp(0, 0, 3)), AnswerKind::Fresh);
 }
 
 proptest! {
@@ -159,9 +159,9 @@ proptest! {
                 _ if live[i] && !heard[i] => {
                     seq[i] += 1;
                     let stamp = stamp(i as u32, lives[i], seq[i]);
-                    prop_assert_eq!(set.judge(stamp), Verdict::Fresh);
+                    prop_assert_eq!(set.judge(stamp), AnswerKind::Fresh);
                     set.take(stamp);
-                    prop_assert_eq!(set.judge(stamp), Verdict::Repeat);
+                    prop_assert_eq!(set.judge(stamp), AnswerKind::Repeat);
                     heard[i] = true;
                 }
                 _ => {}

@@ -92,8 +92,8 @@ impl<C: MasterCommunicator> MasterCommunicator for Witness<C> {
         self.inner.reply(to, directive);
     }
 
-    fn close(&mut self, farewell: Payload) {
-        self.inner.close(farewell);
+    fn close(&mut self, shutdown: Payload) {
+        self.inner.close(shutdown);
     }
 }
 

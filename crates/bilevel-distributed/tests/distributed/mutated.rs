@@ -125,8 +125,8 @@ impl<C: MasterCommunicator> MasterCommunicator for Forger<C> {
         }
     }
 
-    fn close(&mut self, farewell: Payload) {
-        self.inner.close(farewell);
+    fn close(&mut self, shutdown: Payload) {
+        self.inner.close(shutdown);
     }
 }
 

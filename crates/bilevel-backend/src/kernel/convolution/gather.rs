@@ -5,11 +5,11 @@ use std::mem::MaybeUninit;
 use pulp::{Simd, WithSimd};
 
 use super::plane::{Plane, SLACK};
-use super::tile::{self, Sink, Tile};
 use super::weights::Weights;
 use crate::kernel::element::Element;
 use crate::kernel::memory::{self, Scratch};
 use crate::kernel::parallel;
+use crate::kernel::tile::{self, Sink, Tile};
 
 /// `r[n, o, t] = bias[o] + sum over i, k of weight(o, i, k) x[n, i, plane(k, t)]` in every group.
 ///

@@ -22,7 +22,7 @@ mod geometry;
 mod kernel_gradient;
 mod plane;
 mod scatter;
-pub mod tile;
+
 mod weights;
 
 pub use geometry::Geometry;

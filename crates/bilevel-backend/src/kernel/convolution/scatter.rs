@@ -3,11 +3,11 @@
 use pulp::{Simd, WithSimd};
 
 use super::plane::{Plane, SLACK};
-use super::tile::{self, Sink, Tile};
 use super::weights::Weights;
 use crate::kernel::element::Element;
 use crate::kernel::memory;
 use crate::kernel::parallel;
+use crate::kernel::tile::{self, Sink, Tile};
 
 /// `x[n, o, plane(k, t)] += sum over i of weight(i, o, k) r[n, i, t]`.
 ///

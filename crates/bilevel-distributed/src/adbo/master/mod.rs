@@ -1,6 +1,6 @@
 //! The master's loop.
 
-mod hearing;
+mod answers;
 mod refresh;
 
 use std::time::Duration;
@@ -33,7 +33,7 @@ struct Link {
     /// The answer that waits for a reply.
     held: Option<Stamp>,
     /// What it said, until it is used.
-    said: Option<Said>,
+    contribution: Option<Contribution>,
     /// The last reply, for a worker that did not get it.
     reply: Option<(Stamp, Payload)>,
     /// Iterations done when it was told to step.
@@ -43,7 +43,7 @@ struct Link {
 }
 
 /// What is of use in an answer.
-enum Said {
+enum Contribution {
     Step { x: Vec<f64>, y: Vec<f64>, loss: f64 },
     Vector(Vec<f64>),
 }
@@ -122,7 +122,7 @@ impl<'a> Master<'a> {
         let ages = heard.iter().map(|&i| t - self.links[i].told);
         let staleness = ages.max().unwrap_or(0);
         for &i in &heard {
-            if let Some(Said::Step { x, y, loss }) = self.links[i].said.take() {
+            if let Some(Contribution::Step { x, y, loss }) = self.links[i].contribution.take() {
                 self.traffic.up += x.len() + y.len();
                 self.state.moved(i, x, y, loss);
             }
@@ -218,7 +218,7 @@ impl<'a> Master<'a> {
         let i = worker.index();
         self.state.log.push(Arrival::Lost(worker));
         self.links[i].held = None;
-        self.links[i].said = None;
+        self.links[i].contribution = None;
         match self.adbo.settings.participation.on_loss {
             OnLoss::Freeze => {}
             OnLoss::Drop => self.state.forget(i),
@@ -235,7 +235,7 @@ impl<'a> Master<'a> {
                 continue;
             }
             self.active.admit(stamp);
-            self.state.log.push(Arrival::Heard(stamp.worker));
+            self.state.log.push(Arrival::Received(stamp.worker));
             if self.adbo.settings.participation.on_loss == OnLoss::Drop {
                 // The problem is another one from now on.
                 self.state.planes.clear();

@@ -1,6 +1,6 @@
 //! The synchronous part of a run: the estimate, and a new plane.
 
-use super::{Expected, Interruption, Master, Said, Stop};
+use super::{Contribution, Expected, Interruption, Master, Stop};
 use crate::message::Directive;
 use crate::{Lower, LowerEstimate, OnLoss, Participation, Relaxation};
 
@@ -101,15 +101,17 @@ impl Master<'_> {
             self.wait(None, stop)?;
         }
         self.active.release();
-        let said = who.iter().map(|&i| match self.links[i].said.take() {
-            Some(Said::Vector(v)) => Ok(v),
-            _ => Err(Interruption::Lost),
-        });
-        let said: Vec<_> = said.collect();
-        let said: Result<Vec<_>, _> = said.into_iter().collect();
-        let sent = said.iter().flatten().map(Vec::len).sum::<usize>();
+        let contribution = who
+            .iter()
+            .map(|&i| match self.links[i].contribution.take() {
+                Some(Contribution::Vector(v)) => Ok(v),
+                _ => Err(Interruption::Lost),
+            });
+        let contribution: Vec<_> = contribution.collect();
+        let contribution: Result<Vec<_>, _> = contribution.into_iter().collect();
+        let sent = contribution.iter().flatten().map(Vec::len).sum::<usize>();
         self.traffic.estimate += sent;
-        said
+        contribution
     }
 
     /// Asks a worker for its part of the estimate.

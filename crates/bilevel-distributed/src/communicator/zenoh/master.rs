@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use zenoh::sample::SampleKind;
 use zenoh::{Session, Wait};
 
-use super::hall::{Hall, lock};
+use super::sessions::{Sessions, lock};
 use super::{ZenohSettings, network};
 use crate::communicator::{Event, MasterCommunicator, Payload, Stamp};
 use crate::error::{Error, ErrorKind};
@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind};
 /// [`linger`](ZenohSettings::linger). Dropped before, it is gone at once, and workers wait for the next master.
 pub struct ZenohMaster {
     events: Receiver<Event>,
-    hall: Arc<Mutex<Hall>>,
+    sessions: Arc<Mutex<Sessions>>,
     session: Session,
     linger: Duration,
     start: Instant,
@@ -33,20 +33,20 @@ impl ZenohMaster {
         let config = settings.master(workers)?;
         let session = zenoh::open(config).wait().map_err(network)?;
         let (sender, events) = channel();
-        let hall = Hall::new(
+        let sessions = Sessions::new(
             sender,
             workers,
             settings.most_bytes,
             settings.wait_before_close,
         );
         let run = &settings.run;
-        let (hears, looks) = (hall.clone(), session.clone());
+        let (hears, looks) = (sessions.clone(), session.clone());
         let alive = format!("{run}/alive");
         session
             .declare_queryable(format!("{run}/answer/*"))
             .callback(move |query| {
                 // It may have overtaken its token, or the token's return its end.
-                if let Some(stamp) = Hall::query(&hears, query) {
+                if let Some(stamp) = Sessions::query(&hears, query) {
                     let token = format!("{alive}/{}/{}", stamp.worker.0, stamp.incarnation.0);
                     let hears = hears.clone();
                     let _ = looks
@@ -54,7 +54,7 @@ impl ZenohMaster {
                         .get(token)
                         .callback(move |found| {
                             if let Ok(token) = found.result() {
-                                Hall::token(&hears, token.key_expr().as_str(), true);
+                                Sessions::token(&hears, token.key_expr().as_str(), true);
                             }
                         })
                         .wait();
@@ -63,29 +63,29 @@ impl ZenohMaster {
             .background()
             .wait()
             .map_err(network)?;
-        let sees = hall.clone();
+        let sees = sessions.clone();
         session
             .liveliness()
             .declare_subscriber(format!("{run}/alive/*/*"))
             .history(true)
             .callback(move |sample| {
                 let alive = sample.kind() == SampleKind::Put;
-                Hall::token(&sees, sample.key_expr().as_str(), alive);
+                Sessions::token(&sees, sample.key_expr().as_str(), alive);
             })
             .background()
             .wait()
             .map_err(network)?;
         // Last: who is let in finds everything else in its place.
-        let opens = hall.clone();
+        let opens = sessions.clone();
         session
             .declare_queryable(format!("{run}/door/*"))
-            .callback(move |query| lock(&opens).knock(query))
+            .callback(move |query| lock(&opens).admit(query))
             .background()
             .wait()
             .map_err(network)?;
         Ok(Self {
             events,
-            hall,
+            sessions,
             session,
             linger: settings.linger,
             start: Instant::now(),
@@ -118,11 +118,11 @@ impl MasterCommunicator for ZenohMaster {
     }
 
     fn reply(&mut self, to: Stamp, directive: Payload) {
-        lock(&self.hall).reply(to, directive);
+        lock(&self.sessions).reply(to, directive);
     }
 
-    fn close(&mut self, farewell: Payload) {
-        lock(&self.hall).close(farewell);
+    fn close(&mut self, shutdown: Payload) {
+        lock(&self.sessions).close(shutdown);
     }
 }
 
@@ -130,10 +130,10 @@ impl Drop for ZenohMaster {
     fn drop(&mut self) {
         // A word that was sent has not arrived yet: that a worker leaves is the only sign that it got its farewell.
         let until = self.now().saturating_add(self.linger);
-        while lock(&self.hall).is_waited_for() && self.now() < until {
+        while lock(&self.sessions).is_waited_for() && self.now() < until {
             let _ = self.next_event(until);
         }
-        let senders = lock(&self.hall).end();
+        let senders = lock(&self.sessions).end();
         for sender in senders {
             let _ = sender.join();
         }

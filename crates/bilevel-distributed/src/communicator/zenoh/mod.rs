@@ -9,9 +9,9 @@
 //! | `run/answer/worker` | queried with an answer; the master holds the query until it replies |
 
 mod access;
-mod hall;
 mod master;
 mod outbox;
+mod sessions;
 mod settings;
 mod wire;
 mod worker;

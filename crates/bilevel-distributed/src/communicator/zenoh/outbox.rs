@@ -11,7 +11,7 @@ use super::{REFUSAL, shared};
 use crate::communicator::Payload;
 
 /// What is said to a question.
-pub(super) enum Word {
+pub(super) enum Response {
     Reply(Payload),
     /// It is not to be asked again; why.
     Refusal(String),
@@ -23,27 +23,27 @@ pub(super) enum Word {
 ///
 /// Questions end here too: that a question has ended is a message, and may block.
 pub(super) struct Outbox {
-    words: Sender<(Query, Word)>,
+    responses: Sender<(Query, Response)>,
     thread: JoinHandle<()>,
 }
 
 impl Outbox {
     /// `took` is told how long each word took.
     pub fn new(took: impl Fn(Duration) + Send + 'static) -> Self {
-        let (words, waiting) = channel();
+        let (responses, waiting) = channel();
         let thread = std::thread::spawn(move || {
-            for (query, word) in waiting {
+            for (query, response) in waiting {
                 let start = Instant::now();
-                say(query, word);
+                say(query, response);
                 took(start.elapsed());
             }
         });
-        Self { words, thread }
+        Self { responses, thread }
     }
 
-    pub fn put(&self, query: Query, word: Word) {
+    pub fn put(&self, query: Query, response: Response) {
         // The thread is there as long as this is.
-        let _ = self.words.send((query, word));
+        let _ = self.responses.send((query, response));
     }
 
     /// The thread, which ends when all is said.
@@ -53,14 +53,14 @@ impl Outbox {
 }
 
 /// Whether it arrives is not known here: a worker that gets no reply asks again.
-fn say(query: Query, word: Word) {
-    match word {
-        Word::Reply(reply) => {
+fn say(query: Query, response: Response) {
+    match response {
+        Response::Reply(reply) => {
             let _ = query.reply(query.key_expr(), shared(reply)).wait();
         }
-        Word::Refusal(reason) => {
+        Response::Refusal(reason) => {
             let _ = query.reply_err(reason).encoding(REFUSAL).wait();
         }
-        Word::Nothing => {}
+        Response::Nothing => {}
     }
 }

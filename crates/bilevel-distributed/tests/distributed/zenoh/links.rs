@@ -9,7 +9,7 @@ use bilevel_distributed::communicator::{
 };
 use zenoh::Wait;
 
-use super::strait::Strait;
+use super::tcp_proxy::TcpProxy;
 use super::{listen, listen_with, port};
 use crate::conformance::WAIT;
 
@@ -51,7 +51,7 @@ fn echo(settings: &ZenohSettings, worker: WorkerId) -> std::thread::JoinHandle<(
 #[test]
 fn a_frozen_worker_holds_up_nobody_and_comes_back() {
     let (mut master, settings) = listen_with(3, |settings| settings.lease = Duration::from_secs(3));
-    let strait = Strait::to(&settings.address);
+    let strait = TcpProxy::to(&settings.address);
     let through = ZenohSettings {
         address: format!("127.0.0.1:{}", strait.port),
         ..settings.clone()
@@ -271,8 +271,8 @@ fn farewells_arrive() {
     master.close(vec![5].into());
     let goes = std::thread::spawn(move || drop(master));
     assert_eq!(*early.join().expect("no panic").expect("a farewell"), [5]);
-    let farewell = late.exchange(0, vec![1].into(), WAIT).expect("a farewell");
-    assert_eq!(*farewell, [5]);
+    let shutdown = late.exchange(0, vec![1].into(), WAIT).expect("a farewell");
+    assert_eq!(*shutdown, [5]);
     let start = Instant::now();
     drop(late);
     goes.join().expect("no panic");

@@ -3,7 +3,7 @@
 mod certificates;
 mod links;
 mod runs;
-mod strait;
+mod tcp_proxy;
 
 use std::thread::JoinHandle;
 

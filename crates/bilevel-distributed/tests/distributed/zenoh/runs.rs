@@ -119,9 +119,9 @@ impl<F: FnMut() -> bool> MasterCommunicator for Breaking<F> {
         self.inner.reply(to, directive);
     }
 
-    fn close(&mut self, farewell: Payload) {
+    fn close(&mut self, shutdown: Payload) {
         if !self.killed {
-            self.inner.close(farewell);
+            self.inner.close(shutdown);
         }
     }
 }
@@ -231,8 +231,8 @@ fn a_master_goes_on_where_the_last_one_was_killed() {
             let ended = adbo.run(state, &mut master, Stop::after(60), &mut look);
             match ended {
                 Ok((state, _)) => {
-                    let farewell = encode(&Directive::Stop("over".to_owned()));
-                    master.inner.close(farewell);
+                    let shutdown = encode(&Directive::Stop("over".to_owned()));
+                    master.inner.close(shutdown);
                     break state;
                 }
                 Err(_) => state = AdboState::load(&path).expect("a state"),

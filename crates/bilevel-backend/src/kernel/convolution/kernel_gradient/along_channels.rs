@@ -3,10 +3,10 @@
 use pulp::{Simd, WithSimd};
 
 use super::Correlation;
-use crate::kernel::convolution::tile::even;
 use crate::kernel::element::Element;
 use crate::kernel::memory::{self, Scratch};
 use crate::kernel::parallel;
+use crate::kernel::tile::even;
 
 /// Registers of channels in a block, and columns that go with them, at most.
 const fn widest(registers: usize) -> usize {

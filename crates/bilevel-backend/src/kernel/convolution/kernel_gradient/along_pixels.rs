@@ -6,10 +6,10 @@ use pulp::{Simd, WithSimd};
 
 use super::Correlation;
 use crate::kernel::convolution::geometry::Geometry;
-use crate::kernel::convolution::tile::even;
 use crate::kernel::element::Element;
 use crate::kernel::memory::{self, Scratch};
 use crate::kernel::parallel;
+use crate::kernel::tile::even;
 
 /// Rows of results and columns (channel and tap) of images in a block, at most.
 const fn widest(registers: usize, rows: usize) -> usize {

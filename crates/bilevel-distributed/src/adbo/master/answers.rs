@@ -1,7 +1,7 @@
 //! What becomes of an answer.
 
-use super::{Expected, Master, Said};
-use crate::Verdict;
+use super::{Contribution, Expected, Master};
+use crate::AnswerKind;
 use crate::adbo::Arrival;
 use crate::communicator::{Payload, Stamp};
 use crate::error::Error;
@@ -12,7 +12,7 @@ use crate::worker::MOST_BYTES;
 /// Why an answer is refused, and whether its worker may say it again.
 struct Refusal {
     reason: String,
-    for_good: bool,
+    permanent: bool,
 }
 
 impl Master<'_> {
@@ -20,8 +20,8 @@ impl Master<'_> {
         let i = stamp.worker.index();
         let verdict = self.active.judge(stamp);
         match verdict {
-            Verdict::Foreign | Verdict::Outdated => self.dropped += 1,
-            Verdict::Repeat => {
+            AnswerKind::Foreign | AnswerKind::Outdated => self.dropped += 1,
+            AnswerKind::Repeat => {
                 self.dropped += 1;
                 if let Some((to, directive)) = &self.links[i].reply
                     && *to == stamp
@@ -29,16 +29,16 @@ impl Master<'_> {
                     self.communicator.reply(stamp, directive.clone());
                 }
             }
-            Verdict::Newcomer => match self.introduction(payload) {
+            AnswerKind::Newcomer => match self.introduction(payload) {
                 Ok(()) => self.links[i].held = Some(stamp),
                 Err(refusal) => self.refuse(stamp, refusal),
             },
-            Verdict::Fresh => match self.understand(payload) {
-                Ok(said) => {
+            AnswerKind::Fresh => match self.understand(payload) {
+                Ok(contribution) => {
                     self.active.take(stamp);
-                    self.state.log.push(Arrival::Heard(stamp.worker));
+                    self.state.log.push(Arrival::Received(stamp.worker));
                     self.links[i].held = Some(stamp);
-                    self.links[i].said = Some(said);
+                    self.links[i].contribution = Some(contribution);
                 }
                 Err(refusal) => self.refuse(stamp, refusal),
             },
@@ -53,20 +53,20 @@ impl Master<'_> {
                 reason: format!(
                     "x has {upper} entries and y {lower}, this run is of {n} and {m}: use the same model everywhere"
                 ),
-                for_good: true,
+                permanent: true,
             }),
             _ => Ok(()),
         }
     }
 
-    fn understand(&self, payload: &Payload) -> Result<Said, Refusal> {
+    fn understand(&self, payload: &Payload) -> Result<Contribution, Refusal> {
         let (n, m) = (self.state.v.len(), self.state.z.len());
-        let (said, fits) = match (decode(payload, MOST_BYTES)?, self.expected) {
+        let (contribution, fits) = match (decode(payload, MOST_BYTES)?, self.expected) {
             (Answer::Step { x, y, loss }, Expected::Step) => {
                 let (x, y) = (x.unpack(), y.unpack());
                 let fits = x.len() == n && y.len() == m && loss.is_finite();
                 let fits = fits && is_finite(&x) && is_finite(&y);
-                (Said::Step { x, y, loss }, fits)
+                (Contribution::Step { x, y, loss }, fits)
             }
             (Answer::Round(v), Expected::Round) => vector(v, m),
             (Answer::Product(v), Expected::Product { last: false }) => vector(v, m),
@@ -74,17 +74,17 @@ impl Master<'_> {
             _ => {
                 return Err(Refusal {
                     reason: "an answer to something else was expected".to_owned(),
-                    for_good: false,
+                    permanent: false,
                 });
             }
         };
         if fits {
-            Ok(said)
+            Ok(contribution)
         } else {
             Err(Refusal {
                 reason: "numbers that are not finite, or vectors of a wrong length: lower the step sizes, look at the data"
                     .to_owned(),
-                for_good: false,
+                permanent: false,
             })
         }
     }
@@ -92,7 +92,7 @@ impl Master<'_> {
     fn refuse(&mut self, stamp: Stamp, refusal: Refusal) {
         self.refused += 1;
         let struck = self.active.refuse(stamp);
-        let directive = if struck || refusal.for_good {
+        let directive = if struck || refusal.permanent {
             if self.active.left(stamp.worker, stamp.incarnation) {
                 self.lost(stamp.worker);
             }
@@ -105,17 +105,17 @@ impl Master<'_> {
     }
 }
 
-fn vector(v: Floats, length: usize) -> (Said, bool) {
+fn vector(v: Floats, length: usize) -> (Contribution, bool) {
     let v = v.unpack();
     let fits = v.len() == length && is_finite(&v);
-    (Said::Vector(v), fits)
+    (Contribution::Vector(v), fits)
 }
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Refusal {
             reason: error.to_string(),
-            for_good: false,
+            permanent: false,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use zenoh::query::Query;
 
-use super::outbox::{Outbox, Word};
+use super::outbox::{Outbox, Response};
 use super::wire::{Admission, detach};
 use crate::communicator::{Event, Incarnation, LeaveReason, Payload, Stamp, WorkerId};
 use crate::message::too_long;
@@ -27,27 +27,27 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 ///
 /// A life is there as long as its token is. What it asks before its token has come is kept until then; what comes after its
 /// token has gone counts only when the token is back: a dead worker's last words do not revive it.
-pub(super) struct Hall {
+pub(super) struct Sessions {
     events: Sender<Event>,
     most_bytes: usize,
     /// A word that takes longer has lost its worker.
-    longest: Duration,
-    lives: Vec<Option<Life>>,
+    send_timeout: Duration,
+    of_worker: Vec<Option<Session>>,
     /// Sends to those who do not belong here.
-    porter: Outbox,
-    farewell: Option<Payload>,
+    rejections: Outbox,
+    shutdown: Option<Payload>,
     /// The last number that was given to a life.
     newest: u64,
 }
 
-struct Life {
+struct Session {
     incarnation: Incarnation,
     /// Its token is there.
     alive: bool,
     /// The master was told that it joined, and not since that it left.
     present: bool,
     waits: Option<Waiting>,
-    longest: Duration,
+    send_timeout: Duration,
     outbox: Outbox,
 }
 
@@ -59,44 +59,44 @@ struct Waiting {
     answer: Option<Payload>,
 }
 
-impl Hall {
+impl Sessions {
     pub fn new(
         events: Sender<Event>,
         workers: usize,
         most_bytes: usize,
-        longest: Duration,
+        send_timeout: Duration,
     ) -> Arc<Mutex<Self>> {
         Arc::new(Mutex::new(Self {
             events,
             most_bytes,
-            longest,
-            lives: (0..workers).map(|_| None).collect(),
-            porter: Outbox::new(|_| ()),
-            farewell: None,
+            send_timeout,
+            of_worker: (0..workers).map(|_| None).collect(),
+            rejections: Outbox::new(|_| ()),
+            shutdown: None,
             newest: 0,
         }))
     }
 
     /// A worker asks whether it may come in. It is told how many bytes a message may have here, and the number of its life.
-    pub fn knock(&mut self, query: Query) {
+    pub fn admit(&mut self, query: Query) {
         let worker = last_part(query.key_expr().as_str());
-        let slot = worker.and_then(|worker| self.lives.get(worker.index()));
-        let word = match slot {
-            Some(life) => {
-                let known = life.as_ref().map_or(0, |life| life.incarnation.0);
+        let slot = worker.and_then(|worker| self.of_worker.get(worker.index()));
+        let response = match slot {
+            Some(session) => {
+                let known = session.as_ref().map_or(0, |session| session.incarnation.0);
                 self.newest = now().max(self.newest + 1).max(known + 1);
                 let admission = Admission {
                     most_bytes: self.most_bytes as u64,
                     incarnation: Incarnation(self.newest),
                 };
-                Word::Reply(admission.to_bytes().into())
+                Response::Reply(admission.to_bytes().into())
             }
-            None => Word::Refusal(format!(
+            None => Response::Refusal(format!(
                 "this run has {} workers, numbered from 0",
-                self.lives.len()
+                self.of_worker.len()
             )),
         };
-        self.porter.put(query, word);
+        self.rejections.put(query, response);
     }
 
     /// A token `run/alive/worker/incarnation` appeared or vanished.
@@ -108,12 +108,12 @@ impl Hall {
             return;
         };
         let incarnation = Incarnation(incarnation);
-        let mut hall = lock(this);
+        let mut sessions = lock(this);
         if !alive {
-            hall.left(worker, incarnation, LeaveReason::Closed, true);
-        } else if let Some(life) = hall.life(this, worker, incarnation) {
-            life.alive = true;
-            hall.join(worker);
+            sessions.left(worker, incarnation, LeaveReason::Closed, true);
+        } else if let Some(session) = sessions.session(this, worker, incarnation) {
+            session.alive = true;
+            sessions.join(worker);
         }
     }
 
@@ -123,35 +123,35 @@ impl Hall {
         let said = query.attachment().map(|bytes| detach(&bytes.to_bytes()));
         // Its bytes would be kept for as long as the query is.
         let body = query.payload_mut().map(std::mem::take).unwrap_or_default();
-        let mut hall = lock(this);
+        let mut sessions = lock(this);
         let (Some(worker), Some((incarnation, seq))) = (worker, said.flatten()) else {
             let reason = "a question that does not say who asks".to_owned();
-            hall.porter.put(query, Word::Refusal(reason));
+            sessions.rejections.put(query, Response::Refusal(reason));
             return None;
         };
-        if body.len() > hall.most_bytes {
-            let reason = too_long(body.len(), hall.most_bytes);
-            hall.porter.put(query, Word::Refusal(reason));
+        if body.len() > sessions.most_bytes {
+            let reason = too_long(body.len(), sessions.most_bytes);
+            sessions.rejections.put(query, Response::Refusal(reason));
             return None;
         }
-        let farewell = hall.farewell.clone();
-        let Some(life) = hall.life(this, worker, incarnation) else {
+        let shutdown = sessions.shutdown.clone();
+        let Some(session) = sessions.session(this, worker, incarnation) else {
             let reason = format!("{worker} was started again, or is none of this run");
-            hall.porter.put(query, Word::Refusal(reason));
+            sessions.rejections.put(query, Response::Refusal(reason));
             return None;
         };
-        life.stop_waiting(Word::Nothing);
-        if let Some(farewell) = farewell {
-            life.outbox.put(query, Word::Reply(farewell));
+        session.stop_waiting(Response::Nothing);
+        if let Some(shutdown) = shutdown {
+            session.outbox.put(query, Response::Reply(shutdown));
             return None;
         }
-        life.waits = Some(Waiting {
+        session.waits = Some(Waiting {
             seq,
             query,
             answer: Some(body.to_bytes().into_owned().into()),
         });
-        let alive = life.alive;
-        hall.join(worker);
+        let alive = session.alive;
+        sessions.join(worker);
         (!alive).then_some(Stamp {
             worker,
             incarnation,
@@ -160,57 +160,58 @@ impl Hall {
     }
 
     /// This life, if it is not over: a worker's newer lives end older ones.
-    fn life(
+    fn session(
         &mut self,
         this: &Arc<Mutex<Self>>,
         worker: WorkerId,
         incarnation: Incarnation,
-    ) -> Option<&mut Life> {
-        let slot = self.lives.get_mut(worker.index())?;
+    ) -> Option<&mut Session> {
+        let slot = self.of_worker.get_mut(worker.index())?;
         if slot
             .as_ref()
-            .is_none_or(|life| life.incarnation < incarnation)
+            .is_none_or(|session| session.incarnation < incarnation)
         {
             let back = Arc::downgrade(this);
             let outbox = Outbox::new(move |took| {
-                if let Some(hall) = back.upgrade() {
-                    lock(&hall).took(worker, incarnation, took);
+                if let Some(sessions) = back.upgrade() {
+                    lock(&sessions).took(worker, incarnation, took);
                 }
             });
-            let older = slot.replace(Life {
+            let older = slot.replace(Session {
                 incarnation,
                 alive: false,
                 present: false,
                 waits: None,
-                longest: self.longest,
+                send_timeout: self.send_timeout,
                 outbox,
             });
             if let Some(mut older) = older {
                 let reason = format!("{worker} was started again");
-                older.stop_waiting(Word::Refusal(reason));
+                older.stop_waiting(Response::Refusal(reason));
                 if older.present {
                     let left = Event::Left(worker, older.incarnation, LeaveReason::Closed);
                     let _ = self.events.send(left);
                 }
             }
         }
-        slot.as_mut().filter(|life| life.incarnation == incarnation)
+        slot.as_mut()
+            .filter(|session| session.incarnation == incarnation)
     }
 
     /// Tells the master of a life, and of what it says.
     fn join(&mut self, worker: WorkerId) {
-        let Some(life) = self.lives[worker.index()]
+        let Some(session) = self.of_worker[worker.index()]
             .as_mut()
-            .filter(|life| life.alive)
+            .filter(|session| session.alive)
         else {
             return;
         };
-        let incarnation = life.incarnation;
-        if !life.present {
-            life.present = true;
+        let incarnation = session.incarnation;
+        if !session.present {
+            session.present = true;
             let _ = self.events.send(Event::Joined(worker, incarnation));
         }
-        let Some(waiting) = &mut life.waits else {
+        let Some(waiting) = &mut session.waits else {
             return;
         };
         if let Some(answer) = waiting.answer.take() {
@@ -231,77 +232,88 @@ impl Hall {
         reason: LeaveReason,
         gone: bool,
     ) {
-        let life = self.lives.get_mut(worker.index()).and_then(Option::as_mut);
-        let Some(life) = life.filter(|life| life.incarnation == incarnation) else {
+        let session = self
+            .of_worker
+            .get_mut(worker.index())
+            .and_then(Option::as_mut);
+        let Some(session) = session.filter(|session| session.incarnation == incarnation) else {
             return;
         };
-        life.alive &= !gone;
-        life.stop_waiting(Word::Nothing);
-        if std::mem::take(&mut life.present) {
+        session.alive &= !gone;
+        session.stop_waiting(Response::Nothing);
+        if std::mem::take(&mut session.present) {
             let _ = self.events.send(Event::Left(worker, incarnation, reason));
         }
     }
 
     /// A word was said. Where it took too long the link was closed, and its token may be late to tell.
     fn took(&mut self, worker: WorkerId, incarnation: Incarnation, took: Duration) {
-        let life = self.lives.get_mut(worker.index()).and_then(Option::as_mut);
-        if let Some(life) = life.filter(|life| life.incarnation == incarnation)
-            && took >= life.longest
+        let session = self
+            .of_worker
+            .get_mut(worker.index())
+            .and_then(Option::as_mut);
+        if let Some(session) = session.filter(|session| session.incarnation == incarnation)
+            && took >= session.send_timeout
         {
             // If it was only slow, it will be believed to be slow.
-            life.longest = 2 * took;
+            session.send_timeout = 2 * took;
             self.left(worker, incarnation, LeaveReason::Unresponsive, false);
         }
     }
 
     pub fn reply(&mut self, to: Stamp, directive: Payload) {
-        let word = if directive.len() > self.most_bytes {
-            Word::Refusal(too_long(directive.len(), self.most_bytes))
+        let response = if directive.len() > self.most_bytes {
+            Response::Refusal(too_long(directive.len(), self.most_bytes))
         } else {
-            Word::Reply(directive)
+            Response::Reply(directive)
         };
-        let life = self
-            .lives
+        let session = self
+            .of_worker
             .get_mut(to.worker.index())
             .and_then(Option::as_mut);
-        if let Some(life) = life.filter(|life| life.incarnation == to.incarnation)
-            && life
+        if let Some(session) = session.filter(|session| session.incarnation == to.incarnation)
+            && session
                 .waits
                 .as_ref()
                 .is_some_and(|waiting| waiting.seq == to.seq)
         {
-            life.stop_waiting(word);
+            session.stop_waiting(response);
         }
     }
 
-    pub fn close(&mut self, farewell: Payload) {
-        for life in self.lives.iter_mut().flatten() {
-            life.stop_waiting(Word::Reply(farewell.clone()));
+    pub fn close(&mut self, shutdown: Payload) {
+        for session in self.of_worker.iter_mut().flatten() {
+            session.stop_waiting(Response::Reply(shutdown.clone()));
         }
-        self.farewell = Some(farewell);
+        self.shutdown = Some(shutdown);
     }
 
     /// Whether someone is there who is to be told farewell.
     pub fn is_waited_for(&self) -> bool {
-        self.farewell.is_some() && self.lives.iter().flatten().any(|life| life.present)
+        self.shutdown.is_some()
+            && self
+                .of_worker
+                .iter()
+                .flatten()
+                .any(|session| session.present)
     }
 
     /// Ends all threads; they are to be waited for without the lock.
     pub fn end(&mut self) -> Vec<JoinHandle<()>> {
-        let lives = self.lives.iter_mut().filter_map(Option::take);
-        lives
-            .map(|mut life| {
-                life.stop_waiting(Word::Nothing);
-                life.outbox.end()
+        let of_worker = self.of_worker.iter_mut().filter_map(Option::take);
+        of_worker
+            .map(|mut session| {
+                session.stop_waiting(Response::Nothing);
+                session.outbox.end()
             })
             .collect()
     }
 }
 
-impl Life {
-    fn stop_waiting(&mut self, word: Word) {
+impl Session {
+    fn stop_waiting(&mut self, response: Response) {
         if let Some(Waiting { query, .. }) = self.waits.take() {
-            self.outbox.put(query, word);
+            self.outbox.put(query, response);
         }
     }
 }

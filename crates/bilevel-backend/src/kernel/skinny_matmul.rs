@@ -5,10 +5,10 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::convolution::tile::{self, Sink, even};
 use super::element::Element;
 use super::memory::{self, Scratch};
 use super::parallel;
+use super::tile::{self, Sink, even};
 
 /// Columns of the narrow matrix, at most.
 pub const WIDEST: usize = 16;

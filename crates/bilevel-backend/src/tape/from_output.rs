@@ -13,7 +13,7 @@ use super::Tape;
 use super::linear::Rule;
 
 /// `y = f(x)` with `x̄ = gradient(ȳ, y)`: the value is kept, and the function not evaluated again.
-pub(super) fn by_value<B, C, F>(
+pub(super) fn from_output<B, C, F>(
     x: FloatTensor<Tape<B, C>>,
     function: impl FnOnce(FloatTensor<B>) -> FloatTensor<B>,
     gradient: F,
@@ -34,7 +34,7 @@ where
     }
 }
 
-/// The recorded step of [`by_value`].
+/// The recorded step of [`from_output`].
 struct ByValue<F>(PhantomData<fn() -> F>);
 
 impl<F> fmt::Debug for ByValue<F> {

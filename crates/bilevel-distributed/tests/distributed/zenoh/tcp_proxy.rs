@@ -18,12 +18,12 @@ impl Gate {
 }
 
 /// Listens for a worker and passes on what is said, as long as it is open.
-pub struct Strait {
+pub struct TcpProxy {
     pub port: u16,
     gate: Arc<Gate>,
 }
 
-impl Strait {
+impl TcpProxy {
     pub fn to(address: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
