@@ -92,7 +92,7 @@ mod fields_of_experts {
         let batch = ImagePairs::from_inner(scene.batch.clone());
         bencher.bench_local(|| {
             let loss = scene.problem.lower_loss(&x, &scene.y, &batch);
-            pack_gradients::<Tape<Cpu>, _>(&scene.y, &loss.backward(), 8)
+            pack_gradients(&scene.y, &loss.backward(), 8)
         });
     }
 

@@ -136,7 +136,7 @@ impl Objective<B> for Drawn<'_> {
         let task = Task::new(self.data.half(draw), self.from.clone());
         let mut objective = ReducedObjective::new(&Sensing, (LOWER, series), self.x.clone(), task);
         let evaluated = objective.evaluate(x, draw);
-        self.y = unpack::<Tape<B>, _>(self.y.clone(), objective.y());
+        self.y = unpack(self.y.clone(), objective.y());
         evaluated
     }
 }

@@ -50,10 +50,7 @@ struct Bench {
 impl Bench {
     fn modules(&self, at: &Iterate<Cpu>) -> Modules {
         let (x, y) = self.modules.clone();
-        (
-            unpack::<Tape<Cpu>, _>(x, at.x.clone()),
-            unpack::<Tape<Cpu>, _>(y, at.y.clone()),
-        )
+        (unpack(x, at.x.clone()), unpack(y, at.y.clone()))
     }
 
     /// `y*(x)` in the ball, from a y.
@@ -72,7 +69,7 @@ impl Bench {
             y: &y,
             batch: &self.all,
         };
-        pack::<Tape<Cpu>, _>(&LowerSolver::<Cpu, _>::solve(&solver, point).value, 1)
+        pack(&LowerSolver::<Cpu, _>::solve(&solver, point).value, 1)
     }
 
     /// Accuracy of `y*(x)` on the test set, and F1 of the samples of a weight above a half.
@@ -142,8 +139,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         ball: L1Ball::new(RADIUS)?,
     };
     let start = Iterate {
-        x: pack::<Tape<Cpu>, _>(&bench.modules.0, 1),
-        y: pack::<Tape<Cpu>, _>(&bench.modules.1, 1),
+        x: pack(&bench.modules.0, 1),
+        y: pack(&bench.modules.1, 1),
     };
 
     println!(

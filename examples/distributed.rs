@@ -189,7 +189,7 @@ fn judge(z: &[f64], test: &Minibatch<Cpu>) -> f64 {
     let device = Default::default();
     let data = TensorData::new(z.to_vec(), [1, z.len()]).convert::<f32>();
     let classifier = CLASSIFIER.init::<Tape<Cpu>>(1, &device);
-    let classifier = unpack::<Tape<Cpu>, _>(classifier, Tensor::from_data(data, &device));
+    let classifier = unpack(classifier, Tensor::from_data(data, &device));
     accuracy::<Cpu, _>(&CLASSIFIER, &classifier.valid(), test)
 }
 

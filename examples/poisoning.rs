@@ -110,7 +110,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(failure) = failure {
         return Err(failure.into());
     }
-    let poison = unpack::<Tape<Cpu>, _>(x.clone(), end.at.x).valid();
+    let poison = unpack(x.clone(), end.at.x).valid();
     let rng = &mut ChaCha8Rng::seed_from_u64(5);
     let signs = TensorData::random::<f32, _, _>([SAMPLES, 784], Distribution::Bernoulli(0.5), rng);
     let signs: Pictures = Tensor::from_data(signs, &device) * 2.0 - 1.0;

@@ -44,7 +44,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
         second_order,
         solver,
     };
-    let end = |x: &Numbers<Tape<B>>| entries([pack::<Tape<B>, _>(x, 1)]);
+    let end = |x: &Numbers<Tape<B>>| entries([pack(x, 1)]);
 
     let double_loop = DoubleLoop {
         problem,

@@ -105,7 +105,7 @@ fn regularizers<B: Backend>(rows: &mut Rows) {
     ];
     let batch = pairs::<B>(SIDE);
     let y = batch.start();
-    let v = pack::<Tape<B>, _>(
+    let v = pack(
         &Image::new(Tensor::from_inner(uniform([2, 1, SIDE, SIDE], 3))),
         2,
     );

@@ -96,10 +96,10 @@ where
     .estimate(point, None, 0)
     .gradient;
 
-    let at = pack::<Tape<B>, _>(&x, 1);
+    let at = pack(&x, 1);
     let direction: Vector<B> = random(at.dims(), Distribution::Normal(0.0, 1.0), seed + 200);
     let value = |e: f64| {
-        let x = unpack::<Tape<B>, _>(x.clone(), at.clone() + direction.clone() * e);
+        let x = unpack(x.clone(), at.clone() + direction.clone() * e);
         Point {
             problem: &problem,
             x: &x,
@@ -235,7 +235,7 @@ fn a_thousand_steps_fit_in_a_budget() {
         max_steps: 500,
         tolerance: Tolerance::Relative(1e-12),
     };
-    let solved = unpack::<Tape<B>, _>(y.clone(), full.y.clone());
+    let solved = unpack(y.clone(), full.y.clone());
     let implicit = ImplicitDifferentiation {
         second_order: ClosedForm,
         solver,

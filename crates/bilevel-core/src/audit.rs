@@ -200,14 +200,14 @@ where
     let zero = estimates[0].gradient.zeros_like();
     let gradient = estimates.iter().fold(zero, mean);
 
-    let x = pack::<Tape<B>, _>(point.x, 1);
+    let x = pack(point.x, 1);
     let size = settings.step * (1.0 + norms(x.clone())[0]);
     let mut unsolved = None;
-    let start = read(pack::<Tape<B>, _>(point.y, point.systems()));
-    let moves = |y: &P::Lower<Tape<B>>| read(pack::<Tape<B>, _>(y, point.systems())) != start;
+    let start = read(pack(point.y, point.systems()));
+    let moves = |y: &P::Lower<Tape<B>>| read(pack(y, point.systems())) != start;
     let mut moved_y = moves(&solution.value);
     let mut value = |moved: Vector<B>| {
-        let x = unpack::<Tape<B>, _>(point.x.clone(), moved);
+        let x = unpack(point.x.clone(), moved);
         let there = Point { x: &x, ..at };
         let solution = lower.solve(there);
         if solution.status != Status::Converged {
@@ -269,7 +269,7 @@ where
     if !zero.is_empty() {
         findings.push(Finding::StructurallyZero(zero));
     }
-    let coupled = unreached.lower_loss_in_x != crate::parameters::paths::<Tape<B>, _>(point.x);
+    let coupled = unreached.lower_loss_in_x != crate::parameters::paths(point.x);
     if !coupled {
         findings.push(Finding::NoCoupling);
     }
@@ -314,7 +314,7 @@ where
 /// How much two evaluations of the losses at one point differ. Sums in another order would differ by rounding.
 fn randomness<B: Backend, P: TwiceDifferentiable<B>>(point: Point<'_, B, P>) -> f64 {
     let losses = || [point.upper_gradients().loss, point.lower_gradients().loss];
-    let rounding = 64.0 * epsilon(&pack::<Tape<B>, _>(point.x, 1));
+    let rounding = 64.0 * epsilon(&pack(point.x, 1));
     let difference = |(a, b): (f64, f64)| match (a - b).abs() {
         off if off > rounding * a.abs() => off,
         _ => 0.0,
@@ -347,9 +347,9 @@ fn y_aside<B: Backend, P: TwiceDifferentiable<B>>(
     step: f64,
     rng: &mut ChaCha8Rng,
 ) -> P::Lower<Tape<B>> {
-    let y = pack::<Tape<B>, _>(point.y, point.systems());
+    let y = pack(point.y, point.systems());
     let moved = y.clone() + proportionate(&y, rng) * step;
-    unpack::<Tape<B>, _>(point.y.clone(), moved)
+    unpack(point.y.clone(), moved)
 }
 
 /// First derivatives of both losses in both variables, along a random direction.
@@ -358,13 +358,13 @@ fn first_order_error<B: Backend, P: TwiceDifferentiable<B>>(
     step: f64,
     rng: &mut ChaCha8Rng,
 ) -> f64 {
-    let x = pack::<Tape<B>, _>(point.x, 1);
-    let y = pack::<Tape<B>, _>(point.y, point.systems());
+    let x = pack(point.x, 1);
+    let y = pack(point.y, point.systems());
     let (u, v) = (proportionate(&x, rng), proportionate(&y, rng));
     // Both losses at (x + a u, y + b v).
     let values = |a: f64, b: f64| {
-        let x = unpack::<Tape<B>, _>(point.x.clone(), x.clone() + u.clone() * a);
-        let y = unpack::<Tape<B>, _>(point.y.clone(), y.clone() + v.clone() * b);
+        let x = unpack(point.x.clone(), x.clone() + u.clone() * a);
+        let y = unpack(point.y.clone(), y.clone() + v.clone() * b);
         let there = Point {
             x: &x,
             y: &y,
@@ -412,7 +412,7 @@ fn second_order_error<B: Backend, P: TwiceDifferentiable<B>>(
     point: Point<'_, B, P>,
     rng: &mut ChaCha8Rng,
 ) -> [f64; 2] {
-    let v = unit(&pack::<Tape<B>, _>(point.y, point.systems()), rng);
+    let v = unit(&pack(point.y, point.systems()), rng);
     let differences = CentralDifference::for_precision_of::<B>(&v.device());
     let exact = DoubleBackward.at(point).both(v.clone());
     let (product, cross) = differences.at(point).both(v);

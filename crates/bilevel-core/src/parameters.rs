@@ -16,6 +16,7 @@
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use bilevel_backend::Tape;
 use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::backend::{AutodiffBackend, Backend};
@@ -29,10 +30,7 @@ use crate::{Error, Vector};
 ///
 /// # Panics
 /// If the module has no parameter, or the first axis of one of them cannot be divided into `systems` parts.
-pub fn pack<B: AutodiffBackend, M: Module<B>>(
-    module: &M,
-    systems: usize,
-) -> Vector<B::InnerBackend> {
+pub fn pack<B: Backend, M: Module<Tape<B>>>(module: &M, systems: usize) -> Vector<B> {
     let mut rows = Rows::new(systems);
     module.visit(&mut Values {
         rows: &mut rows,
@@ -44,11 +42,11 @@ pub fn pack<B: AutodiffBackend, M: Module<B>>(
 /// The gradients that a backward pass left for a module's parameters, in the shape of [`pack`].
 ///
 /// A parameter that the loss does not reach has gradient zero.
-pub fn pack_gradients<B: AutodiffBackend, M: Module<B>>(
+pub fn pack_gradients<B: Backend, M: Module<Tape<B>>>(
     module: &M,
-    gradients: &B::Gradients,
+    gradients: &<Tape<B> as AutodiffBackend>::Gradients,
     systems: usize,
-) -> Vector<B::InnerBackend> {
+) -> Vector<B> {
     let mut rows = Rows::new(systems);
     module.visit(&mut Gradients {
         gradients,
@@ -62,8 +60,8 @@ pub fn pack_gradients<B: AutodiffBackend, M: Module<B>>(
 ///
 /// # Panics
 /// If the number of entries differs, with both numbers.
-pub fn unpack<B: AutodiffBackend, M: Module<B>>(module: M, vector: Vector<B::InnerBackend>) -> M {
-    let mut mapper = Unpack::<B> {
+pub fn unpack<B: Backend, M: Module<Tape<B>>>(module: M, vector: Vector<B>) -> M {
+    let mut mapper = Unpack::<Tape<B>> {
         pieces: Pieces::new(vector),
         shared: Shared::default(),
     };
@@ -75,14 +73,14 @@ pub fn unpack<B: AutodiffBackend, M: Module<B>>(module: M, vector: Vector<B::Inn
 /// The module with its parameters as leaves that nothing was recorded on yet; no value is copied.
 ///
 /// Ties what an optimizer of Burn left apart: it moves a shared parameter in its first place alone.
-pub fn fresh_leaves<B: AutodiffBackend, M: Module<B>>(module: M) -> M {
+pub fn fresh_leaves<B: Backend, M: Module<Tape<B>>>(module: M) -> M {
     module.map(&mut Fresh(Shared::default()))
 }
 
 /// The module with `times` copies of every float parameter, frozen ones too, behind each other along its first axis, as fresh leaves.
 ///
 /// [`pack`]ed as so many systems it is so many rows, each of which is what the module itself packs to.
-pub fn repeated<B: AutodiffBackend, M: Module<B>>(module: M, times: usize) -> M {
+pub fn repeated<B: Backend, M: Module<Tape<B>>>(module: M, times: usize) -> M {
     module.map(&mut Repeat {
         times,
         shared: Shared::default(),
@@ -95,10 +93,10 @@ pub fn repeated<B: AutodiffBackend, M: Module<B>>(module: M, times: usize) -> M 
 ///
 /// # Panics
 /// If a parameter has another shape, with both shapes.
-pub fn assign<B: AutodiffBackend, M: AutodiffModule<B>>(module: M, values: &M::InnerModule) -> M {
+pub fn assign<B: Backend, M: AutodiffModule<Tape<B>>>(module: M, values: &M::InnerModule) -> M {
     let mut flat = Flat::default();
     values.visit(&mut flat);
-    module.map(&mut Assign::<B> {
+    module.map(&mut Assign::<Tape<B>> {
         values: flat.values.into_iter(),
         shared: Shared::default(),
     })
@@ -108,11 +106,11 @@ pub fn assign<B: AutodiffBackend, M: AutodiffModule<B>>(module: M, values: &M::I
 ///
 /// # Panics
 /// If the number of entries differs, with both numbers.
-pub fn unpack_gradients<B: AutodiffBackend, M: Module<B>>(
+pub fn unpack_gradients<B: Backend, M: Module<Tape<B>>>(
     module: &M,
-    vector: Vector<B::InnerBackend>,
+    vector: Vector<B>,
 ) -> GradientsParams {
-    let mut visitor = Register::<B> {
+    let mut visitor = Register::<Tape<B>> {
         pieces: Pieces::new(vector),
         gradients: GradientsParams::new(),
         seen: Seen::default(),
@@ -125,9 +123,9 @@ pub fn unpack_gradients<B: AutodiffBackend, M: Module<B>>(
 /// Path of the first parameter with a NaN or infinity in `vector` (laid out as by [`pack`]).
 ///
 /// Reads the vector back from the device.
-pub fn non_finite_parameter<B: AutodiffBackend, M: Module<B>>(
+pub fn non_finite_parameter<B: Backend, M: Module<Tape<B>>>(
     module: &M,
-    vector: Vector<B::InnerBackend>,
+    vector: Vector<B>,
 ) -> Option<String> {
     let [systems, dim] = vector.dims();
     let entries = read(vector);
@@ -145,11 +143,11 @@ pub fn non_finite_parameter<B: AutodiffBackend, M: Module<B>>(
 }
 
 /// Paths of the parameters that a backward pass left no gradient for: the loss does not depend on them.
-pub fn unreached<B: AutodiffBackend, M: Module<B>>(
+pub fn unreached<B: Backend, M: Module<Tape<B>>>(
     module: &M,
-    gradients: &B::Gradients,
+    gradients: &<Tape<B> as AutodiffBackend>::Gradients,
 ) -> Vec<String> {
-    let mut visitor = Unreached::<B> {
+    let mut visitor = Unreached::<Tape<B>> {
         path: Path::default(),
         gradients,
         found: Vec::new(),
@@ -160,13 +158,13 @@ pub fn unreached<B: AutodiffBackend, M: Module<B>>(
 }
 
 /// Paths of a module's parameters, in the order of [`pack`].
-pub fn paths<B: AutodiffBackend, M: Module<B>>(module: &M) -> Vec<String> {
+pub fn paths<B: Backend, M: Module<Tape<B>>>(module: &M) -> Vec<String> {
     let sizes = sizes::<B, M>(module);
     sizes.into_iter().map(|(path, _)| path).collect()
 }
 
 /// Paths of a module's parameters with the number of their entries, in the order of [`pack`].
-pub fn sizes<B: AutodiffBackend, M: Module<B>>(module: &M) -> Vec<(String, usize)> {
+pub fn sizes<B: Backend, M: Module<Tape<B>>>(module: &M) -> Vec<(String, usize)> {
     let mut sizes = Sizes {
         path: Path::default(),
         sizes: Vec::new(),

@@ -39,7 +39,7 @@ impl<B: Backend, P: Differentiable<B>, D: SecondOrder<B, P>> ModuleProblem<B, P,
         y: P::Lower<Tape<B>>,
     ) -> Self {
         let systems = problem.systems(&y);
-        let (upper, lower) = (pack::<Tape<B>, _>(&x, 1), pack::<Tape<B>, _>(&y, systems));
+        let (upper, lower) = (pack(&x, 1), pack(&y, systems));
         Self {
             problem,
             second_order,
@@ -54,10 +54,7 @@ impl<B: Backend, P: Differentiable<B>, D: SecondOrder<B, P>> ModuleProblem<B, P,
     /// The values of the modules it was made with: where a run can start.
     pub fn start(&self) -> (Vec<f64>, Vec<f64>) {
         let systems = self.shapes[1][0];
-        (
-            read(pack::<Tape<B>, _>(&self.x, 1)),
-            read(pack::<Tape<B>, _>(&self.y, systems)),
-        )
+        (read(pack(&self.x, 1)), read(pack(&self.y, systems)))
     }
 
     fn vector(&self, entries: &[f64], shape: [usize; 2]) -> Vector<B> {
@@ -70,8 +67,8 @@ impl<B: Backend, P: Differentiable<B>, D: SecondOrder<B, P>> ModuleProblem<B, P,
         let [upper, lower] = self.shapes;
         look(Point {
             problem: &self.problem,
-            x: &unpack::<Tape<B>, _>(self.x.clone(), self.vector(x, upper)),
-            y: &unpack::<Tape<B>, _>(self.y.clone(), self.vector(y, lower)),
+            x: &unpack(self.x.clone(), self.vector(x, upper)),
+            y: &unpack(self.y.clone(), self.vector(y, lower)),
             batch: &self.batch,
         })
     }

@@ -407,8 +407,8 @@ where
         let count = self.sets.training.len();
         let x = SampleWeights::<Tape<B>>::constant(count, 0.0, &self.device);
         (
-            unpack::<Tape<B>, _>(x, at.x.clone()),
-            unpack::<Tape<B>, _>(self.first.clone(), at.y.clone()),
+            unpack(x, at.x.clone()),
+            unpack(self.first.clone(), at.y.clone()),
         )
     }
 }
@@ -451,8 +451,8 @@ where
         let value = self.problem.weighting.value_of(weight);
         let x = SampleWeights::<Tape<B>>::constant(count, value, &self.device);
         Iterate {
-            x: pack::<Tape<B>, _>(&x, 1),
-            y: pack::<Tape<B>, _>(&self.first, 1),
+            x: pack(&x, 1),
+            y: pack(&self.first, 1),
         }
     }
 
@@ -469,7 +469,7 @@ where
         let y = self.solve(&self.problem, &x, &start, &self.data.whole())?;
         *solved = Some(Iterate {
             x: at.x.clone(),
-            y: pack::<Tape<B>, _>(&y, 1),
+            y: pack(&y, 1),
         });
         let weights = self.weights(at);
         let threshold = threshold(&weights);

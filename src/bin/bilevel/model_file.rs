@@ -102,11 +102,11 @@ fn encode<B: Backend>(model: &Model<B>) -> Result<Vec<u8>> {
         sigma: model.sigma,
     };
     let mut values = BTreeMap::new();
-    for (name, value) in named_values::<Tape<B>, _>(&model.parameters) {
+    for (name, value) in named_values(&model.parameters) {
         values.insert(without_kind(&name).to_owned(), value);
     }
     if let Some(operator) = &model.operator {
-        for (name, value) in named_values::<Tape<B>, _>(operator) {
+        for (name, value) in named_values(operator) {
             values.insert(format!("{OPERATOR}{}", without_kind(&name)), value);
         }
     }
@@ -161,12 +161,12 @@ fn load<B: Backend, M: Module<Tape<B>>>(
     mut values: BTreeMap<String, TensorData>,
 ) -> Result<M> {
     let mut by_path = BTreeMap::new();
-    for path in named_values::<Tape<B>, _>(&module).into_keys() {
+    for path in named_values(&module).into_keys() {
         if let Some(value) = values.remove(without_kind(&path)) {
             by_path.insert(path, value);
         }
     }
-    Ok(load_values::<Tape<B>, _>(module, &by_path)?)
+    Ok(load_values(module, &by_path)?)
 }
 
 #[cfg(test)]
@@ -218,12 +218,10 @@ mod tests {
         let read = decode::<Cpu>(&bytes, &Default::default()).expect("decodes");
         assert_eq!(read.regularizer, model.regularizer);
         assert_eq!(
-            named_values::<Tape<Cpu>, _>(&read.parameters),
-            named_values::<Tape<Cpu>, _>(&model.parameters)
+            named_values(&read.parameters),
+            named_values(&model.parameters)
         );
-        let kernel = |model: &Model<Cpu>| {
-            named_values::<Tape<Cpu>, _>(model.operator.as_ref().expect("a kernel"))
-        };
+        let kernel = |model: &Model<Cpu>| named_values(model.operator.as_ref().expect("a kernel"));
         assert_eq!(kernel(&read), kernel(&model));
         assert_eq!(encode(&read).expect("encodes"), bytes);
     }
@@ -345,8 +343,8 @@ mod tests {
             .collect();
         let image = TensorData::new(pixels, [1, 1, 32, 48]);
         let image = Tensor::from_data(image, (&Default::default(), DType::F64));
-        let numbers = pack::<Tape<Cpu>, _>(&model.parameters, 1).cast(DType::F64);
-        let parameters = unpack::<Tape<Cpu>, _>(model.parameters.clone(), numbers);
+        let numbers = pack(&model.parameters, 1).cast(DType::F64);
+        let parameters = unpack(model.parameters.clone(), numbers);
         let value = model.regularizer.value(&parameters.valid(), image);
         value.into_data().iter().next().expect("one number")
     }

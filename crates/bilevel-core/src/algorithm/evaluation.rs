@@ -68,7 +68,7 @@ impl<P, L, H> Solvers<'_, P, L, H> {
         Solved {
             task: Task {
                 batch: task.batch,
-                y: unpack::<Tape<B>, _>(y.value, estimate.y.clone()),
+                y: unpack(y.value, estimate.y.clone()),
                 adjoint: estimate.adjoint.clone(),
             },
             outcome,
@@ -183,7 +183,7 @@ impl<B: Backend, P: Differentiable<B>> Evaluation<B, P> {
                 false => (Phase::UpperLoss, None),
                 true => (
                     Phase::Hypergradient,
-                    non_finite_parameter::<Tape<B>, _>(x, self.gradient.clone()),
+                    non_finite_parameter(x, self.gradient.clone()),
                 ),
             };
             return Some(Failure {

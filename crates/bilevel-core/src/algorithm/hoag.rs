@@ -172,12 +172,12 @@ impl<P: Sync, L: Sync, H: Sync> Hoag<P, L, H> {
         if here.gradient_norm <= 0.0 {
             return (state, here.tasks, report); // no step, and no L from it
         }
-        let x = pack::<Tape<B>, _>(&state.x, 1);
+        let x = pack(&state.x, 1);
         let dim = x.dims()[1] as f64;
         let l = state.smoothness.unwrap_or(here.gradient_norm / dim.sqrt());
-        let moved = unpack::<Tape<B>, _>(state.x.clone(), x.clone() - z / l);
+        let moved = unpack(state.x.clone(), x.clone() - z / l);
         let moved = project(&self.problem, moved);
-        let r = norms(pack::<Tape<B>, _>(&moved, 1) - x)[0];
+        let r = norms(pack(&moved, 1) - x)[0];
 
         let (takes, factor) =
             if f <= f_last + C * epsilon + (C + 1.0) * epsilon_last * r - l * r * r {

@@ -38,7 +38,7 @@ impl<B: Backend, P: Differentiable<B>, O> State<B, P, O> {
         O: Optimizer<P::Upper<Tape<B>>, Tape<B>>,
     {
         let mut optimizer = self.optimizer;
-        let gradients = unpack_gradients::<Tape<B>, _>(&self.x, gradient);
+        let gradients = unpack_gradients(&self.x, gradient);
         let x = optimizer.step(learning_rate, self.x, gradients);
         Self {
             x: project(problem, x),
@@ -55,7 +55,7 @@ pub(super) fn project<B: Backend, P: Differentiable<B>>(
     x: P::Upper<Tape<B>>,
 ) -> P::Upper<Tape<B>> {
     let nearest = problem.project(x.valid());
-    assign::<Tape<B>, _>(x, &nearest)
+    assign(x, &nearest)
 }
 
 /// A lower problem: its data, and where its solvers stand.

@@ -1,6 +1,5 @@
 //! Hessian products by central differences of gradients.
 
-use bilevel_backend::Tape;
 use burn::tensor::backend::Backend;
 
 use super::{LowerHessian, LowerObjective, Point, SecondOrder};
@@ -100,12 +99,12 @@ impl<B: Backend, P: Differentiable<B>> LowerHessian<B> for At<'_, B, P> {
     }
 
     fn cross_transposed(&self, u: Vector<B>) -> Vector<B> {
-        let x = pack::<Tape<B>, _>(self.point.x, 1);
+        let x = pack(self.point.x, 1);
         let size = norm(u.clone());
         let scale = (norm(x.clone()) + 1.0) * self.step;
         let eu = u * quotient(scale.clone(), size.clone());
         let [plus, minus] = [x.clone() + eu.clone(), x - eu].map(|x| {
-            let x = unpack::<Tape<B>, _>(self.point.x.clone(), x);
+            let x = unpack(self.point.x.clone(), x);
             let moved = Point {
                 x: &x,
                 ..self.point

@@ -49,7 +49,7 @@ impl DoubleBackward {
         &self,
         point: Point<'_, B, P>,
     ) -> RecordedGradient<B, P::Lower<Tape<B>>> {
-        let y = fresh_leaves::<Tape<B>, _>(point.y.clone());
+        let y = fresh_leaves(point.y.clone());
         RecordedGradient {
             gradient: recorded(&point, &point.x.clone().no_grad(), &y),
             systems: point.systems(),
@@ -75,7 +75,7 @@ impl<B: Backend, L: AutodiffModule<Tape<B>>> RecordedGradient<B, L> {
     /// `∇²yy g · v`, `[systems, dim y]`. Consumes the record, as Burn's `backward` consumes a tape.
     pub fn product(self, v: Vector<B>) -> Vector<B> {
         let gradients = (self.gradient * Tensor::from_inner(v)).sum().backward();
-        pack_gradients::<Tape<B>, _>(&self.y, &gradients, self.systems)
+        pack_gradients(&self.y, &gradients, self.systems)
     }
 }
 
@@ -89,9 +89,9 @@ fn recorded<B: Backend, P: TwiceDifferentiable<B>>(
     // The outer tape needs gradients in y only.
     let x = P::Upper::<Outer<B>>::from_inner(x.clone()).no_grad();
     // Lifting tears apart what is shared.
-    let y = fresh_leaves::<Outer<B>, _>(P::Lower::<Outer<B>>::from_inner(y.clone()));
+    let y = fresh_leaves(P::Lower::<Outer<B>>::from_inner(y.clone()));
     let gradients = point.problem.lower_loss(&x, &y, &batch).backward();
-    pack_gradients::<Outer<B>, _>(&y, &gradients, point.systems())
+    pack_gradients(&y, &gradients, point.systems())
 }
 
 struct At<'a, B: Backend, P: TwiceDifferentiable<B>> {
@@ -131,10 +131,10 @@ impl<B: Backend, P: TwiceDifferentiable<B>> LowerHessian<B> for At<'_, B, P> {
         let batch = P::Batch::<Outer<B>>::from_inner(self.point.lifted_batch());
         // The outer tape needs gradients in x only.
         let upper = P::Upper::<Outer<B>>::from_inner(leaves.x.clone());
-        let upper = fresh_leaves::<Outer<B>, _>(upper);
+        let upper = fresh_leaves(upper);
         let lower = P::Lower::<Outer<B>>::from_inner(leaves.y.clone()).no_grad();
         let gradients = problem.lower_loss(&upper, &lower, &batch).backward();
-        let gx = pack_gradients::<Outer<B>, _>(&upper, &gradients, 1);
+        let gx = pack_gradients(&upper, &gradients, 1);
         leaves.backward((gx * Tensor::from_inner(u)).sum()).y()
     }
 

@@ -76,7 +76,7 @@ impl<B: Backend, P: TwiceDifferentiable<B>> LowerHessian<B> for At<'_, B, P> {
     }
 
     fn gradient(&self) -> Vector<B> {
-        let y = pack::<Tape<B>, _>(self.point.y, self.point.systems());
+        let y = pack(self.point.y, self.point.systems());
         LowerObjective::new(self.point).gradient(y)
     }
 

@@ -19,8 +19,8 @@ pub(super) struct Leaves<B: Backend, P: Differentiable<B>> {
 impl<B: Backend, P: Differentiable<B>> Leaves<B, P> {
     pub fn of(point: &Point<'_, B, P>) -> Self {
         Self {
-            x: fresh_leaves::<Tape<B>, _>(point.x.clone()),
-            y: fresh_leaves::<Tape<B>, _>(point.y.clone()),
+            x: fresh_leaves(point.x.clone()),
+            y: fresh_leaves(point.y.clone()),
             systems: point.systems(),
         }
     }
@@ -43,19 +43,19 @@ pub(super) struct Slopes<B: Backend, P: Differentiable<B>> {
 impl<B: Backend, P: Differentiable<B>> Slopes<B, P> {
     /// `[1, dim x]`
     pub fn x(&self) -> Vector<B> {
-        pack_gradients::<Tape<B>, _>(&self.leaves.x, &self.gradients, 1)
+        pack_gradients(&self.leaves.x, &self.gradients, 1)
     }
 
     /// `[systems, dim y]`
     pub fn y(&self) -> Vector<B> {
-        pack_gradients::<Tape<B>, _>(&self.leaves.y, &self.gradients, self.leaves.systems)
+        pack_gradients(&self.leaves.y, &self.gradients, self.leaves.systems)
     }
 
     /// Paths of the parameters of `x`, and of `y`, that the number does not depend on.
     pub fn unreached(&self) -> [Vec<String>; 2] {
         [
-            unreached::<Tape<B>, _>(&self.leaves.x, &self.gradients),
-            unreached::<Tape<B>, _>(&self.leaves.y, &self.gradients),
+            unreached(&self.leaves.x, &self.gradients),
+            unreached(&self.leaves.y, &self.gradients),
         ]
     }
 }

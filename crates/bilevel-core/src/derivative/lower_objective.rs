@@ -52,12 +52,12 @@ impl<'a, B: Backend, P: Differentiable<B>> LowerObjective<'a, B, P> {
 
     /// The `y` of the point it was made from.
     pub fn start(&self) -> Vector<B> {
-        pack::<Tape<B>, _>(self.point.y, self.systems)
+        pack(self.point.y, self.systems)
     }
 
     /// The module whose parameters are `y`.
     pub fn module(&self, y: Vector<B>) -> P::Lower<Tape<B>> {
-        unpack::<Tape<B>, _>(self.point.y.clone(), y)
+        unpack(self.point.y.clone(), y)
     }
 
     /// `g`: one number on the device. Run on the tape, without recording, so that layers that behave
@@ -77,7 +77,7 @@ impl<'a, B: Backend, P: Differentiable<B>> LowerObjective<'a, B, P> {
             .lower_gradient(&self.plain_x, &y.valid(), batch)
             .unwrap_or_else(|| {
                 let loss = problem.lower_loss(&self.taped_x, &y, &self.taped_batch);
-                pack_gradients::<Tape<B>, _>(&y, &loss.backward(), self.systems)
+                pack_gradients(&y, &loss.backward(), self.systems)
             })
     }
 }

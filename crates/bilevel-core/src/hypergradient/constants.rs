@@ -7,7 +7,7 @@ use rand_chacha::rand_core::SeedableRng;
 use crate::parameters::{pack, unpack};
 use crate::random::unit;
 use crate::vector::{epsilon, largest, norm, norms, read};
-use crate::{Differentiable, Point, SecondOrder, Tape, Vector};
+use crate::{Differentiable, Point, SecondOrder, Vector};
 
 /// What is known of the smoothness of a problem's losses, of each system for itself. `None`: not known.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -114,8 +114,8 @@ impl Probe {
     {
         assert!(self.probes > 0, "constants need at least one probe");
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        let y = pack::<Tape<B>, _>(point.y, point.systems());
-        let x = pack::<Tape<B>, _>(point.x, 1);
+        let y = pack(point.y, point.systems());
+        let x = pack(point.x, 1);
         let mut draw = |like: &Vector<B>| unit(like, &mut rng);
         let g = second_order.at(point);
 
@@ -128,7 +128,7 @@ impl Probe {
         for _ in 0..self.probes {
             let size = (norm(y.clone()) + 1.0) * self.radius;
             let d = draw(&y) * size.clone();
-            let moved = unpack::<Tape<B>, _>(point.y.clone(), y.clone() + d);
+            let moved = unpack(point.y.clone(), y.clone() + d);
             let moved = Point { y: &moved, ..point };
             let there = second_order.at(moved);
             let v = draw(&y);

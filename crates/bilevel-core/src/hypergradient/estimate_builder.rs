@@ -8,7 +8,7 @@ use super::{Bound, Certificate, Curvature, Estimate, Evidence, Memory};
 use crate::observe::{Cause, Failure, Phase};
 use crate::parameters::{non_finite_parameter, pack, paths};
 use crate::vector::{norm, norms, read};
-use crate::{Differentiable, LossGradients, Outcome, Point, SecondOrder, Status, Tape, Vector};
+use crate::{Differentiable, LossGradients, Outcome, Point, SecondOrder, Status, Vector};
 
 /// An estimate before its numbers are read from the device.
 pub(super) struct EstimateBuilder<B: Backend> {
@@ -125,8 +125,8 @@ impl<B: Backend> EstimateBuilder<B> {
         certificate: &Certificate,
         size: f64,
     ) -> Option<Failure> {
-        let of_y = |v: &Vector<B>| non_finite_parameter::<Tape<B>, _>(point.y, v.clone());
-        let of_x = |v: &Vector<B>| non_finite_parameter::<Tape<B>, _>(point.x, v.clone());
+        let of_y = |v: &Vector<B>| non_finite_parameter(point.y, v.clone());
+        let of_x = |v: &Vector<B>| non_finite_parameter(point.x, v.clone());
         let failure = |level, cause, iteration, parameter| {
             Some(Failure {
                 level,
@@ -183,7 +183,7 @@ impl<B: Backend> EstimateBuilder<B> {
         // Exact zeros are rare, and then worth the question whether they are structural.
         if certificate.evidence.iter().all(|e| e.lower_gradient <= 0.0) {
             let unseen = point.unreached().lower_loss_in_y;
-            if unseen == paths::<Tape<B>, _>(point.y) {
+            if unseen == paths(point.y) {
                 return failure(
                     Phase::Lower,
                     Cause::Structural,
@@ -194,7 +194,7 @@ impl<B: Backend> EstimateBuilder<B> {
         }
         if size <= 0.0 {
             let unseen = point.unreached().without_hypergradient();
-            if unseen == paths::<Tape<B>, _>(point.x) {
+            if unseen == paths(point.x) {
                 let parameter = unseen.into_iter().next();
                 return failure(Phase::Hypergradient, Cause::Structural, None, parameter);
             }
@@ -253,5 +253,5 @@ pub(super) fn fixed<B: Backend>(vectors: usize, like: &Vector<B>) -> Memory {
 
 /// The packed y of a point.
 pub(super) fn y_of<B: Backend, P: Differentiable<B>>(point: Point<'_, B, P>) -> Vector<B> {
-    pack::<Tape<B>, _>(point.y, point.systems())
+    pack(point.y, point.systems())
 }

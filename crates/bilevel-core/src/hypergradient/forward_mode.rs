@@ -9,7 +9,7 @@ use super::unrolled::{End, Steps};
 use super::{Estimate, Hypergradient, LowerMap, StepSize};
 use crate::parameters::pack;
 use crate::vector::dot;
-use crate::{Differentiable, Point, SecondOrder, Tape, Vector};
+use crate::{Differentiable, Point, SecondOrder, Vector};
 
 /// Iterative differentiation in forward mode: the same numbers as [`Unrolled`](super::Unrolled), with
 /// memory that does not grow with the steps.
@@ -70,7 +70,7 @@ where
         let steps = Steps::new(point, &self.map, &self.step_size, &counter);
         let start = steps.map.start(steps.objective.start());
         let zero: Vec<Vector<B>> = start.iter().map(Tensor::zeros_like).collect();
-        let x = pack::<Tape<B>, _>(point.x, 1);
+        let x = pack(point.x, 1);
         let dim_x = x.dims()[1];
         let mut columns = vec![zero; dim_x];
         let mut state = start.clone();

@@ -7,7 +7,7 @@ use super::estimate_builder::{Adjoint, EstimateBuilder, fixed, y_of};
 use super::product_counter::{ProductCounter, count};
 use super::{Constants, Estimate, Hypergradient};
 use crate::parameters::pack;
-use crate::{BilevelProblem, Differentiable, LowerSolver, Point, Tape, Vector};
+use crate::{BilevelProblem, Differentiable, LowerSolver, Point, Vector};
 
 /// The value-function penalty (F2SA): a hypergradient from two lower solutions.
 ///
@@ -127,7 +127,7 @@ where
         count(&counter.gradients);
         let here = point.lower_gradients();
         let z = y_of(point);
-        let y = pack::<Tape<B>, _>(&solution.value, point.systems());
+        let y = pack(&solution.value, point.systems());
         EstimateBuilder {
             gradient: f.x.clone() + (there.x - here.x) * lambda,
             lower_gradient: here.y,

@@ -92,9 +92,9 @@ where
     }
 
     fn pull_back(&self, x: &P::Upper<Tape<B>>, bar: Vector<B>) -> Option<Vector<B>> {
-        let x = fresh_leaves::<Tape<B>, _>(x.clone());
+        let x = fresh_leaves(x.clone());
         let product = (self.0(&x) * Tensor::from_inner(bar)).sum();
-        Some(pack_gradients::<Tape<B>, _>(&x, &product.backward(), 1))
+        Some(pack_gradients(&x, &product.backward(), 1))
     }
 
     fn is_learned(&self) -> bool {

@@ -9,7 +9,7 @@ use crate::error::ErrorKind;
 use crate::vector::{is_finite, largest, norms};
 use crate::{
     Differentiable, Error, LossGradients, LowerObjective, Outcome, Point, SecondOrder, Status,
-    Tape, Vector,
+    Vector,
 };
 
 /// Iterative differentiation (ITD) in reverse mode: the exact gradient of what `steps` lower steps from
@@ -288,7 +288,7 @@ pub(super) struct End<B: Backend> {
 impl<B: Backend> End<B> {
     pub fn at<P: Differentiable<B>>(point: Point<'_, B, P>, mut state: Vec<Vector<B>>) -> Self {
         let y = state.swap_remove(0);
-        let module = crate::parameters::unpack::<Tape<B>, _>(point.y.clone(), y.clone());
+        let module = crate::parameters::unpack(point.y.clone(), y.clone());
         let f = Point {
             y: &module,
             ..point

@@ -12,8 +12,7 @@ use crate::parameters::{pack, unpack};
 use crate::random::normal;
 use crate::vector::dot;
 use crate::{
-    Cause, Differentiable, Failure, LowerObjective, LowerSolver, Outcome, Phase, Point, Tape,
-    Vector,
+    Cause, Differentiable, Failure, LowerObjective, LowerSolver, Outcome, Phase, Point, Vector,
 };
 
 /// Partial zeroth order (PZOBO): the response `dy/dx` from differences of lower solves.
@@ -76,19 +75,16 @@ where
                 .gradients
                 .set(counter.gradients.get() + solution.steps + 1);
             let outcome = solution.outcome();
-            (
-                pack::<Tape<B>, _>(&solution.value, point.systems()),
-                outcome,
-            )
+            (pack(&solution.value, point.systems()), outcome)
         };
         let (y, mut outcome) = solve(point);
         let end = End::at(point, vec![y.clone()]);
-        let x = pack::<Tape<B>, _>(point.x, 1);
+        let x = pack(point.x, 1);
         let mut indirect = x.zeros_like();
         let mut has_moved = false;
         for _ in 0..self.directions {
             let u = normal(&x, rng);
-            let moved = unpack::<Tape<B>, _>(point.x.clone(), x.clone() + u.clone() * self.radius);
+            let moved = unpack(point.x.clone(), x.clone() + u.clone() * self.radius);
             let (there, outcome_there) = solve(Point { x: &moved, ..point });
             has_moved |= outcome_there.steps > 0;
             outcome = Outcome::worst(&[outcome, outcome_there]);

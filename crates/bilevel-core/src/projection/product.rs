@@ -1,7 +1,8 @@
 //! Sets side by side.
 
+use bilevel_backend::Tape;
 use burn::module::Module;
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::Backend;
 
 use super::{Everywhere, Projection};
 use crate::parameters::sizes;
@@ -29,15 +30,11 @@ impl<B: Backend> Product<B> {
     ///
     /// # Errors
     /// If a set does not consist of vectors of its parameter's length.
-    pub fn over<A, M>(
+    pub fn over<M: Module<Tape<B>>>(
         module: &M,
         mut choose: impl FnMut(&str) -> Option<Box<dyn Projection<B>>>,
-    ) -> Result<Self, Error>
-    where
-        A: AutodiffBackend<InnerBackend = B>,
-        M: Module<A>,
-    {
-        let parameters = sizes::<A, M>(module).into_iter();
+    ) -> Result<Self, Error> {
+        let parameters = sizes(module).into_iter();
         let parts = parameters.map(|(path, entries)| {
             let set = choose(&path).unwrap_or_else(|| Box::new(Everywhere));
             (entries, set)

@@ -3,7 +3,7 @@
 use bilevel_core::parameters::unpack;
 use bilevel_core::{
     Bound, Checkpointing, ConjugateGradient, Constants, DoubleBackward, Hypergradient,
-    ImplicitDifferentiation, JacobianFree, Neumann, Point, Probe, Tape, Tolerance, Unrolled,
+    ImplicitDifferentiation, JacobianFree, Neumann, Point, Probe, Tolerance, Unrolled,
     hypergradient::Descent,
 };
 use proptest::prelude::*;
@@ -203,7 +203,7 @@ fn a_probed_bound_holds_on_logistic_regression() {
         keep: Checkpointing::Last(0),
     };
     let solved = solve.estimate(setup.point(), None, 0).y;
-    let at = |y| unpack::<Tape<B>, _>(setup.y.clone(), y);
+    let at = |y| unpack(setup.y.clone(), y);
     let y = at(solved.clone());
     let exact = cg(50)
         .estimate(

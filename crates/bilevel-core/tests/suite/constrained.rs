@@ -133,7 +133,7 @@ impl Setup {
         let start = self.data.t.zeros_like();
         let solution: Solution<Row<Tape<B>>> = self.at(x, &start, |point| solver.solve(point));
         assert_eq!(solution.status, Status::Converged, "{}", solution.residual);
-        pack::<Tape<B>, _>(&solution.value, 1)
+        pack(&solution.value, 1)
     }
 
     /// `F(x)`.
@@ -305,7 +305,7 @@ fn projected_gradients_end_in_the_set() {
             };
             let far = Tensor::full([1, 6], 7.0, &Default::default());
             let found = setup.at(&x, &far, |point| solver.solve(point));
-            let y = read(pack::<Tape<B>, _>(&found.value, 1));
+            let y = read(pack(&found.value, 1));
             assert!(y.iter().map(|v| v.abs()).sum::<f64>() < 0.8 + 1e-9, "{y:?}");
             if steps == 5000 {
                 near(&y, &expected, 1e-9);
@@ -636,7 +636,7 @@ fn a_product_over_a_module() {
         (path == "weight").then(|| Box::new(ball) as Box<dyn Projection<B>>)
     })
     .expect("a ball has any length");
-    let y = read(set.project(pack::<Tape<B>, _>(&layer, 1)));
+    let y = read(set.project(pack(&layer, 1)));
     near(&y, &[0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 5.0, 5.0, 5.0], 1e-12);
     assert!(Projection::<B>::check(&set, 8).is_err());
 }

@@ -71,8 +71,8 @@ proptest! {
         let u: Vector<B> = normal([1, DIM_X], &mut generator(seed ^ 2));
         let e = 1e-5;
         let slope = |e: f64| {
-            let x = pack::<Tape<B>, _>(&setup.x, 1) + u.clone() * e;
-            let x = unpack::<Tape<B>, _>(setup.x.clone(), x);
+            let x = pack(&setup.x, 1) + u.clone() * e;
+            let x = unpack(setup.x.clone(), x);
             let gradient = Point { x: &x, ..setup.point() }.lower_gradients().y;
             inner(&gradient, &v)
         };
@@ -105,8 +105,8 @@ proptest! {
         let setup = curved(SYSTEMS, seed);
         let v = direction(!seed);
         let mut elsewhere = curved(SYSTEMS, seed);
-        let y = move_one(&pack::<Tape<B>, _>(&setup.y, SYSTEMS));
-        elsewhere.y = unpack::<Tape<B>, _>(elsewhere.y, y);
+        let y = move_one(&pack(&setup.y, SYSTEMS));
+        elsewhere.y = unpack(elsewhere.y, y);
 
         let difference = CentralDifference { step: 1e-4 };
         let products = |setup: &Setup<Curved>, v: &Vector<B>| {
@@ -166,14 +166,11 @@ fn the_objective_is_the_lower_loss() {
 fn upper_gradients_are_the_slopes_of_the_upper_loss() {
     let setup = curved(SYSTEMS, 8);
     let gradients = setup.point().upper_gradients();
-    let (x, y) = (
-        pack::<Tape<B>, _>(&setup.x, 1),
-        pack::<Tape<B>, _>(&setup.y, SYSTEMS),
-    );
+    let (x, y) = (pack(&setup.x, 1), pack(&setup.y, SYSTEMS));
     let (u, v) = (normal([1, DIM_X], &mut generator(9)), direction(10));
     let loss = |e: f64| {
-        let x = unpack::<Tape<B>, _>(setup.x.clone(), x.clone() + u.clone() * e);
-        let y = unpack::<Tape<B>, _>(setup.y.clone(), y.clone() + v.clone() * e);
+        let x = unpack(setup.x.clone(), x.clone() + u.clone() * e);
+        let y = unpack(setup.y.clone(), y.clone() + v.clone() * e);
         let point = Point {
             x: &x,
             y: &y,

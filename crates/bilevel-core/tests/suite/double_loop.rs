@@ -56,7 +56,7 @@ fn task(a: &Symmetric, b: &[f64], c: &[f64]) -> Task<B, Quadratic> {
 }
 
 fn upper<P: Differentiable<B>, O>(state: &State<B, P, O>) -> Vec<f64> {
-    rows(&pack::<Tape<B>, _>(&state.x, 1)).concat()
+    rows(&pack(&state.x, 1)).concat()
 }
 
 fn lower(y: &Rows<Tape<B>>) -> Vec<f64> {

@@ -62,7 +62,7 @@ const VALUES: [f64; 14] = [
 ];
 
 fn packed(net: &Net<Taped>) -> Vec<f64> {
-    rows(&pack::<Taped, _>(net, 1)).concat()
+    rows(&pack(net, 1)).concat()
 }
 
 fn frozen(net: &Net<Taped>) -> Vec<f64> {
@@ -105,7 +105,7 @@ fn unpack_replaces_them_and_nothing_else() {
     let before = net();
     let (ids_before, frozen_before) = (ids(&before), frozen(&before));
     let new: Vec<f64> = (0..14).map(|i| -f64::from(i)).collect();
-    let after = unpack::<Taped, _>(before, row(&new));
+    let after = unpack(before, row(&new));
     assert_eq!(packed(&after), new);
     assert_eq!(ids(&after), ids_before);
     assert_eq!(frozen(&after), frozen_before);
@@ -123,14 +123,14 @@ fn unpack_replaces_them_and_nothing_else() {
 #[test]
 fn pack_gradients_has_the_layout_of_pack() {
     let net = net();
-    let gradients = pack_gradients::<Taped, _>(&net, &linear_loss(&net).backward(), 1);
+    let gradients = pack_gradients(&net, &linear_loss(&net).backward(), 1);
     assert_eq!(rows(&gradients), [slopes()]);
 }
 
 #[test]
 fn gradients_reach_an_optimizer_and_move_the_trainable_values() {
     let before = net();
-    let gradients = unpack_gradients::<Taped, _>(&before, row(&slopes()));
+    let gradients = unpack_gradients(&before, row(&slopes()));
     let mut sgd = SgdConfig::new().init::<Taped, Net<Taped>>();
     let frozen_before = frozen(&before);
     let after = sgd.step(0.25, before, gradients);
@@ -160,16 +160,16 @@ fn row_i_holds_system_i_of_every_parameter() {
         vec![1.0, 14.0, 15.0, 16.0, 17.0],
         vec![2.0, 18.0, 19.0, 20.0, 21.0],
     ];
-    assert_eq!(rows(&pack::<Taped, _>(&stack, 3)), expected);
+    assert_eq!(rows(&pack(&stack, 3)), expected);
 
-    let twice = pack::<Taped, _>(&stack, 3) * 2.0;
-    let doubled = unpack::<Taped, _>(stack, twice);
+    let twice = pack(&stack, 3) * 2.0;
+    let doubled = unpack(stack, twice);
     let b: Vec<f64> = doubled.b.val().into_data().iter().collect();
     assert_eq!(b, (10..22).map(|i| 2.0 * f64::from(i)).collect::<Vec<_>>());
     assert_eq!(doubled.b.dims(), [3, 2, 2]);
 
     let loss = doubled.a.val().square().sum() * 0.5 + doubled.b.val().sum();
-    let gradients = rows(&pack_gradients::<Taped, _>(&doubled, &loss.backward(), 3));
+    let gradients = rows(&pack_gradients(&doubled, &loss.backward(), 3));
     for (i, row) in gradients.iter().enumerate() {
         assert_eq!(*row, [2.0 * i as f64, 1.0, 1.0, 1.0, 1.0]);
     }
@@ -178,16 +178,16 @@ fn row_i_holds_system_i_of_every_parameter() {
 #[test]
 fn repeated_copies_are_rows() {
     let net = net();
-    let copies = repeated::<Taped, _>(net.clone(), 3);
+    let copies = repeated(net.clone(), 3);
     let expected = [VALUES.to_vec(), VALUES.to_vec(), VALUES.to_vec()];
-    assert_eq!(rows(&pack::<Taped, _>(&copies, 3)), expected);
+    assert_eq!(rows(&pack(&copies, 3)), expected);
     // What is frozen is repeated too, and stays frozen; the copies are leaves.
     assert_eq!(copies.layers[0].weight.dims(), [6, 3]);
     assert_eq!(frozen(&copies)[6..12], frozen(&net)[..]);
     assert!(!copies.layers[0].weight.is_require_grad());
     assert_eq!(ids(&copies), ids(&net));
     let loss = copies.layers[1].weight.val().narrow(0, 3, 3).sum();
-    let gradients = rows(&pack_gradients::<Taped, _>(&copies, &loss.backward(), 3));
+    let gradients = rows(&pack_gradients(&copies, &loss.backward(), 3));
     assert_eq!(gradients[0], vec![0.0; 14]);
     assert_eq!(gradients[1][4..10], [1.0; 6]);
     assert_eq!(gradients[2], vec![0.0; 14]);
@@ -196,19 +196,19 @@ fn repeated_copies_are_rows() {
 #[test]
 #[should_panic(expected = "the vector has 9 entries a row, the module more than 10")]
 fn a_vector_that_is_too_short_panics_with_both_numbers() {
-    unpack::<Taped, _>(net(), row(&[0.0; 9]));
+    unpack(net(), row(&[0.0; 9]));
 }
 
 #[test]
 #[should_panic(expected = "left: 15\n right: 14")]
 fn a_vector_that_is_too_long_panics_with_both_numbers() {
-    unpack::<Taped, _>(net(), row(&[0.0; 15]));
+    unpack(net(), row(&[0.0; 15]));
 }
 
 #[test]
 #[should_panic(expected = "left: 15\n right: 14")]
 fn gradients_that_are_too_long_panic_with_both_numbers() {
-    unpack_gradients::<Taped, _>(&net(), row(&[0.0; 15]));
+    unpack_gradients(&net(), row(&[0.0; 15]));
 }
 
 #[test]
@@ -220,18 +220,18 @@ fn a_parameter_without_a_row_for_each_system_panics_with_both_shapes() {
         a: param([2, 1], 0.0),
         b: param([3, 2, 2], 10.0),
     };
-    pack::<Taped, _>(&stack, 2);
+    pack(&stack, 2);
 }
 
 #[test]
 #[should_panic(expected = "no parameter that requires a gradient")]
 fn a_module_that_is_frozen_altogether_panics() {
-    pack::<Taped, _>(&net().no_grad(), 1);
+    pack(&net().no_grad(), 1);
 }
 
 #[test]
 fn named_values_survive_a_round_trip() {
-    let values = named_values::<Taped, _>(&net());
+    let values = named_values(&net());
     let paths: Vec<&str> = values.keys().map(String::as_str).collect();
     assert_eq!(
         paths,
@@ -245,9 +245,9 @@ fn named_values_survive_a_round_trip() {
     );
 
     let blank = net();
-    let blank = unpack::<Taped, _>(blank, row(&[0.0; 14]));
+    let blank = unpack(blank, row(&[0.0; 14]));
     let blank_ids = ids(&blank);
-    let loaded = load_values::<Taped, _>(blank, &values).expect("values of the same module");
+    let loaded = load_values(blank, &values).expect("values of the same module");
     assert_eq!(packed(&loaded), VALUES);
     assert_eq!(frozen(&loaded), frozen(&net()));
     assert_eq!(ids(&loaded), blank_ids);
@@ -256,9 +256,9 @@ fn named_values_survive_a_round_trip() {
 
 #[test]
 fn values_that_do_not_fit_are_errors() {
-    let mut values = named_values::<Taped, _>(&net());
+    let mut values = named_values(&net());
     let bias = values.remove("layers.0.bias").expect("it was stored");
-    let error = load_values::<Taped, _>(net(), &values).expect_err("a value is missing");
+    let error = load_values(net(), &values).expect_err("a value is missing");
     let path = "layers.0.bias".to_owned();
     assert_eq!(*error.kind(), ErrorKind::MissingParameter { path });
     assert!(
@@ -269,7 +269,7 @@ fn values_that_do_not_fit_are_errors() {
     values.insert("layers.0.bias".to_owned(), bias);
     let wide = TensorData::new(vec![0.0; 6], [2, 3]);
     values.insert("layers.1.weight".to_owned(), wide);
-    let error = load_values::<Taped, _>(net(), &values).expect_err("a shape is wrong");
+    let error = load_values(net(), &values).expect_err("a shape is wrong");
     assert!(
         error
             .to_string()
@@ -283,7 +283,7 @@ fn the_parameter_that_is_not_finite_is_named() {
     let named = |entry: usize, bad: f64| {
         let mut values = VALUES.to_vec();
         values[entry] = bad;
-        non_finite_parameter::<Taped, _>(&net(), row(&values))
+        non_finite_parameter(&net(), row(&values))
     };
     assert_eq!(named(0, 0.0), None);
     let places = [
@@ -307,9 +307,9 @@ fn the_parameter_that_is_not_finite_is_named() {
     };
     let mut values = vec![vec![0.0; 5]; 3];
     values[2][4] = f64::NAN;
-    let path = non_finite_parameter::<Taped, _>(&stack, vector(&values));
+    let path = non_finite_parameter(&stack, vector(&values));
     assert_eq!(path.as_deref(), Some("b"));
     values[1][0] = f64::NAN;
-    let path = non_finite_parameter::<Taped, _>(&stack, vector(&values));
+    let path = non_finite_parameter(&stack, vector(&values));
     assert_eq!(path.as_deref(), Some("a"));
 }

@@ -35,7 +35,7 @@ impl<P: Differentiable<B>> Setup<P> {
 
     /// A lower solution, row by row.
     pub fn rows(&self, solution: &Solution<P::Lower<Tape<B>>>) -> Vec<Vec<f64>> {
-        rows(&pack::<Tape<B>, _>(&solution.value, self.point().systems()))
+        rows(&pack(&solution.value, self.point().systems()))
     }
 }
 

@@ -132,31 +132,31 @@ fn upper_steps_keep_what_is_shared_together() {
 #[test]
 fn vectors_have_one_place_for_it() {
     let two: Two<Taped> = Two::of(2.0);
-    assert_eq!(rows(&pack::<Taped, _>(&two, 1)), [[2.0]]);
-    assert_eq!(sizes::<Taped, _>(&two), [("a".to_string(), 1)]);
-    let two = unpack::<Taped, _>(two, row(&[5.0]));
+    assert_eq!(rows(&pack(&two, 1)), [[2.0]]);
+    assert_eq!(sizes(&two), [("a".to_string(), 1)]);
+    let two = unpack(two, row(&[5.0]));
     assert_eq!(values(&two).to_vec(), [5.0, 5.0]);
     // The gradient is the sum over both places.
     let loss = two.a.val() * 2.0 + two.b.val() * 3.0;
-    let gradient = pack_gradients::<Taped, _>(&two, &loss.backward(), 1);
+    let gradient = pack_gradients(&two, &loss.backward(), 1);
     assert_eq!(rows(&gradient), [[5.0]]);
 
-    let copies = repeated::<Taped, _>(two.clone(), 3);
-    assert_eq!(rows(&pack::<Taped, _>(&copies, 3)), [[5.0], [5.0], [5.0]]);
-    let assigned = assign::<Taped, _>(two.clone(), &Two::<Taped>::of(7.0).valid());
+    let copies = repeated(two.clone(), 3);
+    assert_eq!(rows(&pack(&copies, 3)), [[5.0], [5.0], [5.0]]);
+    let assigned = assign(two.clone(), &Two::<Taped>::of(7.0).valid());
     assert_eq!(values(&assigned).to_vec(), [7.0, 7.0]);
     let (a, b) = (two.valid(), assigned.valid());
     let distance = squared_distance(&a, &b).into_data().iter::<f64>().next();
     assert_eq!(distance, Some(4.0));
 
     // One step of gradient descent of size 1 along 2.
-    let gradients = unpack_gradients::<Taped, _>(&two, row(&[2.0]));
+    let gradients = unpack_gradients(&two, row(&[2.0]));
     let mut optimizer = SgdConfig::new().init::<Taped, Two<Taped>>();
-    let moved = fresh_leaves::<Taped, _>(optimizer.step(1.0, two, gradients));
+    let moved = fresh_leaves(optimizer.step(1.0, two, gradients));
     assert_eq!(values(&moved).to_vec(), [3.0, 3.0]);
     let loaded = load_values(Two::<Taped>::of(0.0), &named_values(&moved)).expect("both paths");
     assert_eq!(values(&loaded).to_vec(), [3.0, 3.0]);
-    assert_eq!(rows(&pack::<Taped, _>(&loaded, 1)), [[3.0]]);
+    assert_eq!(rows(&pack(&loaded, 1)), [[3.0]]);
 }
 
 /// A y that begins as a copy of x, as in MAML, is a variable of its own, whatever the identities of its parameters.

@@ -32,14 +32,14 @@ fn differences<P: Differentiable<B>>(
     point: Point<'_, B, P>,
     loss: impl Fn(Point<'_, B, P>) -> f64,
 ) -> Vector<B> {
-    let x = pack::<Tape<B>, _>(point.x, 1);
+    let x = pack(point.x, 1);
     let dim = x.dims()[1];
     let e = 1e-5;
     let entry = |i: usize| {
         let at = |h: f64| {
             let mut moved = rows(&x).concat();
             moved[i] += h;
-            let x = unpack::<Tape<B>, _>(point.x.clone(), row(&moved));
+            let x = unpack(point.x.clone(), row(&moved));
             loss(Point { x: &x, ..point })
         };
         (at(e) - at(-e)) / (2.0 * e)

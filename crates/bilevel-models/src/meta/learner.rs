@@ -86,7 +86,7 @@ impl<B: Backend> Judged<B> {
         Self {
             loss: read(value.unsqueeze())[0],
             outputs: outputs.inner(),
-            gradient: pack_gradients::<Tape<B>, _>(module, &gradients, systems),
+            gradient: pack_gradients(module, &gradients, systems),
         }
     }
 }

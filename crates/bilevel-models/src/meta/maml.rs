@@ -157,7 +157,7 @@ impl<N: Network> Maml<N> {
     {
         let start = match self.network.tasks() {
             1 => x.weights.clone(),
-            tasks => repeated::<Tape<B>, _>(x.weights.clone(), tasks),
+            tasks => repeated(x.weights.clone(), tasks),
         };
         Steps {
             maml: self,
@@ -215,11 +215,11 @@ impl<B: Backend, N: TwiceDifferentiableNetwork<B>> Steps<'_, B, N> {
 
     /// The weights before the first step: `[tasks, dim]`.
     fn first(&self) -> Vector<B> {
-        pack::<Tape<B>, _>(&self.start, self.maml.network.tasks())
+        pack(&self.start, self.maml.network.tasks())
     }
 
     fn module(&self, y: Vector<B>) -> N::Weights<Tape<B>> {
-        unpack::<Tape<B>, _>(self.start.clone(), y)
+        unpack(self.start.clone(), y)
     }
 
     /// `∇loss(y; support)` at step k.

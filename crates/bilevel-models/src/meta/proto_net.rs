@@ -91,7 +91,7 @@ impl<B: Backend, N: TwiceDifferentiableNetwork<B>> Learner<B> for ProtoNet<N> {
     fn gradient(&self, x: &Upper<B, N>, episode: &Episode<B>) -> EpisodeGradient<B> {
         let seen = RunningStatistics::default();
         let lifted = episode.lifted();
-        let weights = fresh_leaves::<Tape<B>, _>(x.weights.clone());
+        let weights = fresh_leaves(x.weights.clone());
         let scores = self.scores(&weights, &lifted, Some(&seen));
         let loss = Loss::CrossEntropy.of(scores.clone(), lifted.query.targets);
         let judged = Judged::new(&weights, scores, loss, 1);

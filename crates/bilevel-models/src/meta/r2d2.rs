@@ -117,7 +117,7 @@ impl<B: Backend, N: TwiceDifferentiableNetwork<B>> Learner<B> for R2d2<N> {
     fn gradient(&self, x: &Upper<B, N>, episode: &Episode<B>) -> EpisodeGradient<B> {
         let seen = RunningStatistics::default();
         let lifted = episode.lifted();
-        let x = fresh_leaves::<Tape<B>, _>(x.clone());
+        let x = fresh_leaves(x.clone());
         let scores = self.scores(&x, &lifted, Some(&seen));
         let loss = Loss::CrossEntropy.of(scores.clone(), lifted.query.targets);
         let judged = Judged::new(&x, scores, loss, 1);

@@ -47,7 +47,7 @@ impl<'a, B: Backend> Layout<'a, B> {
     /// Of `weights`.
     pub fn new(weights: &impl Module<Tape<B>>, adapted: &'a Filter, device: B::Device) -> Self {
         Self {
-            sizes: sizes::<Tape<B>, _>(weights),
+            sizes: sizes(weights),
             adapted,
             device,
         }

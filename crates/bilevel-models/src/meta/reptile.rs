@@ -82,7 +82,7 @@ impl<B: Backend, N: TwiceDifferentiableNetwork<B>> Learner<B> for Reptile<N> {
             support: all,
             query: episode.query.clone(),
         };
-        let start = pack::<Tape<B>, _>(&x.weights, 1);
+        let start = pack(&x.weights, 1);
         let y = self.plain().adapted::<B>(x, &together, Some(&seen));
         let outputs = self.outputs(x, episode);
         let loss = self.loss.of(outputs.clone(), episode.query.targets.clone());

@@ -104,9 +104,9 @@ where
     let MetaState {
         x, mut optimizer, ..
     } = state;
-    let gradients = unpack_gradients::<Tape<B>, _>(&x, gradient);
+    let gradients = unpack_gradients(&x, gradient);
     // Ties what is shared again: the optimizer moves its first place alone.
-    let x = fresh_leaves::<Tape<B>, _>(optimizer.step(learning_rate, x, gradients));
+    let x = fresh_leaves(optimizer.step(learning_rate, x, gradients));
     let state = MetaState {
         x: keep(x, seen),
         optimizer,
@@ -127,8 +127,8 @@ fn keep<B: Backend, M: AutodiffModule<Tape<B>>>(module: M, seen: Vec<RunningStat
     if seen.is_empty() {
         return module;
     }
-    let paths = paths_by_id::<Tape<B>, _>(&module);
-    let mut values = named_values::<Tape<B>, _>(&module);
+    let paths = paths_by_id(&module);
+    let mut values = named_values(&module);
     let mut sums: std::collections::BTreeMap<(String, usize), (Vec<f32>, usize)> =
         Default::default();
     for (id, step, [mean, variance]) in seen {

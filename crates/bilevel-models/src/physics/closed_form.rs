@@ -94,7 +94,7 @@ where
 {
     fn cross(&self, v: Vector<B>) -> Vector<B> {
         let Point { problem, batch, .. } = self.point;
-        let x = fresh_leaves::<Tape<B>, _>(self.point.x.clone());
+        let x = fresh_leaves(self.point.x.clone());
         let (parameters, operator) = problem.parts(&x);
         let images = Tensor::from_inner(self.images.clone());
         let v: Tensor<Tape<B>, 4> = Tensor::from_inner(v.reshape(self.images.dims()));
@@ -102,14 +102,14 @@ where
             .regularizer
             .directional(parameters, images.clone(), v.clone())
             .expect("a regularizer with a Hessian has a gradient");
-        let slope = if paths::<Tape<B>, _>(operator).is_empty() {
+        let slope = if paths(operator).is_empty() {
             slope
         } else {
             let batch = ImagePairs::from_inner(batch.clone());
             let residual = problem.residual(operator, images, &batch);
             slope + (residual * problem.physics.apply(operator, v)).sum()
         };
-        pack_gradients::<Tape<B>, _>(&x, &slope.backward(), 1)
+        pack_gradients(&x, &slope.backward(), 1)
     }
 
     /// By double backward: nobody has needed it faster.

@@ -52,9 +52,9 @@ where
     R::Parameters<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = R::Parameters<B>>,
 {
     let x = regularizer.init::<Tape<B>>(&Default::default());
-    let v = pack::<Tape<B>, _>(&x, 1);
+    let v = pack(&x, 1);
     let step = random(v.dims(), (0.0, 0.2), rng);
-    regularizer.project(unpack::<Tape<B>, _>(x, v + step))
+    regularizer.project(unpack(x, v + step))
 }
 
 /// Everything, for one regularizer.

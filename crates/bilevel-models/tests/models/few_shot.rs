@@ -202,10 +202,10 @@ where
     Upper<B, L::Network>: Module<Tape<B>>,
 {
     let x = learner.begin(weights);
-    let v = pack::<Tape<B>, _>(&x, 1);
+    let v = pack(&x, 1);
     let rng = &mut ChaCha8Rng::seed_from_u64(seed);
     let step = TensorData::random::<f64, _, _>(v.dims(), Distribution::Normal(0.0, 0.05), rng);
-    unpack::<Tape<B>, _>(x, v + Tensor::from_data(step, &Default::default()))
+    unpack(x, v + Tensor::from_data(step, &Default::default()))
 }
 
 /// The gradient along random directions is the change of the loss.
@@ -221,7 +221,7 @@ fn is_the_change_of_the_loss<L: Learner<B>>(
 {
     let found = learner.gradient(x, episode);
     assert_eq!(found.failure, None);
-    let v = pack::<Tape<B>, _>(x, 1);
+    let v = pack(x, 1);
     assert_eq!(found.gradient.dims(), v.dims());
     let h = 1e-6;
     for seed in 0..3 {
@@ -229,7 +229,7 @@ fn is_the_change_of_the_loss<L: Learner<B>>(
         let data = TensorData::random::<f64, _, _>(v.dims(), Distribution::Normal(0.0, 1.0), rng);
         let u = Tensor::from_data(data, &Default::default());
         let loss = |by: f64| {
-            let there = unpack::<Tape<B>, _>(x.clone(), v.clone() + u.clone() * by);
+            let there = unpack(x.clone(), v.clone() + u.clone() * by);
             learner.gradient(&there, episode).loss
         };
         let difference = (loss(h) - loss(-h)) / (2.0 * h);
@@ -568,7 +568,7 @@ fn stacks_as_one_by_one<N: StackedNetwork + 'static>(
     near(outputs, Tensor::cat(each, 0), 1e-10, "outputs");
 
     let all = |x: &Upper<B, N>| {
-        let values = bilevel_core::parameters::named_values::<Tape<B>, _>(x);
+        let values = bilevel_core::parameters::named_values(x);
         let entries = values.into_values().flat_map(|data| data.to_vec::<f64>());
         let entries: Vec<f64> = entries.flatten().collect();
         matrix(&entries, [1, entries.len()])
@@ -586,7 +586,7 @@ fn stacks_as_one_by_one<N: StackedNetwork + 'static>(
     };
     let (at_once, again) = meta_step(&stacked, state, vec![together], 1.0);
     assert_eq!(report.failure, None);
-    let learned = |x: &Upper<B, N>| pack::<Tape<B>, _>(x, 1);
+    let learned = |x: &Upper<B, N>| pack(x, 1);
     near(
         learned(&at_once.x),
         learned(&one_by_one.x),

@@ -520,7 +520,7 @@ fn closed_forms_agree<P>(
     };
     let objective = LowerObjective::new(point);
     let v: Vector<B> = random(objective.start().dims(), (0.0, 1.0), rng);
-    let u: Vector<B> = random(pack::<Tape<B>, _>(x, 1).dims(), (0.0, 1.0), rng);
+    let u: Vector<B> = random(pack(x, 1).dims(), (0.0, 1.0), rng);
     let (closed, taped) = (ClosedForm.at(point), DoubleBackward.at(point));
     equal(
         &objective.gradient(objective.start()),
@@ -712,9 +712,9 @@ where
         batch,
     };
     let gradient = estimator.estimate(point, None, 0).gradient;
-    let values = pack::<Tape<B>, _>(x, 1);
+    let values = pack(x, 1);
     let value = |direction: &Vector<B>, e: f64| {
-        let x = unpack::<Tape<B>, _>(x.clone(), values.clone() + direction.clone() * e);
+        let x = unpack(x.clone(), values.clone() + direction.clone() * e);
         let point = Point {
             x: &x,
             y: &solve(&x),
@@ -765,7 +765,7 @@ fn semi_blind_hypergradients_agree_with_differences_of_the_solved_problem() {
                 let batch = simulated(&problem.physics, &truth, shape, rng);
                 for (operator, learned) in [(near().learned(), 9), (near(), 0)] {
                     let x = problem.upper(parameters.clone(), operator);
-                    let dim = pack::<Tape<B>, _>(&x, 1).dims()[1];
+                    let dim = pack(&x, 1).dims()[1];
                     assert_eq!(dim, 2 * 9 + 2 + 2 + learned);
                     let start = problem.start(&x, &batch);
                     let directions = directions(dim, learned, rng);
@@ -811,27 +811,21 @@ fn what_is_learned_has_a_name() {
     let tv = || Tv.init::<Tape<B>>(&Default::default());
     let known = problem.upper(tv(), kernel(3, rng));
     let weights = ["regularizer.log_weight", "regularizer.log_smoothing"];
-    assert_eq!(paths::<Tape<B>, _>(&known), weights);
-    let values = named_values::<Tape<B>, _>(&known);
+    assert_eq!(paths(&known), weights);
+    let values = named_values(&known);
     assert!(values.contains_key("operator.weights"));
     let kernel = kernel(3, rng).learned();
     let blind = problem.upper(tv(), kernel.clone());
-    assert_eq!(
-        paths::<Tape<B>, _>(&blind),
-        [weights[0], weights[1], "operator.weights"]
-    );
+    assert_eq!(paths(&blind), [weights[0], weights[1], "operator.weights"]);
     let again = problem.upper(tv(), kernel.no_grad());
-    assert_eq!(paths::<Tape<B>, _>(&again), weights);
+    assert_eq!(paths(&again), weights);
     // Denoising: what the regularizer learns, and nothing around it.
     let parameters = Denoising::new(Tv, 0).upper(tv(), NoOperator);
-    assert_eq!(
-        paths::<Tape<B>, _>(&parameters),
-        ["log_weight", "log_smoothing"]
-    );
+    assert_eq!(paths(&parameters), ["log_weight", "log_smoothing"]);
     // Off and on the tape a fixed kernel stays fixed.
     let lifted: Learned<Tape<B>, TvParameters<_>, Kernel<_>> =
         AutodiffModule::from_inner(plain(&known));
-    assert_eq!(paths::<Tape<B>, _>(&lifted), weights);
+    assert_eq!(paths(&lifted), weights);
 }
 
 /// The lower Hessian nowhere bends more than the bound that solvers use.

@@ -40,7 +40,7 @@ fn a_poisoned_network_is_differentiated() {
     let problem = Poisoning::new(CNN, 0.02).expect("positive");
     let pictures = Tensor::from_inner(data.training.features.clone());
     let x = Perturbation::<Tape<B>>::none(&pictures, 0.1).expect("positive");
-    let learned = pack::<Tape<B>, _>(&x, 1).dims();
+    let learned = pack(&x, 1).dims();
     assert_eq!(learned, [1, 9 * 30], "only the values are learned");
     let y: CnnParameters<Tape<B>> = CNN.init(5, &device);
     let point = Point {

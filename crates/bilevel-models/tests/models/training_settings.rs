@@ -110,7 +110,7 @@ fn penalties_find_the_features_that_tell_nothing() {
     let batch = data();
     let new = set(3000, |i| i % CLASSES, 3);
     let solve = |log: &Vector<B>| {
-        let x = unpack::<T, _>(problem.constant::<T>(0.0, &device), log.clone());
+        let x = unpack(problem.constant::<T>(0.0, &device), log.clone());
         let point = Point {
             problem: &problem,
             x: &x,
@@ -122,7 +122,7 @@ fn penalties_find_the_features_that_tell_nothing() {
         let gradient = implicit().estimate(point, None, 0).gradient;
         (accuracy(&LINEAR, &y.valid(), new.whole()), gradient)
     };
-    let all = |log: f64| pack::<T, _>(&problem.constant::<T>(log, &device), 1);
+    let all = |log: f64| pack(&problem.constant::<T>(log, &device), 1);
     let best = (-6..=1).map(|log| solve(&all(f64::from(log))).0);
     let best = best.fold(0.0, f64::max);
 
@@ -201,7 +201,7 @@ fn hypergradients_of_training_are_differences_of_the_trained_classifier() {
         batch: &batch,
     };
     let gradient = read(unrolled().estimate(point, None, 0).gradient);
-    let values = pack::<T, _>(&x, 1);
+    let values = pack(&x, 1);
     for (i, slope) in gradient.into_iter().enumerate() {
         let h = 1e-4;
         let at = |shift: f64| {
@@ -209,7 +209,7 @@ fn hypergradients_of_training_are_differences_of_the_trained_classifier() {
             moved[i] += shift;
             let moved = TensorData::new(moved, [1, CLASSES + 1]);
             let moved = Vector::<B>::from_data(moved, &device);
-            trained(&TUNING, &unpack::<T, _>(x.clone(), moved), &batch).0
+            trained(&TUNING, &unpack(x.clone(), moved), &batch).0
         };
         let measured = (at(h) - at(-h)) / (2.0 * h);
         assert!(
@@ -235,8 +235,8 @@ fn training_is_tuned() {
             batch: &batch,
         };
         let gradient = unrolled().estimate(point, None, 0).gradient;
-        let moved = pack::<T, _>(&x, 1) - gradient;
-        x = unpack::<T, _>(x, moved);
+        let moved = pack(&x, 1) - gradient;
+        x = unpack(x, moved);
     }
     let rate = read(x.log_rate.val().inner().exp().unsqueeze())[0];
     assert!(rate > 0.1, "{rate}");

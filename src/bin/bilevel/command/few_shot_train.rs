@@ -148,7 +148,7 @@ pub(crate) fn few_shot_train<B: Backend>(
     let test = EpisodeSampler::new(&splits.test, test_shape)?;
 
     let mut training = FewShotTraining::<B>::new(recipe.clone(), [sampler, validation], device)?;
-    let sizes = sizes::<Tape<B>, _>(&training.x().weights);
+    let sizes = sizes(&training.x().weights);
     let entries: usize = sizes.iter().map(|(_, n)| n).sum();
     recipe
         .method
@@ -415,8 +415,8 @@ fn begin_with<B: Backend>(
 where
     Upper<B, AnyNetwork>: AutodiffModule<Tape<B>>,
 {
-    let mut values = named_values::<Tape<B>, _>(&x);
-    let given = named_values::<Tape<B>, _>(from);
+    let mut values = named_values(&x);
+    let given = named_values(from);
     let mut common = 0;
     for (path, value) in &mut values {
         if let Some(given) = given.get(path)
@@ -430,5 +430,5 @@ where
         common > 0,
         "its network has no parameter of the recipe's: give a model of the same network"
     );
-    Ok(load_values::<Tape<B>, _>(x, &values)?)
+    Ok(load_values(x, &values)?)
 }

@@ -115,7 +115,7 @@ fn judge<B: Backend>(
         let data = TensorData::new(z.to_vec(), [1, z.len()]);
         let filled = classifier.init::<Tape<B>>(0, &device);
         let vector = Tensor::from_data(data, &device);
-        let filled = unpack::<Tape<B>, _>(filled, vector).valid();
+        let filled = unpack(filled, vector).valid();
         accuracy::<B, _>(&classifier, &filled, &test)
     }
 }

@@ -89,7 +89,7 @@ pub(crate) fn save_few_shot_model<B: Backend>(model: &FewShotModel<B>, path: &Pa
         version: VERSION,
         about: model.about.clone(),
     };
-    let values = named_values::<Tape<B>, _>(&model.x);
+    let values = named_values(&model.x);
     save(path, &write_tensors(&header, &values)?)
 }
 
@@ -117,6 +117,6 @@ pub(crate) fn decode<B: Backend>(bytes: &[u8], device: &B::Device) -> Result<Few
     });
     let learner = learner.context("its header is damaged: copy it again")?;
     let x = learner.begin(about.network.init::<Tape<B>>(0, device));
-    let x = load_values::<Tape<B>, _>(x, &values)?;
+    let x = load_values(x, &values)?;
     Ok(FewShotModel { about, x })
 }

@@ -70,12 +70,12 @@ where
 
     /// The x it was made with, as a vector to begin at.
     pub fn first(&self) -> Vector<B> {
-        pack::<Tape<B>, _>(&self.x, 1)
+        pack(&self.x, 1)
     }
 
     /// The y of the last point: `[systems, dim y]`.
     pub fn y(&self) -> Vector<B> {
-        pack::<Tape<B>, _>(&self.task.y, self.problem.systems(&self.task.y))
+        pack(&self.task.y, self.problem.systems(&self.task.y))
     }
 }
 
@@ -88,7 +88,7 @@ where
 {
     /// After a failure y and adjoint stay what they were.
     fn evaluate(&mut self, x: &Vector<B>, draw: u64) -> ValueAndGradient<B> {
-        let x = unpack::<Tape<B>, _>(self.x.clone(), x.clone());
+        let x = unpack(self.x.clone(), x.clone());
         let solvers = Solvers {
             problem: self.problem,
             lower: &self.lower,

@@ -34,11 +34,11 @@ impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
         B: Backend,
         P: Differentiable<B>,
     {
-        let target = pack::<Tape<B>, _>(x, 1) - z.clone() * alpha;
-        let moved = unpack::<Tape<B>, _>(x.clone(), target.clone());
+        let target = pack(x, 1) - z.clone() * alpha;
+        let moved = unpack(x.clone(), target.clone());
         let moved = project(&self.problem, moved);
         // Where the projection does nothing this is z to the last digit.
-        let off = target - pack::<Tape<B>, _>(&moved, 1);
+        let off = target - pack(&moved, 1);
         let size = norms(z.clone() + off / alpha)[0];
         (moved, size)
     }

@@ -79,16 +79,16 @@ where
     /// The modules that it was made with, as an iterate to begin at.
     pub fn first(&self) -> Iterate<B> {
         Iterate {
-            x: pack::<Tape<B>, _>(&self.x, 1),
-            y: pack::<Tape<B>, _>(&self.y, self.problem.systems(&self.y)),
+            x: pack(&self.x, 1),
+            y: pack(&self.y, self.problem.systems(&self.y)),
         }
     }
 
     /// An iterate as modules.
     pub fn modules(&self, at: &Iterate<B>) -> (P::Upper<Tape<B>>, P::Lower<Tape<B>>) {
         (
-            unpack::<Tape<B>, _>(self.x.clone(), at.x.clone()),
-            unpack::<Tape<B>, _>(self.y.clone(), at.y.clone()),
+            unpack(self.x.clone(), at.x.clone()),
+            unpack(self.y.clone(), at.y.clone()),
         )
     }
 
@@ -193,10 +193,10 @@ where
     }
 
     fn project(&self, at: Iterate<B>) -> Iterate<B> {
-        let x = unpack::<Tape<B>, _>(self.x.clone(), at.x);
+        let x = unpack(self.x.clone(), at.x);
         let x = project(&self.problem, x);
         Iterate {
-            x: pack::<Tape<B>, _>(&x, 1),
+            x: pack(&x, 1),
             y: at.y,
         }
     }
