@@ -23,7 +23,7 @@ use bilevel::burn::tensor::{Distribution, Int, Tensor};
 use bilevel::models::classification::{Dataset, Linear, TrainValidation};
 use bilevel::models::cleaning::{Cleaning, SoftmaxOracle, Weighting};
 use bilevel::models::meta::{
-    Conv4, Episode, Filter, Learner, Loss, Maml, Normalization, Rates, Samples, StepLosses,
+    Conv4, Episode, Filter, Learner, Loss, Maml, Normalization, Samples, StepLosses, StepSizes,
 };
 use bilevel::models::physics::{ClosedForm, Denoising, Image, ImagePairs};
 use bilevel::models::regularizer::{
@@ -421,8 +421,8 @@ fn maml(name: &'static str, keep: Checkpointing) -> Work {
         loss: Loss::CrossEntropy,
         normalization: Normalization::Transductive,
         steps: 5,
-        rates: Rates::Fixed(0.4),
-        keep,
+        step_sizes: StepSizes::Fixed(0.4),
+        checkpointing: keep,
         adapted: Filter::all(),
         step_losses: StepLosses::Last,
     };

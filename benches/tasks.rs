@@ -11,8 +11,8 @@ use bilevel::burn::optim::SgdConfig;
 use bilevel::burn::tensor::backend::Backend;
 use bilevel::hypergradient::Checkpointing;
 use bilevel::models::meta::{
-    Conv4, Episode, Filter, Learner, Loss, Maml, MetaState, Normalization, Perceptron, Rates,
-    Samples, Sinusoids, StackedNetwork, StepLosses, TwiceDifferentiableNetwork, Upper, meta_step,
+    Conv4, Episode, Filter, Learner, Loss, Maml, MetaState, Normalization, Perceptron, Samples,
+    Sinusoids, StackedNetwork, StepLosses, StepSizes, TwiceDifferentiableNetwork, Upper, meta_step,
 };
 
 fn main() {
@@ -68,8 +68,8 @@ fn maml<N: Clone>(network: &N, steps: usize, loss: Loss) -> Maml<N> {
         loss,
         normalization: Normalization::Transductive,
         steps,
-        rates: Rates::Fixed(0.01),
-        keep: Checkpointing::All,
+        step_sizes: StepSizes::Fixed(0.01),
+        checkpointing: Checkpointing::All,
         adapted: Filter::all(),
         step_losses: StepLosses::Last,
     }

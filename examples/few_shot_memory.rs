@@ -8,7 +8,7 @@ use std::error::Error;
 use bilevel::Checkpointing;
 use bilevel::backend::{Cpu, Tape};
 use bilevel::models::meta::{
-    Conv4, Episode, Filter, Learner, Loss, Maml, Normalization, Rates, Samples, StepLosses,
+    Conv4, Episode, Filter, Learner, Loss, Maml, Normalization, Samples, StepLosses, StepSizes,
 };
 use peak_alloc::PeakAlloc;
 use plot::Words;
@@ -46,8 +46,8 @@ fn peak(steps: usize, keep: Checkpointing) -> f64 {
         loss: Loss::CrossEntropy,
         normalization: Normalization::Transductive,
         steps,
-        rates: Rates::Fixed(0.05),
-        keep,
+        step_sizes: StepSizes::Fixed(0.05),
+        checkpointing: keep,
         adapted: Filter::all(),
         step_losses: StepLosses::Last,
     };

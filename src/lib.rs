@@ -23,11 +23,13 @@
 //!
 //! # Example: learning a regularization weight
 //!
-//! The program `examples/ridge.rs`:
+//! The program `examples/weight_decay.rs`:
 //!
 //! ```
-#![doc = include_str!("../examples/ridge.rs")]
+#![doc = include_str!("../examples/weight_decay.rs")]
 //! ```
+//!
+//! Where you have a training loop already, take the gradient alone: [`hypergradient()`] (`examples/own_loop.rs`).
 
 pub use bilevel_core::*;
 
@@ -53,6 +55,25 @@ pub mod models {
 
 /// The version of Burn that the types of this crate belong to.
 pub use burn;
+
+/// What most programs import: `use bilevel::prelude::*;`.
+///
+/// The parts of a bilevel problem with their defaults, the few-shot learner MAML, and the names of Burn that a loss is
+/// written with.
+pub mod prelude {
+    pub use bilevel_backend::{Cpu, Tape};
+    pub use bilevel_core::{
+        Accelerated, BilevelProblem, Certificate, ConjugateGradient, DoubleBackward, DoubleLoop,
+        Estimate, GradientDescent, ImplicitDifferentiation, Point, Report, Schedule, State, Status,
+        Stop, Task, Tolerance, hypergradient,
+    };
+    pub use bilevel_models::meta::{Episode, Learner, Loss, Maml, Network, Samples};
+    pub use burn::module::{AutodiffModule, Module, Param};
+    pub use burn::nn;
+    pub use burn::optim::{AdamConfig, Optimizer, SgdConfig};
+    pub use burn::tensor::backend::Backend;
+    pub use burn::tensor::{Distribution, Tensor};
+}
 
 /// The program in the README is compiled with the documentation tests.
 #[cfg(doctest)]

@@ -3,7 +3,7 @@
 use bilevel::burn::tensor::backend::Backend;
 use bilevel::models::meta::{
     Conv4, Episode, Filter, ImplicitMaml, Learner, Loss, Maml, Normalization, ProtoNet, R2d2,
-    Rates, Reptile, Samples, StepLosses,
+    Reptile, Samples, StepLosses, StepSizes,
 };
 use bilevel::{Checkpointing, ConjugateGradient, GradientDescent, Tape, Tolerance};
 
@@ -31,8 +31,8 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
         loss,
         normalization,
         steps: 2,
-        rates: Rates::Fixed(0.05),
-        keep: Checkpointing::All,
+        step_sizes: StepSizes::Fixed(0.05),
+        checkpointing: Checkpointing::All,
         adapted: Filter::all(),
         step_losses: StepLosses::Last,
     };

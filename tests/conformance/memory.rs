@@ -32,7 +32,7 @@ pub fn rows<B: Backend>(rows: &mut Rows) {
         problem: Denoising::new(regularizer, 1),
         lower: Accelerated {
             smoothness: Backtracking {
-                initial: 10.0,
+                initial: Some(10.0),
                 growth: 2.0,
             },
             strong_convexity: 1.0,

@@ -28,18 +28,20 @@
 
 pub mod algorithm;
 pub mod audit;
+mod configuration;
 pub mod derivative;
 mod error;
+mod failure;
 pub mod hypergradient;
 pub mod linear;
 pub mod lower;
-pub mod observe;
 pub mod parallel;
 pub mod parameters;
 mod problem;
 pub mod projection;
 mod random;
 mod read_every;
+mod report;
 mod solution;
 mod tolerance;
 pub mod vector;
@@ -50,7 +52,7 @@ pub use algorithm::{
     Iterate, MaSoba, Maid, MaidSettings, MaidState, MaidStep, Minibatches, Mrbo, Oracle, Pbgd,
     Penalization, ProblemOracle, Pzobo, Rule, Run, RunState, Saba, Sampling, Schedule,
     ScheduleFree, ScheduleFreeAdam, ScheduleFreeSgd, ScheduleFreeState, Soba, Srba, State, Step,
-    StocBio, Stop, Stopped, Sustain, Task, Ttsa, Vrbo, evaluation_point,
+    StocBio, Stop, Stopped, Sustain, Task, Trained, Ttsa, Vrbo, evaluation_point,
 };
 pub use audit::{Audit, Finding, Settings as AuditSettings, audit};
 pub use bilevel_backend::Tape;
@@ -59,10 +61,12 @@ pub use derivative::{
     LowerObjective, Point, SecondOrder, Unreached,
 };
 pub use error::{Error, ErrorKind, positive};
+pub use failure::{Cause, Failure, Phase};
 pub use hypergradient::{
     Bound, Certificate, Checkpointing, Constants, ConstrainedImplicit, ConstrainedNeumann, Darts,
     Estimate, ForwardMode, Hypergradient, ImplicitDifferentiation, JacobianFree, NeumannForm,
     OneStep, PartialGradient, Penalty, Probe, StochasticNeumann, Unrolled, ZerothOrder,
+    hypergradient,
 };
 pub use linear::{
     ConjugateGradient, Damping, Dense, Gmres, Jacobi, LinearOperator, LinearSolver, Minres,
@@ -72,11 +76,11 @@ pub use lower::{
     Accelerated, Backtracking, FixedLipschitz, GradientDescent, LipschitzConstant, LowerSolver,
     PowerIteration, ProjectedGradient,
 };
-pub use observe::{Accuracy, Cause, Failure, Observer, Phase, Report};
 pub use problem::{BilevelProblem, Differentiable, TwiceDifferentiable};
 pub use projection::Projection;
 pub use random::dropout_mask;
 pub use read_every::ReadEvery;
+pub use report::{Accuracy, Observer, Report};
 pub use solution::{Outcome, Solution, Status};
 pub use tolerance::{Tolerance, WithTolerance};
 pub use vector::Vector;

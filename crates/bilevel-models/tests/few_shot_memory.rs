@@ -5,7 +5,8 @@ use std::sync::Mutex;
 use bilevel_backend::{Cpu, Tape};
 use bilevel_core::Checkpointing;
 use bilevel_models::meta::{
-    Conv4, Episode, Filter, Learner, Loss, Maml, Normalization, Rates, Samples, StepLosses, Upper,
+    Conv4, Episode, Filter, Learner, Loss, Maml, Normalization, Samples, StepLosses, StepSizes,
+    Upper,
 };
 use peak_alloc::PeakAlloc;
 
@@ -25,8 +26,8 @@ fn learner(steps: usize, keep: Checkpointing) -> Maml<Conv4> {
         loss: Loss::CrossEntropy,
         normalization: Normalization::Transductive,
         steps,
-        rates: Rates::Fixed(0.05),
-        keep,
+        step_sizes: StepSizes::Fixed(0.05),
+        checkpointing: keep,
         adapted: Filter::all(),
         step_losses: StepLosses::Last,
     }

@@ -8,8 +8,11 @@ use burn::tensor::backend::Backend;
 
 use super::evaluation::{Evaluation, Solvers, each, equal_weights};
 use super::stop::run;
-use super::{End, State, Step, Stop, Task};
-use crate::{Differentiable, Hypergradient, LowerSolver, Observer};
+use super::{End, State, Step, Stop, Stopped, Task};
+use crate::{
+    Accelerated, Backtracking, ConjugateGradient, Differentiable, DoubleBackward, Hypergradient,
+    ImplicitDifferentiation, LowerSolver, Observer, Report,
+};
 
 /// One lower solve and one hypergradient an upper step, by any parts.
 ///
@@ -32,6 +35,60 @@ pub struct DoubleLoop<P, L, H> {
     pub lower: L,
     /// Estimates the hypergradient.
     pub hypergradient: H,
+}
+
+impl<P>
+    DoubleLoop<
+        P,
+        Accelerated<Backtracking>,
+        ImplicitDifferentiation<DoubleBackward, ConjugateGradient>,
+    >
+{
+    /// A problem with the default parts: [`Accelerated`] with backtracking, and [`ImplicitDifferentiation`] by conjugate
+    /// gradients with exact second derivatives.
+    pub fn new(problem: P) -> Self {
+        Self {
+            problem,
+            lower: Accelerated::default(),
+            hypergradient: ImplicitDifferentiation::default(),
+        }
+    }
+}
+
+impl<P, L, H> DoubleLoop<P, L, H> {
+    /// The same with another lower solver.
+    #[must_use]
+    pub fn lower<M>(self, lower: M) -> DoubleLoop<P, M, H> {
+        DoubleLoop {
+            problem: self.problem,
+            lower,
+            hypergradient: self.hypergradient,
+        }
+    }
+
+    /// The same with another estimator.
+    #[must_use]
+    pub fn hypergradient<G>(self, hypergradient: G) -> DoubleLoop<P, L, G> {
+        DoubleLoop {
+            problem: self.problem,
+            lower: self.lower,
+            hypergradient,
+        }
+    }
+}
+
+/// What [`DoubleLoop::train`] leaves.
+pub struct Trained<B: Backend, P: Differentiable<B>, O> {
+    /// The learned upper variables.
+    pub x: P::Upper<Tape<B>>,
+    /// The optimizer with its moments.
+    pub optimizer: O,
+    /// The tasks, with their last lower variables.
+    pub tasks: Vec<Task<B, P>>,
+    /// A report for each step.
+    pub reports: Vec<Report>,
+    /// Why it ended: after its last step, or at one that failed.
+    pub stopped: Stopped,
 }
 
 impl<P: Sync, L: Sync, H: Sync> DoubleLoop<P, L, H> {
@@ -74,6 +131,55 @@ impl<P: Sync, L: Sync, H: Sync> DoubleLoop<P, L, H> {
         }
         let state = state.descend(&self.problem, here.gradient, learning_rate);
         (state, here.tasks, report)
+    }
+
+    /// So many upper steps from `x`, by a fresh optimizer, on lower problems given as `(batch, first y)`.
+    ///
+    /// The short form of [`run`](Self::run): reports are collected, and the run ends early at a step that fails.
+    ///
+    /// ```
+    /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
+    /// # use example::*;
+    /// use burn::optim::AdamConfig;
+    ///
+    /// // g = y² − x y,  f = ½ (y − 0.2)²:  the best x is 0.4
+    /// let At { x, y, batch } = scalar(1.0, 0.0);
+    /// let run = DoubleLoop::new(Scalar).train(x, AdamConfig::new().init(), [(batch, y)], 0.1, 100);
+    /// assert!((run.x.value.val().into_data().to_vec::<f64>().unwrap()[0] - 0.4).abs() < 1e-3);
+    /// assert_eq!((run.reports.len(), run.stopped), (100, Stopped::Steps));
+    /// ```
+    ///
+    /// # Panics
+    /// If there is no task.
+    pub fn train<B, O>(
+        &self,
+        x: P::Upper<Tape<B>>,
+        optimizer: O,
+        tasks: impl IntoIterator<Item = (P::Batch<B>, P::Lower<Tape<B>>)>,
+        learning_rate: f64,
+        steps: usize,
+    ) -> Trained<B, P, O>
+    where
+        B: Backend,
+        P: Differentiable<B>,
+        L: LowerSolver<B, P>,
+        H: Hypergradient<B, P>,
+        O: Optimizer<P::Upper<Tape<B>>, Tape<B>>,
+    {
+        let tasks = tasks.into_iter().map(|(batch, y)| Task::new(batch, y));
+        let mut reports = Vec::with_capacity(steps);
+        let mut collect = |report: &Report| reports.push(report.clone());
+        let state = State::new(x, optimizer);
+        let stop = Stop::after(steps);
+        let (state, tasks, stopped) =
+            self.run(state, tasks.collect(), learning_rate, stop, &mut collect);
+        Trained {
+            x: state.x,
+            optimizer: state.optimizer,
+            tasks,
+            reports,
+            stopped,
+        }
     }
 
     /// Upper steps on the same tasks with one learning rate, until `stop`.

@@ -4,7 +4,7 @@ use bilevel_backend::Tape;
 use burn::tensor::backend::Backend;
 
 use super::{Cost, Task};
-use crate::observe::{Cause, Failure, Phase};
+use crate::failure::{Cause, Failure, Phase};
 use crate::parameters::{non_finite_parameter, unpack};
 use crate::vector::norms;
 use crate::{
@@ -167,11 +167,11 @@ impl<B: Backend, P: Differentiable<B>> Evaluation<B, P> {
 
     /// A failure that the estimates do not tell of, or tell of too late.
     fn unnoticed(&self, x: &P::Upper<Tape<B>>) -> Option<Failure> {
-        let not_lower = |failure: &Failure| failure.level != Phase::Lower;
+        let not_lower = |failure: &Failure| failure.phase != Phase::Lower;
         // A lower solver that fails gives back its last good y, at which the estimate may be sound.
         if self.lower.status == Status::NonFinite && self.failure.as_ref().is_none_or(not_lower) {
             return Some(Failure {
-                level: Phase::Lower,
+                phase: Phase::Lower,
                 cause: Cause::NonFinite,
                 iteration: Some(self.lower.steps),
                 parameter: None,
@@ -179,7 +179,7 @@ impl<B: Backend, P: Differentiable<B>> Evaluation<B, P> {
         }
         // An estimator of the user's own may not have looked.
         if self.failure.is_none() && !(self.loss.is_finite() && self.gradient_norm.is_finite()) {
-            let (level, parameter) = match self.loss.is_finite() {
+            let (phase, parameter) = match self.loss.is_finite() {
                 false => (Phase::UpperLoss, None),
                 true => (
                     Phase::Hypergradient,
@@ -187,7 +187,7 @@ impl<B: Backend, P: Differentiable<B>> Evaluation<B, P> {
                 ),
             };
             return Some(Failure {
-                level,
+                phase,
                 cause: Cause::NonFinite,
                 iteration: None,
                 parameter,

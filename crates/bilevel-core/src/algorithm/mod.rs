@@ -28,7 +28,7 @@ mod state;
 mod stop;
 
 pub use cost::Cost;
-pub use double_loop::DoubleLoop;
+pub use double_loop::{DoubleLoop, Trained};
 pub use goldstein::goldstein;
 pub use hoag::{Hoag, HoagState, HoagStep};
 pub use isgd::{Isgd, IsgdSettings};

@@ -7,9 +7,9 @@ use burn::tensor::backend::Backend;
 
 use super::leaves::{Leaves, Slopes};
 use crate::vector::read;
-use crate::{Differentiable, Vector};
+use crate::{Differentiable, Estimate, Hypergradient, LowerSolver, Solution, Vector};
 
-/// A problem, a point `(x, y)` and the data it is looked at on.
+/// A problem, a point `(x, y)` and the data on which the losses are evaluated.
 #[derive(Debug)]
 pub struct Point<'a, B: Backend, P: Differentiable<B>> {
     /// The two losses.
@@ -70,6 +70,33 @@ impl Unreached {
         let lower = &self.lower_loss_in_x;
         let both = self.upper_loss_in_x.iter().filter(|x| lower.contains(x));
         both.cloned().collect()
+    }
+}
+
+impl<'a, B: Backend, P: Differentiable<B>> Point<'a, B, P> {
+    /// The point `(x, y)` of `problem` on `batch`.
+    pub fn new(
+        problem: &'a P,
+        x: &'a P::Upper<Tape<B>>,
+        y: &'a P::Lower<Tape<B>>,
+        batch: &'a P::Batch<B>,
+    ) -> Self {
+        Self {
+            problem,
+            x,
+            y,
+            batch,
+        }
+    }
+
+    /// A minimiser of `g(x, ·)` by `lower`, from the point's y.
+    pub fn solve(self, lower: &impl LowerSolver<B, P>) -> Solution<P::Lower<Tape<B>>> {
+        lower.solve(self)
+    }
+
+    /// The hypergradient here by `method`: [`Hypergradient::estimate`] with no warm start and the seed 0.
+    pub fn hypergradient(self, method: &impl Hypergradient<B, P>) -> Estimate<B> {
+        method.estimate(self, None, 0)
     }
 }
 

@@ -1,5 +1,7 @@
 //! How far an estimate can be trusted.
 
+use std::fmt;
+
 use crate::{Constants, Outcome};
 
 /// What was measured while a hypergradient was estimated.
@@ -63,6 +65,24 @@ pub enum Bound {
     Missing(Vec<&'static str>),
     /// The estimate does not have the form that the theorem is about.
     NotCovered,
+}
+
+/// One line: how far from solutions, what it took, and a bound where there is one.
+impl fmt::Display for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "‖∇y g‖ = {:.1e}", self.lower_gradient_norm())?;
+        if let Some(residual) = self.adjoint_residual() {
+            write!(f, ", adjoint residual {residual:.1e}")?;
+        }
+        if let Some(adjoint) = self.adjoint {
+            write!(f, " ({} after {} steps)", adjoint.status, adjoint.steps)?;
+        }
+        write!(f, ", {} Hessian products", self.products)?;
+        match &self.bound {
+            Bound::Known(omega) => write!(f, ", error at most {omega:.1e}"),
+            Bound::Missing(_) | Bound::NotCovered => Ok(()),
+        }
+    }
 }
 
 impl Certificate {

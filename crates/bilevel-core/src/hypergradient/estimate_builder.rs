@@ -5,7 +5,7 @@ use burn::tensor::backend::Backend;
 
 use super::product_counter::{Counted, ProductCounter};
 use super::{Bound, Certificate, Curvature, Estimate, Evidence, Memory};
-use crate::observe::{Cause, Failure, Phase};
+use crate::failure::{Cause, Failure, Phase};
 use crate::parameters::{non_finite_parameter, pack, paths};
 use crate::vector::{norm, norms, read};
 use crate::{Differentiable, LossGradients, Outcome, Point, SecondOrder, Status, Vector};
@@ -127,9 +127,9 @@ impl<B: Backend> EstimateBuilder<B> {
     ) -> Option<Failure> {
         let of_y = |v: &Vector<B>| non_finite_parameter(point.y, v.clone());
         let of_x = |v: &Vector<B>| non_finite_parameter(point.x, v.clone());
-        let failure = |level, cause, iteration, parameter| {
+        let failure = |phase, cause, iteration, parameter| {
             Some(Failure {
-                level,
+                phase,
                 cause,
                 iteration,
                 parameter,

@@ -5,7 +5,10 @@ use burn::tensor::backend::Backend;
 use super::estimate_builder::{Adjoint, EstimateBuilder, fixed, y_of};
 use super::product_counter::{AtSolution, Counted, ProductCounter};
 use super::{Estimate, Hypergradient};
-use crate::{Differentiable, LinearSolver, Point, SecondOrder, Tolerance, Vector, WithTolerance};
+use crate::{
+    ConjugateGradient, Differentiable, DoubleBackward, LinearSolver, Point, SecondOrder, Tolerance,
+    Vector, WithTolerance,
+};
 
 /// Approximate implicit differentiation (AID).
 ///
@@ -47,6 +50,34 @@ pub struct ImplicitDifferentiation<D, S> {
     pub second_order: D,
     /// The solver for the adjoint.
     pub solver: S,
+}
+
+/// Exact second derivatives, and at most 50 steps of conjugate gradients to a millionth of `‖∇y f‖`.
+impl Default for ImplicitDifferentiation<DoubleBackward, ConjugateGradient> {
+    fn default() -> Self {
+        Self::new(ConjugateGradient::default())
+    }
+}
+
+impl<S> ImplicitDifferentiation<DoubleBackward, S> {
+    /// Exact second derivatives, and a solver for the adjoint.
+    pub fn new(solver: S) -> Self {
+        Self {
+            second_order: DoubleBackward,
+            solver,
+        }
+    }
+}
+
+impl<D, S> ImplicitDifferentiation<D, S> {
+    /// The same with second derivatives made another way.
+    #[must_use]
+    pub fn second_order<E>(self, second_order: E) -> ImplicitDifferentiation<E, S> {
+        ImplicitDifferentiation {
+            second_order,
+            solver: self.solver,
+        }
+    }
 }
 
 impl<D: Clone, S: WithTolerance> WithTolerance for ImplicitDifferentiation<D, S> {

@@ -74,9 +74,13 @@ pub use stochastic_neumann::{NeumannForm, StochasticNeumann};
 pub use unrolled::{Checkpointing, Plan, Unrolled};
 pub use zeroth_order::ZerothOrder;
 
+use bilevel_backend::Tape;
+use burn::module::Module;
+use burn::optim::GradientsParams;
 use burn::tensor::backend::Backend;
 
-use crate::{Differentiable, Failure, Point, Vector};
+use crate::parameters::unpack_gradients;
+use crate::{Differentiable, Failure, Point, TwiceDifferentiable, Vector};
 
 /// A hypergradient, how it was come by, and how far it can be trusted.
 #[derive(Debug, Clone)]
@@ -94,6 +98,53 @@ pub struct Estimate<B: Backend> {
     pub certificate: Certificate,
     /// Set if the numbers are of no use, with the reason.
     pub failure: Option<Failure>,
+}
+
+impl<B: Backend> Estimate<B> {
+    /// The gradient in the parameters of `x`, for any optimizer of Burn.
+    ///
+    /// # Panics
+    /// If `x` has another number of entries than the gradient, with both numbers.
+    pub fn grads<M: Module<Tape<B>>>(&self, x: &M) -> GradientsParams {
+        unpack_gradients(x, self.gradient.clone())
+    }
+}
+
+/// The hypergradient at a solved y: exact second derivatives, and an adjoint by conjugate gradients to a millionth.
+///
+/// ```text
+/// dF/dx = ∇x f − ∇²xy g · q      where      ∇²yy g · q = ∇y f
+/// ```
+///
+/// [`ImplicitDifferentiation`] with its defaults, for a training loop of your own: `y` is near a minimiser of `g(x, ·)`
+/// however it was found, [`Estimate::grads`] goes into an optimizer of Burn, and [`Estimate::certificate`] says how far y
+/// and the adjoint are from solutions. For another estimator see [`Point::hypergradient`].
+///
+/// ```
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
+/// # use example::*;
+/// use burn::optim::{Optimizer, SgdConfig};
+///
+/// // g = y² − x y,  f = ½ (y − 0.2)²:  y* = x/2,  dF/dx = (x/2 − 0.2)/2
+/// let At { mut x, y, batch } = scalar(1.0, 0.5);
+/// let h = hypergradient(&Scalar, &x, &y, &batch);
+/// assert!((h.loss - 0.045).abs() < 1e-12 && h.failure.is_none());
+/// let mut optimizer = SgdConfig::new().init();
+/// let grads = h.grads(&x);
+/// x = optimizer.step(1.0, x, grads);
+/// assert!((x.value.val().into_data().to_vec::<f64>().unwrap()[0] - 0.85).abs() < 1e-12);
+/// println!("{}", h.certificate);
+/// ```
+///
+/// # Panics
+/// If x, y and the data are not all on one device.
+pub fn hypergradient<B: Backend, P: TwiceDifferentiable<B>>(
+    problem: &P,
+    x: &P::Upper<Tape<B>>,
+    y: &P::Lower<Tape<B>>,
+    batch: &P::Batch<B>,
+) -> Estimate<B> {
+    Point::new(problem, x, y, batch).hypergradient(&ImplicitDifferentiation::default())
 }
 
 /// An estimator of the hypergradient.

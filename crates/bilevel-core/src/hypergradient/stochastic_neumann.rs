@@ -114,7 +114,7 @@ where
         };
         if estimate.failure.is_none() && estimate.certificate.evidence.iter().any(grows) {
             estimate.failure = Some(Failure {
-                level: Phase::Adjoint,
+                phase: Phase::Adjoint,
                 cause: Cause::Diverged,
                 iteration: Some(factors),
                 parameter: None,

@@ -104,7 +104,7 @@ where
         .build(point, &counter);
         if !has_moved && estimate.failure.is_none() {
             estimate.failure = Some(Failure {
-                level: Phase::Lower,
+                phase: Phase::Lower,
                 cause: Cause::Unmoved,
                 iteration: None,
                 parameter: None,

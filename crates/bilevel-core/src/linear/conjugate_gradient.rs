@@ -6,6 +6,7 @@ use burn::tensor::{Bool, Tensor, TensorData};
 use super::units::in_units;
 use super::{LinearOperator, LinearSolver, begin};
 use crate::read_every::Reads;
+use crate::setters;
 use crate::vector::{dot, largest, norms, read};
 use crate::{ReadEvery, Solution, Status, Tolerance, Vector, WithTolerance};
 
@@ -51,6 +52,21 @@ pub struct ConjugateGradient {
     /// Stop when `‖b − A q‖` is that small in every row.
     pub tolerance: Tolerance,
 }
+
+/// 50 steps at most, to a millionth of `‖b‖`.
+impl Default for ConjugateGradient {
+    fn default() -> Self {
+        Self {
+            max_steps: 50,
+            tolerance: Tolerance::Relative(1e-6),
+        }
+    }
+}
+
+setters!(ConjugateGradient {
+    max_steps: usize,
+    tolerance: Tolerance
+});
 
 impl WithTolerance for ConjugateGradient {
     fn map_tolerance(&self, other: impl Fn(Tolerance) -> Tolerance) -> Self {

@@ -5,6 +5,7 @@ use burn::tensor::backend::Backend;
 
 use super::units::in_units;
 use super::{LinearOperator, LinearSolver, begin, reached, residuals};
+use crate::setters;
 use crate::vector::{dot, epsilon, largest, norm, quotient, read};
 use crate::{Solution, Status, Tolerance, Vector, WithTolerance};
 
@@ -46,6 +47,21 @@ pub struct Gmres {
     /// Stop when `‖b − A q‖` is that small in every row.
     pub tolerance: Tolerance,
 }
+
+/// 50 steps at most, to a millionth of `‖b‖`.
+impl Default for Gmres {
+    fn default() -> Self {
+        Self {
+            max_steps: 50,
+            tolerance: Tolerance::Relative(1e-6),
+        }
+    }
+}
+
+setters!(Gmres {
+    max_steps: usize,
+    tolerance: Tolerance
+});
 
 impl WithTolerance for Gmres {
     fn map_tolerance(&self, other: impl Fn(Tolerance) -> Tolerance) -> Self {

@@ -5,6 +5,7 @@ use burn::tensor::backend::Backend;
 use super::units::in_units;
 use super::{LinearOperator, LinearSolver, begin, residuals};
 use crate::read_every::Reads;
+use crate::setters;
 use crate::vector::{largest, norm, quotient, read};
 use crate::{ReadEvery, Solution, Status, Tolerance, Vector, WithTolerance};
 
@@ -48,6 +49,22 @@ pub struct Richardson {
     /// Stop when `‖b − A q‖` is that small in every row.
     pub tolerance: Tolerance,
 }
+
+impl Richardson {
+    /// The step size η; 50 steps at most, to a millionth of `‖b‖`.
+    pub fn new(step_size: f64) -> Self {
+        Self {
+            step_size,
+            max_steps: 50,
+            tolerance: Tolerance::Relative(1e-6),
+        }
+    }
+}
+
+setters!(Richardson {
+    max_steps: usize,
+    tolerance: Tolerance
+});
 
 impl WithTolerance for Richardson {
     fn map_tolerance(&self, other: impl Fn(Tolerance) -> Tolerance) -> Self {

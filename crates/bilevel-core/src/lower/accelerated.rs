@@ -3,8 +3,9 @@
 use bilevel_backend::Tape;
 use burn::tensor::backend::Backend;
 
-use super::{Goal, LipschitzConstant, LowerSolver, residual, solution};
+use super::{Backtracking, Goal, LipschitzConstant, LowerSolver, residual, solution};
 use crate::read_every::Reads;
+use crate::setters;
 use crate::vector::{dot, epsilon, read};
 use crate::{
     Differentiable, LowerObjective, Point, ReadEvery, Solution, Status, Tolerance, Vector,
@@ -44,6 +45,27 @@ pub struct Accelerated<S> {
     /// Stop when `‖∇y g‖` is that small in every system.
     pub tolerance: Tolerance,
 }
+
+/// Backtracking, μ unknown, 1,000 steps at most, to `‖∇y g‖ ≤ 1e-5`.
+impl Default for Accelerated<Backtracking> {
+    fn default() -> Self {
+        Self::new(Backtracking::default())
+    }
+}
+
+impl<S> Accelerated<S> {
+    /// A source of `L`; μ unknown, 1,000 steps at most, to `‖∇y g‖ ≤ 1e-5`.
+    pub fn new(smoothness: S) -> Self {
+        Self {
+            smoothness,
+            strong_convexity: 0.0,
+            max_steps: 1000,
+            tolerance: Tolerance::Absolute(1e-5),
+        }
+    }
+}
+
+setters!(Accelerated<S> { strong_convexity: f64, max_steps: usize, tolerance: Tolerance });
 
 /// Trials of a step size before backtracking gives up.
 const MAX_TRIALS: usize = 60;

@@ -5,6 +5,7 @@ use burn::tensor::backend::Backend;
 
 use super::{Goal, LowerSolver, residual, solution};
 use crate::read_every::Reads;
+use crate::setters;
 use crate::{Differentiable, LowerObjective, Point, ReadEvery, Solution, Tolerance, WithTolerance};
 
 /// Gradient descent with a fixed step.
@@ -27,6 +28,22 @@ pub struct GradientDescent {
     /// Stop when `‖∇y g‖` is that small in every system.
     pub tolerance: Tolerance,
 }
+
+impl GradientDescent {
+    /// The step size η; 1,000 steps at most, to `‖∇y g‖ ≤ 1e-5`.
+    pub fn new(step_size: f64) -> Self {
+        Self {
+            step_size,
+            max_steps: 1000,
+            tolerance: Tolerance::Absolute(1e-5),
+        }
+    }
+}
+
+setters!(GradientDescent {
+    max_steps: usize,
+    tolerance: Tolerance
+});
 
 impl WithTolerance for GradientDescent {
     fn map_tolerance(&self, other: impl Fn(Tolerance) -> Tolerance) -> Self {

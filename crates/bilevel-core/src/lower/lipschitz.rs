@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use crate::vector::{epsilon, norm};
+use crate::vector::{epsilon, norm, quotient};
 use crate::{Differentiable, LowerObjective, Vector};
 
 /// A source of `L` with `‖∇y g(y) − ∇y g(z)‖ ≤ L ‖y − z‖`.
@@ -45,6 +45,16 @@ pub struct PowerIteration {
     pub margin: f64,
 }
 
+/// Ten products, and a tenth more than they find.
+impl Default for PowerIteration {
+    fn default() -> Self {
+        Self {
+            steps: 10,
+            margin: 1.1,
+        }
+    }
+}
+
 impl<B: Backend, P: Differentiable<B>> LipschitzConstant<B, P> for PowerIteration {
     fn constant(&self, objective: &LowerObjective<'_, B, P>, y: &Vector<B>) -> Vector<B> {
         let gradient = objective.gradient(y.clone());
@@ -78,7 +88,8 @@ fn fixed_directions<B: Backend>(like: &Vector<B>) -> Vector<B> {
 /// g(y₊) ≤ g(z) + ∇g(z)ᵀ(y₊ − z) + L/2 ‖y₊ − z‖²,   y₊ = z − ∇g(z)/L
 /// ```
 ///
-/// Costs one value a step and one a trial. Values cannot show that `L` is too small where the decrease
+/// The first guess, where none is given, is the curvature along the gradient at the start, which is at most `L`. Costs
+/// one value a step and one a trial, and two gradients for the first guess. Values cannot show that `L` is too small where the decrease
 /// drowns in their rounding, at `‖∇y g‖` around `4 √(ε L |g|)` (`ε`: precision of the float type): for a
 /// smaller tolerance than that use another source.
 ///
@@ -87,18 +98,45 @@ fn fixed_directions<B: Backend>(like: &Vector<B>) -> Vector<B> {
 /// Problems", SIAM J. Imaging Sci. 2(1), FISTA with backtracking.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Backtracking {
-    /// First guess of `L`.
-    pub initial: f64,
+    /// First guess of `L`; `None`: from two gradients.
+    pub initial: Option<f64>,
     /// Factor by which a guess that fails grows, above 1.
     pub growth: f64,
 }
 
+/// The first guess from two gradients, doubled where it fails.
+impl Default for Backtracking {
+    fn default() -> Self {
+        Self {
+            initial: None,
+            growth: 2.0,
+        }
+    }
+}
+
 impl<B: Backend, P: Differentiable<B>> LipschitzConstant<B, P> for Backtracking {
     fn constant(&self, objective: &LowerObjective<'_, B, P>, y: &Vector<B>) -> Vector<B> {
-        FixedLipschitz(self.initial).constant(objective, y)
+        match self.initial {
+            Some(l) => FixedLipschitz(l).constant(objective, y),
+            None => curvature_along_gradient(objective, y),
+        }
     }
 
     fn growth(&self) -> Option<f64> {
         Some(self.growth)
     }
+}
+
+/// `‖∇y g(y + e v) − ∇y g(y)‖ / e` with `v` along the gradient at y; 1 where that is flat.
+fn curvature_along_gradient<B: Backend, P: Differentiable<B>>(
+    objective: &LowerObjective<'_, B, P>,
+    y: &Vector<B>,
+) -> Vector<B> {
+    let gradient = objective.gradient(y.clone());
+    let e = (norm(y.clone()) + 1.0) * epsilon(y).sqrt();
+    let v = quotient(gradient.clone(), norm(gradient.clone()));
+    let moved = objective.gradient(y.clone() + v * e.clone());
+    let curvature = norm(moved - gradient) / e;
+    let flat = curvature.clone().lower_equal_elem(0.0);
+    curvature.mask_fill(flat, 1.0)
 }

@@ -208,7 +208,7 @@ fn a_lower_loss_without_y_is_told() {
     }) {
         let failure = failure.unwrap_or_else(|| panic!("{name} says nothing"));
         assert_eq!(
-            (failure.level, failure.cause),
+            (failure.phase, failure.cause),
             (Phase::Lower, Cause::Structural),
             "{name}"
         );
@@ -228,7 +228,7 @@ fn a_hypergradient_that_is_structurally_zero_is_told() {
     for (name, failure) in failures(problem) {
         let failure = failure.unwrap_or_else(|| panic!("{name} says nothing"));
         assert_eq!(
-            (failure.level, failure.cause),
+            (failure.phase, failure.cause),
             (Phase::Hypergradient, Cause::Structural),
             "{name}"
         );
@@ -258,7 +258,7 @@ fn a_nan_at_any_call_is_told() {
                 .unwrap_or_else(|| panic!("{name}, call {from}: silence"));
             assert_eq!(failure.cause, Cause::NonFinite, "{name}, call {from}");
             assert!(
-                failure.parameter.is_some() || failure.level == Phase::Adjoint,
+                failure.parameter.is_some() || failure.phase == Phase::Adjoint,
                 "{name}: {failure}"
             );
         }
@@ -280,7 +280,7 @@ fn a_nan_at_any_call_is_told() {
         .failure
         .expect("a failure");
     assert_eq!(
-        (failure.level, failure.parameter.as_deref()),
+        (failure.phase, failure.parameter.as_deref()),
         (Phase::Lower, Some("x"))
     );
 }
@@ -299,7 +299,7 @@ fn the_step_of_an_explosion_is_told() {
         .estimate(odd(Odd::default()).point(), None, 0)
         .failure
         .expect("a failure");
-    assert_eq!((failure.level, failure.iteration), (Phase::Lower, Some(1)));
+    assert_eq!((failure.phase, failure.iteration), (Phase::Lower, Some(1)));
     assert_eq!(
         failure.to_string(),
         "the lower solve is not finite after its step 1 (parameter `x`)"
@@ -320,7 +320,7 @@ fn divergence_is_told() {
     let estimate = series.estimate(setup.point(), None, 0);
     let failure = estimate.failure.expect("a failure");
     assert_eq!(
-        (failure.level, failure.cause),
+        (failure.phase, failure.cause),
         (Phase::Adjoint, Cause::Diverged)
     );
     assert!(

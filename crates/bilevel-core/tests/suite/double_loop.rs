@@ -195,9 +195,9 @@ fn a_nan_stops_the_run_where_it_appears() {
             "the hypergradient is not finite (parameter `b`)",
         ),
     ];
-    for (level, b, failing_step, message) in cases {
+    for (phase, b, failing_step, message) in cases {
         let method = DoubleLoop {
-            problem: Fragile { breaks: level },
+            problem: Fragile { breaks: phase },
             lower: GradientDescent {
                 step_size: 1.0,
                 max_steps: 5,
@@ -217,7 +217,7 @@ fn a_nan_stops_the_run_where_it_appears() {
         let mut report;
         for step in 1..failing_step {
             (state, tasks, report) = method.step(state, tasks, 0.25);
-            assert_eq!((report.step, report.failure), (step, None), "{level}");
+            assert_eq!((report.step, report.failure), (step, None), "{phase}");
         }
         let ys = |tasks: &[Task<B, Fragile>]| -> Vec<f64> {
             tasks.iter().map(|task| task.y.x.val().number()).collect()
@@ -225,7 +225,7 @@ fn a_nan_stops_the_run_where_it_appears() {
         let (x_before, y_before) = (upper(&state), ys(&tasks));
         let (state, tasks, report) = method.step(state, tasks, 0.25);
         let failure = report.failure.expect("a failure");
-        assert_eq!((report.step, failure.level), (failing_step, level));
+        assert_eq!((report.step, failure.phase), (failing_step, phase));
         assert_eq!(failure.to_string(), message);
         // State and tasks are as they were.
         assert_eq!((upper(&state), ys(&tasks)), (x_before, y_before));

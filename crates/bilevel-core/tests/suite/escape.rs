@@ -771,7 +771,7 @@ fn a_failure_is_not_a_minimum() {
             panic!("{:?} at {:?}", end.end, read(end.x));
         };
         assert_eq!(
-            (failure.level, failure.cause),
+            (failure.phase, failure.cause),
             (Phase::UpperLoss, Cause::NonFinite)
         );
         let x = read(end.x.clone());

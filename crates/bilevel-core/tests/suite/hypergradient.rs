@@ -150,7 +150,7 @@ fn a_failed_estimate_is_not_a_number() {
             },
         };
         let estimate = method.estimate(point, None, 0);
-        assert_eq!(estimate.failure.expect("a failure").level, breaks);
+        assert_eq!(estimate.failure.expect("a failure").phase, breaks);
         let gradient = rows(&estimate.gradient).concat();
         assert!(
             gradient.iter().all(|g| g.is_nan()),

@@ -128,7 +128,7 @@ proptest! {
         let solutions = [
             descent.solve(setup.point()),
             accelerated(FixedLipschitz(l), max_steps, tolerance).solve(setup.point()),
-            accelerated(Backtracking { initial: 0.1 * l, growth: 2.0 }, max_steps, tolerance)
+            accelerated(Backtracking { initial: Some(0.1 * l), growth: 2.0 }, max_steps, tolerance)
                 .solve(setup.point()),
         ];
         for y in solutions {
@@ -163,7 +163,7 @@ proptest! {
     fn backtracking_recovers_from_a_bad_guess(problem in convex(1.5)) {
         let setup = problem.setup();
         let tolerance = 1e-5 * problem.residual(&problem.start);
-        let guess = Backtracking { initial: 1e-3 * problem.l, growth: 2.0 };
+        let guess = Backtracking { initial: Some(1e-3 * problem.l), growth: 2.0 };
         let y = accelerated(guess, 2000, tolerance).solve(setup.point());
         prop_assert_eq!(y.status, Status::Converged, "{:?}", y.outcome());
         let error = problem.errors(&setup.rows(&y)).into_iter().fold(0.0, f64::max);
@@ -269,7 +269,7 @@ fn a_loss_that_is_not_a_number_is_reported() {
         });
         check(accelerated(FixedLipschitz(2.0), max_steps, 1e-9));
         let backtracking = Backtracking {
-            initial: 2.0,
+            initial: Some(2.0),
             growth: 2.0,
         };
         check(accelerated(backtracking, max_steps, 1e-9));

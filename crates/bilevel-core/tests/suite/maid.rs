@@ -577,16 +577,16 @@ fn a_trial_that_is_not_finite_is_rejected() {
         }
     };
     let task = || vec![Task::new(Nothing::new(), shift(&[1.0]))];
-    for level in [Phase::Lower, Phase::UpperLoss] {
+    for phase in [Phase::Lower, Phase::UpperLoss] {
         // Descent lowers b, whose root is taken, by α.
-        let (state, _, report) = method(level).step(start(0.5), task()).unwrap();
-        assert_eq!(report.failure, None, "{level}");
-        assert!(report.rejected > 8, "{level}: {report:?}");
+        let (state, _, report) = method(phase).step(start(0.5), task()).unwrap();
+        assert_eq!(report.failure, None, "{phase}");
+        assert!(report.rejected > 8, "{phase}: {report:?}");
         let b = state.x.b.val().number();
-        assert!(b > 0.0 && b < 0.5, "{level}: {b}");
+        assert!(b > 0.0 && b < 0.5, "{phase}: {b}");
 
-        let (state, tasks, report) = method(level).step(start(-0.5), task()).unwrap();
-        assert_eq!(report.failure.map(|f| f.level), Some(level));
+        let (state, tasks, report) = method(phase).step(start(-0.5), task()).unwrap();
+        assert_eq!(report.failure.map(|f| f.phase), Some(phase));
         assert_eq!((state.step, entries(&tasks[0].y)), (0, vec![1.0]));
         assert!((state.x.b.val().number() + 0.5).abs() < 1e-15);
     }

@@ -45,7 +45,7 @@ where
         None => {
             let solver = Accelerated {
                 smoothness: Backtracking {
-                    initial: 1.0,
+                    initial: Some(1.0),
                     growth: 2.0,
                 },
                 strong_convexity: 0.0,

@@ -24,7 +24,7 @@ pub struct Adaptation<'a, N> {
     /// λ, at least 0.
     pub proximity: f64,
     /// How the network is run.
-    pub pass: ForwardContext<'a>,
+    pub context: ForwardContext<'a>,
 }
 
 impl<N: Network> Adaptation<'_, N> {
@@ -32,15 +32,15 @@ impl<N: Network> Adaptation<'_, N> {
     /// normalised by it.
     pub fn outputs<B: Backend>(&self, y: &N::Weights<B>, episode: &Episode<B>) -> Tensor<B, 2> {
         let queries = episode.query.inputs.clone();
-        if self.pass.normalization != super::Normalization::Support {
-            return self.network.forward(y, queries, self.pass);
+        if self.context.normalization != super::Normalization::Support {
+            return self.network.forward_in(y, queries, self.context);
         }
         let (support, queries) = (episode.support.count(), episode.query.count());
-        let pass = ForwardContext {
+        let context = ForwardContext {
             support,
-            ..self.pass
+            ..self.context
         };
-        let outputs = self.network.forward(y, episode.inputs(), pass);
+        let outputs = self.network.forward_in(y, episode.inputs(), context);
         outputs.narrow(0, support, queries)
     }
 
@@ -80,7 +80,9 @@ impl<N: Network> BilevelProblem for Adaptation<'_, N> {
         episode: &Episode<B>,
     ) -> Tensor<B, 1> {
         let support = &episode.support;
-        let outputs = self.network.forward(y, support.inputs.clone(), self.pass);
+        let outputs = self
+            .network
+            .forward_in(y, support.inputs.clone(), self.context);
         let loss = self.total(outputs, support.targets.clone());
         if self.proximity == 0.0 {
             return loss;

@@ -146,15 +146,19 @@ impl AnyNetwork {
 impl Network for AnyNetwork {
     type Weights<B: Backend> = AnyWeights<B>;
 
+    fn forward<B: Backend>(&self, weights: &AnyWeights<B>, inputs: Tensor<B, 2>) -> Tensor<B, 2> {
+        self.forward_in(weights, inputs, ForwardContext::default())
+    }
+
     /// # Panics
     /// If the weights are another network's.
-    fn forward<B: Backend>(
+    fn forward_in<B: Backend>(
         &self,
         weights: &AnyWeights<B>,
         inputs: Tensor<B, 2>,
-        pass: ForwardContext<'_>,
+        context: ForwardContext<'_>,
     ) -> Tensor<B, 2> {
-        self.forward_stacked(1, weights, inputs, pass)
+        self.forward_stacked(1, weights, inputs, context)
     }
 }
 
@@ -164,17 +168,17 @@ impl StackedNetwork for AnyNetwork {
         tasks: usize,
         weights: &AnyWeights<B>,
         inputs: Tensor<B, 2>,
-        pass: ForwardContext<'_>,
+        context: ForwardContext<'_>,
     ) -> Tensor<B, 2> {
         match (self, weights) {
             (Self::Conv4(network), AnyWeights::Conv4(w)) => {
-                network.forward_stacked(tasks, w, inputs, pass)
+                network.forward_stacked(tasks, w, inputs, context)
             }
             (Self::ResNet12(network), AnyWeights::ResNet12(w)) => {
-                network.forward_stacked(tasks, w, inputs, pass)
+                network.forward_stacked(tasks, w, inputs, context)
             }
             (Self::Perceptron(network), AnyWeights::Perceptron(w)) => {
-                network.forward_stacked(tasks, w, inputs, pass)
+                network.forward_stacked(tasks, w, inputs, context)
             }
             _ => panic!("{self:?} was given the weights of another network"),
         }

@@ -68,12 +68,12 @@ impl<B: Backend> ConvBlock<B> {
     }
 
     /// Keeps height and width. The channels of several tasks are behind each other, and so are their filters: a group each.
-    pub(super) fn forward(&self, maps: Tensor<B, 4>, pass: ForwardContext<'_>) -> Tensor<B, 4> {
+    pub(super) fn forward(&self, maps: Tensor<B, 4>, context: ForwardContext<'_>) -> Tensor<B, 4> {
         let [_, inputs, size, _] = self.filters.dims();
         let tasks = maps.dims()[1] / inputs;
         let options = ConvOptions::new([1, 1], [size / 2; 2], [1, 1], tasks);
         self.norm
-            .forward(conv2d(maps, self.filters.val(), None, options), pass)
+            .forward(conv2d(maps, self.filters.val(), None, options), context)
     }
 }
 
@@ -159,13 +159,17 @@ impl Conv4 {
 impl Network for Conv4 {
     type Weights<B: Backend> = Conv4Weights<B>;
 
-    fn forward<B: Backend>(
+    fn forward<B: Backend>(&self, weights: &Conv4Weights<B>, inputs: Tensor<B, 2>) -> Tensor<B, 2> {
+        self.forward_in(weights, inputs, ForwardContext::default())
+    }
+
+    fn forward_in<B: Backend>(
         &self,
         weights: &Conv4Weights<B>,
         inputs: Tensor<B, 2>,
-        pass: ForwardContext<'_>,
+        context: ForwardContext<'_>,
     ) -> Tensor<B, 2> {
-        self.forward_stacked(1, weights, inputs, pass)
+        self.forward_stacked(1, weights, inputs, context)
     }
 }
 
@@ -175,12 +179,12 @@ impl StackedNetwork for Conv4 {
         tasks: usize,
         weights: &Conv4Weights<B>,
         inputs: Tensor<B, 2>,
-        pass: ForwardContext<'_>,
+        context: ForwardContext<'_>,
     ) -> Tensor<B, 2> {
         let mut maps = pictures(tasks, inputs, self.side);
         for block in &weights.blocks {
             // The maximum of what is above zero is what is above zero of the maximum, on a quarter of the pixels.
-            maps = halved(block.forward(maps, pass)).clamp_min(0.0);
+            maps = halved(block.forward(maps, context)).clamp_min(0.0);
         }
         let embedding = maps.flatten(1, 3);
         headed(tasks, task_rows(tasks, embedding), weights.head.as_ref())

@@ -50,7 +50,7 @@ impl<N> ImplicitMaml<N> {
             network: &self.network,
             loss: self.loss,
             proximity: self.proximity,
-            pass: ForwardContext {
+            context: ForwardContext {
                 normalization: self.normalization,
                 support: 0,
                 step: 0,

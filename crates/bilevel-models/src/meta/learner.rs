@@ -3,12 +3,13 @@
 use bilevel_core::parameters::pack_gradients;
 use bilevel_core::vector::read;
 use bilevel_core::{Cause, Failure, Phase, Tape, Vector};
-use burn::module::{Module, Param};
+use burn::module::{AutodiffModule, Module, Param};
+use burn::optim::Optimizer;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use super::normalization::RunningStatistics;
-use super::{Episode, Network, TwiceDifferentiableNetwork};
+use super::{Episode, MetaReport, MetaState, Network, TwiceDifferentiableNetwork, meta_step};
 
 /// What is learned over many episodes.
 #[derive(Module, Debug)]
@@ -52,8 +53,42 @@ pub trait Learner<B: Backend>: Sync {
     fn gradient(&self, x: &Upper<B, Self::Network>, episode: &Episode<B>) -> EpisodeGradient<B>;
 
     /// The outputs for the queries after learning from the support: `[queries, outputs]`. Their targets are not
-    /// looked at.
+    /// used.
     fn outputs(&self, x: &Upper<B, Self::Network>, episode: &Episode<B>) -> Tensor<B, 2>;
+
+    /// The state before the first [`step`](Self::step).
+    fn start<O>(
+        &self,
+        weights: <Self::Network as Network>::Weights<Tape<B>>,
+        optimizer: O,
+    ) -> MetaState<B, Self::Network, O>
+    where
+        Self: Sized,
+    {
+        MetaState {
+            x: self.begin(weights),
+            optimizer,
+            step: 0,
+        }
+    }
+
+    /// [`meta_step`]: one step of the optimizer along the mean gradient of `episodes`.
+    ///
+    /// # Panics
+    /// If there is no episode.
+    fn step<O>(
+        &self,
+        state: MetaState<B, Self::Network, O>,
+        episodes: Vec<Episode<B>>,
+        learning_rate: f64,
+    ) -> (MetaState<B, Self::Network, O>, MetaReport)
+    where
+        Self: Sized,
+        O: Optimizer<Upper<B, Self::Network>, Tape<B>>,
+        Upper<B, Self::Network>: AutodiffModule<Tape<B>>,
+    {
+        meta_step(self, state, episodes, learning_rate)
+    }
 }
 
 /// # Panics
@@ -100,15 +135,15 @@ impl<B: Backend> EpisodeGradient<B> {
         seen: RunningStatistics,
     ) -> Self {
         let size = read(bilevel_core::vector::norm(gradient.clone()))[0];
-        let level = if !loss.is_finite() {
+        let phase = if !loss.is_finite() {
             Some(Phase::UpperLoss)
         } else if !size.is_finite() {
             Some(Phase::Hypergradient)
         } else {
             None
         };
-        let failure = level.map(|level| Failure {
-            level,
+        let failure = phase.map(|phase| Failure {
+            phase,
             cause: Cause::NonFinite,
             iteration: None,
             parameter: None,

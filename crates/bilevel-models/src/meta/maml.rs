@@ -7,17 +7,19 @@ use std::rc::Rc;
 use bilevel_core::derivative::RecordedGradient;
 use bilevel_core::hypergradient::{CheckpointSchedule, Checkpointing, Descent, LowerMap};
 use bilevel_core::parameters::{pack, repeated, unpack};
+use bilevel_core::setters;
 use bilevel_core::{DoubleBackward, Error, LowerObjective, Point, Tape, Vector};
-use burn::module::{Module, Param};
+use burn::module::{AutodiffModule, Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use super::learner::{Judged, joined};
 use super::normalization::RunningStatistics;
-use super::rates::Layout;
+use super::step_sizes::Layout;
 use super::{
     Adaptation, Episode, EpisodeGradient, Filter, ForwardContext, Learner, Loss, MetaParameters,
-    Network, Normalization, Rates, Stack, StepLosses, TwiceDifferentiableNetwork, Upper,
+    MetaState, Network, Normalization, Stack, StepLosses, StepSizes, TwiceDifferentiableNetwork,
+    Upper,
 };
 
 /// Learns weights from which a few gradient steps on the support lead to weights that are good for the queries.
@@ -32,8 +34,8 @@ use super::{
 /// | MAML, second order | [`Checkpointing::All`], or [`Checkpointing::Bytes`] where memory is short: states are computed again |
 /// | FOMAML | [`Checkpointing::Last`]`(0)`: no step is differentiated; with `Last(n)` the last n are |
 /// | ANIL | `adapted:` [`Filter::only`]`(["head"])` |
-/// | Meta-SGD | `rates:` [`Rates::Learned`] for every entry |
-/// | MAML++ | [`StepLosses::Every`], [`Rates::Learned`] for every parameter and step, [`Normalization::PerStep`] |
+/// | Meta-SGD | `step_sizes:` [`StepSizes::Learned`] for every entry |
+/// | MAML++ | [`StepLosses::Every`], [`StepSizes::Learned`] for every parameter and step, [`Normalization::PerStep`] |
 ///
 /// A differentiated step costs a recorded gradient and its derivative, 2.2 gradients together, and the tape of every step
 /// is held until it is reversed. With [`Checkpointing::Bytes`] states are held and not tapes: memory is that of one step and of
@@ -44,8 +46,8 @@ use super::{
 /// One inner step on `½ a (θ − c)²`, the same for support and queries: `∇F = (1 − α a)² a (θ − c)`.
 ///
 /// ```
-/// use bilevel_core::{Checkpointing, Tape};
-/// use bilevel_models::meta::{Episode, Filter, Learner, Loss, Maml, Network, Normalization, ForwardContext, Rates, Samples, StepLosses};
+/// use bilevel_core::Tape;
+/// use bilevel_models::meta::{Episode, Learner, Loss, Maml, Network, Samples};
 /// use burn::module::{Module, Param};
 /// use burn::tensor::{Tensor, backend::Backend};
 ///
@@ -54,28 +56,17 @@ use super::{
 ///
 /// #[derive(Clone)]
 /// struct Slope;
-/// #[derive(Module, Debug)]
-/// struct Weight<B: Backend> { theta: Param<Tensor<B, 2>> }
 ///
 /// impl Network for Slope {
-///     type Weights<B: Backend> = Weight<B>;
-///     fn forward<B: Backend>(&self, y: &Weight<B>, inputs: Tensor<B, 2>, _: ForwardContext<'_>) -> Tensor<B, 2> {
-///         inputs.matmul(y.theta.val())
+///     type Weights<B: Backend> = Param<Tensor<B, 2>>;
+///     fn forward<B: Backend>(&self, y: &Param<Tensor<B, 2>>, inputs: Tensor<B, 2>) -> Tensor<B, 2> {
+///         inputs.matmul(y.val())
 ///     }
 /// }
 ///
-/// let maml = Maml {
-///     network: Slope,
-///     loss: Loss::MeanSquare,
-///     normalization: Normalization::default(),
-///     steps: 1,
-///     rates: Rates::Fixed(0.1),
-///     keep: Checkpointing::All,
-///     adapted: Filter::all(),
-///     step_losses: StepLosses::Last,
-/// };
+/// let maml = Maml::new(Slope).loss(Loss::MeanSquare).step_size(0.1);
 /// let theta = Param::from_tensor(Tensor::<Tape<B>, 2>::from_floats([[0.5]], &Default::default()));
-/// let x = Learner::<B>::begin(&maml, Weight { theta });
+/// let x = Learner::<B>::begin(&maml, theta);
 ///
 /// // (θ s − c s)² with s² = 1: a = 2, c = 3.
 /// let samples = Samples {
@@ -103,13 +94,63 @@ pub struct Maml<N> {
     /// Inner steps K.
     pub steps: usize,
     /// Inner step sizes α.
-    pub rates: Rates,
+    pub step_sizes: StepSizes,
     /// Which steps are differentiated, and what is stored for it.
-    pub keep: Checkpointing,
+    pub checkpointing: Checkpointing,
     /// Which parameters the inner steps move.
     pub adapted: Filter,
     /// Which weights the queries judge.
     pub step_losses: StepLosses,
+}
+
+impl<N> Maml<N> {
+    /// MAML as in its paper: one step of size 0.01 on all weights, differentiated exactly, judged by cross entropy.
+    pub fn new(network: N) -> Self {
+        Self {
+            network,
+            loss: Loss::CrossEntropy,
+            normalization: Normalization::default(),
+            steps: 1,
+            step_sizes: StepSizes::Fixed(0.01),
+            checkpointing: Checkpointing::All,
+            adapted: Filter::all(),
+            step_losses: StepLosses::Last,
+        }
+    }
+
+    /// The same with one step size for all weights and steps.
+    #[must_use]
+    pub fn step_size(self, step_size: f64) -> Self {
+        self.step_sizes(StepSizes::Fixed(step_size))
+    }
+}
+
+setters!(Maml<N> {
+    loss: Loss,
+    normalization: Normalization,
+    steps: usize,
+    step_sizes: StepSizes,
+    checkpointing: Checkpointing,
+    adapted: Filter,
+    step_losses: StepLosses,
+});
+
+impl<N: Network> Maml<N> {
+    /// The weights after learning from the support of `episode`: those of the network that is used afterwards.
+    ///
+    /// Of a [`Stack`] those of all tasks, one after the other along the first axis.
+    pub fn adapt<B: Backend, O>(
+        &self,
+        state: &MetaState<B, N, O>,
+        episode: &Episode<B>,
+    ) -> N::Weights<B>
+    where
+        N: TwiceDifferentiableNetwork<B>,
+    {
+        let steps = self.inner_steps::<B>(&state.x, episode, None);
+        let y = steps.advance(steps.first(), 0..self.steps);
+        steps.module(y).valid()
+    }
 }
 
 /// The inner steps of one episode.
@@ -137,8 +178,8 @@ impl<N> Maml<N> {
             loss: self.loss,
             normalization: self.normalization,
             steps: self.steps,
-            rates: self.rates,
-            keep: self.keep,
+            step_sizes: self.step_sizes,
+            checkpointing: self.checkpointing,
             adapted: self.adapted,
             step_losses: self.step_losses,
         }
@@ -146,7 +187,7 @@ impl<N> Maml<N> {
 }
 
 impl<N: Network> Maml<N> {
-    fn steps<'a, B: Backend>(
+    fn inner_steps<'a, B: Backend>(
         &'a self,
         x: &'a Upper<B, N>,
         episode: &'a Episode<B>,
@@ -170,7 +211,7 @@ impl<N: Network> Maml<N> {
     }
 
     /// The weights after the inner steps on the support: `[tasks, dim]`.
-    pub(super) fn adapted<B: Backend>(
+    pub(super) fn adapted_weights<B: Backend>(
         &self,
         x: &Upper<B, N>,
         episode: &Episode<B>,
@@ -179,7 +220,7 @@ impl<N: Network> Maml<N> {
     where
         N: TwiceDifferentiableNetwork<B>,
     {
-        let steps = self.steps::<B>(x, episode, seen);
+        let steps = self.inner_steps::<B>(x, episode, seen);
         steps.advance(steps.first(), 0..self.steps)
     }
 
@@ -187,7 +228,7 @@ impl<N: Network> Maml<N> {
     /// If the bytes of [`Checkpointing::Bytes`] do not hold two states as long as a row of `start` for each task.
     fn schedule<B: Backend>(&self, start: &Vector<B>) -> Result<CheckpointSchedule, Error> {
         let entries = self.network.tasks() * start.dims()[1];
-        self.keep
+        self.checkpointing
             .schedule(self.steps, entries * start.dtype().size())
     }
 }
@@ -198,7 +239,7 @@ impl<B: Backend, N: TwiceDifferentiableNetwork<B>> Steps<'_, B, N> {
             network: &self.maml.network,
             loss: self.maml.loss,
             proximity: 0.0,
-            pass: ForwardContext {
+            context: ForwardContext {
                 normalization: self.maml.normalization,
                 support: 0,
                 step,
@@ -208,9 +249,9 @@ impl<B: Backend, N: TwiceDifferentiableNetwork<B>> Steps<'_, B, N> {
     }
 
     /// `α_k`.
-    fn rates(&self, k: usize) -> Vector<B> {
+    fn step_sizes(&self, k: usize) -> Vector<B> {
         let own = self.x.own.as_ref().map(|own| own.val().inner());
-        self.maml.rates.at(k, own, &self.layout)
+        self.maml.step_sizes.at(k, own, &self.layout)
     }
 
     /// The weights before the first step: `[tasks, dim]`.
@@ -253,7 +294,7 @@ impl<B: Backend, N: TwiceDifferentiableNetwork<B>> Steps<'_, B, N> {
     /// `y − α_k g`
     fn descend(&self, k: usize, y: Vector<B>, g: Vector<B>) -> Vector<B> {
         let [y] = Descent
-            .step(k, &[y], &g, &self.rates(k))
+            .step(k, &[y], &g, &self.step_sizes(k))
             .try_into()
             .expect("descent has one vector");
         y
@@ -273,7 +314,7 @@ impl<B: Backend, N: TwiceDifferentiableNetwork<B>> Steps<'_, B, N> {
     /// `∇loss(y; support)` at step k, recorded for its reversal.
     fn record(&self, k: usize, y: Vector<B>, seen: Option<&RunningStatistics>) -> Record<B, N> {
         let mut adaptation = self.adaptation(k);
-        adaptation.pass.learning = seen;
+        adaptation.context.learning = seen;
         DoubleBackward.record(self.point(&adaptation, &self.module(y)))
     }
 
@@ -300,10 +341,10 @@ impl<B: Backend, N: TwiceDifferentiableNetwork<B>> Steps<'_, B, N> {
         state: &State<B, N>,
         bar: Vector<B>,
     ) -> (Vector<B>, Option<Vector<B>>) {
-        let rates = self.rates(k);
-        let learned = match self.maml.rates {
-            Rates::Learned { of, .. } => Some(of),
-            Rates::Fixed(_) => None,
+        let rates = self.step_sizes(k);
+        let learned = match self.maml.step_sizes {
+            StepSizes::Learned { of, .. } => Some(of),
+            StepSizes::Fixed(_) => None,
         };
         let record = state.record.take().unwrap_or_else(|| {
             // The statistics of this step were noted when it was made.
@@ -352,7 +393,7 @@ impl<B: Backend, N: TwiceDifferentiableNetwork<B>> Learner<B> for Maml<N> {
     fn begin(&self, weights: N::Weights<Tape<B>>) -> Upper<B, N> {
         let device = weights.devices().into_iter().next().unwrap_or_default();
         let layout = Layout::new(&weights, &self.adapted, device);
-        let own = self.rates.start(self.steps, &layout);
+        let own = self.step_sizes.start(self.steps, &layout);
         let own = own.map(|own| Param::from_tensor(Tensor::from_inner(own)));
         MetaParameters { weights, own }
     }
@@ -361,13 +402,13 @@ impl<B: Backend, N: TwiceDifferentiableNetwork<B>> Learner<B> for Maml<N> {
     /// If the bytes of [`Checkpointing::Bytes`] do not hold two sets of weights for each task.
     fn gradient(&self, x: &Upper<B, N>, episode: &Episode<B>) -> EpisodeGradient<B> {
         let seen = RunningStatistics::default();
-        let steps = self.steps::<B>(x, episode, Some(&seen));
+        let steps = self.inner_steps::<B>(x, episode, Some(&seen));
         let start = steps.first();
         let schedule = self
             .schedule(&start)
             .unwrap_or_else(|error| panic!("{error}"));
         let first = self.steps - schedule.steps;
-        let tapes = !matches!(self.keep, Checkpointing::Bytes(_));
+        let tapes = !matches!(self.checkpointing, Checkpointing::Bytes(_));
         let weight = |k: usize| self.step_losses.weight(k, self.steps);
 
         // What intermediate losses add, those before the first differentiated step.
@@ -436,7 +477,7 @@ impl<B: Backend, N: TwiceDifferentiableNetwork<B>> Learner<B> for Maml<N> {
     }
 
     fn outputs(&self, x: &Upper<B, N>, episode: &Episode<B>) -> Tensor<B, 2> {
-        let steps = self.steps::<B>(x, episode, None);
+        let steps = self.inner_steps::<B>(x, episode, None);
         let y = steps.advance(steps.first(), 0..self.steps);
         let module = steps.module(y).no_grad();
         let episode = episode.lifted();

@@ -30,12 +30,12 @@ mod normalization;
 mod perceptron;
 mod proto_net;
 mod r2d2;
-mod rates;
 mod reptile;
 mod resnet12;
 mod sinusoid;
 mod stack;
 mod step_losses;
+mod step_sizes;
 mod training;
 
 pub use adaptation::{Adaptation, TwiceDifferentiableNetwork};
@@ -51,10 +51,10 @@ pub use normalization::{EpisodicNorm, ForwardContext, Normalization, RunningStat
 pub use perceptron::{Perceptron, PerceptronWeights};
 pub use proto_net::ProtoNet;
 pub use r2d2::R2d2;
-pub use rates::{RateOf, Rates};
 pub use reptile::Reptile;
 pub use resnet12::{ResNet12, ResNet12Weights, ResidualBlock};
 pub use sinusoid::Sinusoids;
 pub use stack::{Stack, StackedNetwork};
 pub use step_losses::StepLosses;
+pub use step_sizes::{StepSizeOf, StepSizes};
 pub use training::{MetaReport, MetaState, evaluate, mean_and_interval, meta_step};

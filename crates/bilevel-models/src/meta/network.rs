@@ -16,7 +16,7 @@ use super::ForwardContext;
 /// A network made of Burn's own layers:
 ///
 /// ```
-/// use bilevel_models::meta::{Network, ForwardContext};
+/// use bilevel_models::meta::Network;
 /// use burn::module::Module;
 /// use burn::nn::{Linear, LinearConfig, Relu};
 /// use burn::tensor::{Tensor, backend::Backend};
@@ -30,7 +30,7 @@ use super::ForwardContext;
 /// impl Network for TwoLayers {
 ///     type Weights<B: Backend> = Weights<B>;
 ///
-///     fn forward<B: Backend>(&self, y: &Weights<B>, inputs: Tensor<B, 2>, _: ForwardContext<'_>) -> Tensor<B, 2> {
+///     fn forward<B: Backend>(&self, y: &Weights<B>, inputs: Tensor<B, 2>) -> Tensor<B, 2> {
 ///         y.second.forward(Relu::new().forward(y.first.forward(inputs)))
 ///     }
 /// }
@@ -41,7 +41,7 @@ use super::ForwardContext;
 ///     first: LinearConfig::new(3, 8).init(&device),
 ///     second: LinearConfig::new(8, 2).init(&device),
 /// };
-/// let scores = TwoLayers.forward(&y, Tensor::zeros([5, 3], &device), ForwardContext::default());
+/// let scores = TwoLayers.forward(&y, Tensor::zeros([5, 3], &device));
 /// assert_eq!(scores.dims(), [5, 2]);
 /// ```
 pub trait Network: Clone + Send + Sync {
@@ -49,14 +49,20 @@ pub trait Network: Clone + Send + Sync {
     type Weights<B: Backend>: Module<B> + ModuleDisplay;
 
     /// `[samples, inputs]` to `[samples, outputs]`: scores of the classes, an embedding, or a regression.
-    ///
-    /// `pass` says where batch normalisation takes its statistics from; networks without it pass it over.
-    fn forward<B: Backend>(
+    fn forward<B: Backend>(&self, weights: &Self::Weights<B>, inputs: Tensor<B, 2>)
+    -> Tensor<B, 2>;
+
+    /// The same where `context` says which samples' statistics batch normalisation uses: for networks that have any
+    /// ([`EpisodicNorm`](super::EpisodicNorm)); [`forward`](Self::forward) unless overridden.
+    fn forward_in<B: Backend>(
         &self,
         weights: &Self::Weights<B>,
         inputs: Tensor<B, 2>,
-        pass: ForwardContext<'_>,
-    ) -> Tensor<B, 2>;
+        context: ForwardContext<'_>,
+    ) -> Tensor<B, 2> {
+        let _ = context;
+        self.forward(weights, inputs)
+    }
 
     /// How many tasks it runs at once, each with weights of its own: one, but for a [`Stack`](super::Stack).
     fn tasks(&self) -> usize {

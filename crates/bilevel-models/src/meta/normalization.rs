@@ -118,18 +118,18 @@ impl<B: Backend> EpisodicNorm<B> {
     }
 
     /// The maps, normalised.
-    pub fn forward(&self, maps: Tensor<B, 4>, pass: ForwardContext<'_>) -> Tensor<B, 4> {
+    pub fn forward(&self, maps: Tensor<B, 4>, context: ForwardContext<'_>) -> Tensor<B, 4> {
         let [n, channels, height, width] = maps.dims();
         let maps = maps.reshape([n, channels, height * width]);
         let kept = matches!(
-            pass.normalization,
+            context.normalization,
             Normalization::PerStep | Normalization::Frozen
         );
-        let [mean, variance] = if kept && pass.learning.is_none() {
-            self.kept_at(pass)
+        let [mean, variance] = if kept && context.learning.is_none() {
+            self.kept_at(context)
         } else {
-            let rows = match pass.normalization {
-                Normalization::Support if pass.support > 0 => pass.support.min(n),
+            let rows = match context.normalization {
+                Normalization::Support if context.support > 0 => context.support.min(n),
                 _ => n,
             };
             let seen = if rows < n {
@@ -141,12 +141,12 @@ impl<B: Backend> EpisodicNorm<B> {
             let moments = Tensor::<B, 2>::from_primitive(TensorPrimitive::Float(moments));
             let [mean, variance] =
                 [0, 1].map(|i| moments.clone().narrow(0, i, 1).reshape([channels]));
-            if let (true, Some(seen)) = (kept, pass.learning) {
+            if let (true, Some(seen)) = (kept, context.learning) {
                 let read = |moments: &Tensor<B, 1>| {
                     let each = moments.clone().reshape([self.tasks(), self.channels()]);
                     each.mean_dim(0).to_data().iter::<f32>().collect()
                 };
-                seen.note(self.kept.id, pass.step, [read(&mean), read(&variance)]);
+                seen.note(self.kept.id, context.step, [read(&mean), read(&variance)]);
             }
             [mean, variance]
         };
@@ -157,11 +157,11 @@ impl<B: Backend> EpisodicNorm<B> {
             .reshape([n, channels, height, width])
     }
 
-    fn kept_at(&self, pass: ForwardContext<'_>) -> [Tensor<B, 1>; 2] {
+    fn kept_at(&self, context: ForwardContext<'_>) -> [Tensor<B, 1>; 2] {
         let (tasks, channels) = (self.tasks(), self.channels());
         let steps = self.kept.dims()[0] / tasks;
-        let step = match pass.normalization {
-            Normalization::PerStep => pass.step.min(steps - 1),
+        let step = match context.normalization {
+            Normalization::PerStep => context.step.min(steps - 1),
             _ => 0,
         };
         let kept = self.kept.val().reshape([tasks, steps, 2, channels]);

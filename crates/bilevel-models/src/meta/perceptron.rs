@@ -45,9 +45,17 @@ impl Network for Perceptron {
         &self,
         weights: &PerceptronWeights<B>,
         inputs: Tensor<B, 2>,
-        pass: ForwardContext<'_>,
     ) -> Tensor<B, 2> {
-        self.forward_stacked(1, weights, inputs, pass)
+        self.forward_in(weights, inputs, ForwardContext::default())
+    }
+
+    fn forward_in<B: Backend>(
+        &self,
+        weights: &PerceptronWeights<B>,
+        inputs: Tensor<B, 2>,
+        context: ForwardContext<'_>,
+    ) -> Tensor<B, 2> {
+        self.forward_stacked(1, weights, inputs, context)
     }
 }
 

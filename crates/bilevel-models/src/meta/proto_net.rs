@@ -42,13 +42,13 @@ pub(super) fn embedded<B: Backend, N: Network>(
     learning: Option<&RunningStatistics>,
 ) -> [Tensor<B, 2>; 2] {
     let (support, queries) = (episode.support.count(), episode.query.count());
-    let pass = ForwardContext {
+    let context = ForwardContext {
         normalization,
         support,
         step: 0,
         learning,
     };
-    let all = network.forward(weights, episode.inputs(), pass);
+    let all = network.forward_in(weights, episode.inputs(), context);
     [
         all.clone().narrow(0, 0, support),
         all.narrow(0, support, queries),

@@ -10,8 +10,8 @@ use burn::tensor::backend::Backend;
 use super::learner::one_task;
 use super::normalization::RunningStatistics;
 use super::{
-    Episode, EpisodeGradient, Filter, Learner, Loss, Maml, MetaParameters, Normalization, Rates,
-    Samples, StepLosses, TwiceDifferentiableNetwork, Upper,
+    Episode, EpisodeGradient, Filter, Learner, Loss, Maml, MetaParameters, Normalization, Samples,
+    StepLosses, StepSizes, TwiceDifferentiableNetwork, Upper,
 };
 
 /// Moves the weights towards where a few steps on a task lead.
@@ -48,8 +48,8 @@ impl<N: Clone> Reptile<N> {
             loss: self.loss,
             normalization: self.normalization,
             steps: self.steps,
-            rates: Rates::Fixed(self.rate),
-            keep: Checkpointing::Last(0),
+            step_sizes: StepSizes::Fixed(self.rate),
+            checkpointing: Checkpointing::Last(0),
             adapted: Filter::all(),
             step_losses: StepLosses::Last,
         }
@@ -83,7 +83,7 @@ impl<B: Backend, N: TwiceDifferentiableNetwork<B>> Learner<B> for Reptile<N> {
             query: episode.query.clone(),
         };
         let start = pack(&x.weights, 1);
-        let y = self.plain().adapted::<B>(x, &together, Some(&seen));
+        let y = self.plain().adapted_weights::<B>(x, &together, Some(&seen));
         let outputs = self.outputs(x, episode);
         let loss = self.loss.of(outputs.clone(), episode.query.targets.clone());
         let loss = read(loss.unsqueeze())[0];

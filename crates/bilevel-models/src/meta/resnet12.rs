@@ -92,9 +92,17 @@ impl Network for ResNet12 {
         &self,
         weights: &ResNet12Weights<B>,
         inputs: Tensor<B, 2>,
-        pass: ForwardContext<'_>,
     ) -> Tensor<B, 2> {
-        self.forward_stacked(1, weights, inputs, pass)
+        self.forward_in(weights, inputs, ForwardContext::default())
+    }
+
+    fn forward_in<B: Backend>(
+        &self,
+        weights: &ResNet12Weights<B>,
+        inputs: Tensor<B, 2>,
+        context: ForwardContext<'_>,
+    ) -> Tensor<B, 2> {
+        self.forward_stacked(1, weights, inputs, context)
     }
 }
 
@@ -104,14 +112,14 @@ impl StackedNetwork for ResNet12 {
         tasks: usize,
         weights: &ResNet12Weights<B>,
         inputs: Tensor<B, 2>,
-        pass: ForwardContext<'_>,
+        context: ForwardContext<'_>,
     ) -> Tensor<B, 2> {
         let mut maps = pictures(tasks, inputs, self.side);
         for block in &weights.blocks {
-            let shortcut = block.shortcut.forward(maps.clone(), pass);
+            let shortcut = block.shortcut.forward(maps.clone(), context);
             let last = block.convolutions.len() - 1;
             for (i, convolution) in block.convolutions.iter().enumerate() {
-                maps = convolution.forward(maps, pass);
+                maps = convolution.forward(maps, context);
                 if i < last {
                     maps = leaky_relu(maps, LEAK);
                 }

@@ -10,13 +10,13 @@ pub trait StackedNetwork: Network {
     /// Each task's rows by its own weights: `[tasks · samples, inputs]` to `[tasks · samples, outputs]`, task after task.
     ///
     /// In `weights` the tasks are behind each other along the first axis of every parameter
-    /// ([`repeated`](bilevel_core::parameters::repeated)). `pass.support` counts rows of one task.
+    /// ([`repeated`](bilevel_core::parameters::repeated)). `context.support` counts rows of one task.
     fn forward_stacked<B: Backend>(
         &self,
         tasks: usize,
         weights: &Self::Weights<B>,
         inputs: Tensor<B, 2>,
-        pass: ForwardContext<'_>,
+        context: ForwardContext<'_>,
     ) -> Tensor<B, 2>;
 }
 
@@ -35,7 +35,7 @@ pub trait StackedNetwork: Network {
 /// ```
 /// use bilevel_core::{Checkpointing, Tape};
 /// use bilevel_models::meta::{
-///     Episode, Filter, Learner, Loss, Maml, Normalization, Perceptron, Rates, Sinusoids, StepLosses,
+///     Episode, Filter, Learner, Loss, Maml, Normalization, Perceptron, StepSizes, Sinusoids, StepLosses,
 /// };
 ///
 /// type B = bilevel_backend::Cpu;
@@ -45,8 +45,8 @@ pub trait StackedNetwork: Network {
 ///     loss: Loss::MeanSquare,
 ///     normalization: Normalization::default(),
 ///     steps: 2,
-///     rates: Rates::Fixed(0.1),
-///     keep: Checkpointing::All,
+///     step_sizes: StepSizes::Fixed(0.1),
+///     checkpointing: Checkpointing::All,
 ///     adapted: Filter::all(),
 ///     step_losses: StepLosses::Last,
 /// }
@@ -70,26 +70,33 @@ pub struct Stack<N> {
 impl<N: StackedNetwork> Network for Stack<N> {
     type Weights<B: Backend> = N::Weights<B>;
 
+    fn forward<B: Backend>(&self, weights: &N::Weights<B>, inputs: Tensor<B, 2>) -> Tensor<B, 2> {
+        self.forward_in(weights, inputs, ForwardContext::default())
+    }
+
     /// Rows are task after task; where the support comes first, those of all supports before those of all queries.
     ///
     /// # Panics
     /// If the rows cannot be divided among the tasks.
-    fn forward<B: Backend>(
+    fn forward_in<B: Backend>(
         &self,
         weights: &N::Weights<B>,
         inputs: Tensor<B, 2>,
-        pass: ForwardContext<'_>,
+        context: ForwardContext<'_>,
     ) -> Tensor<B, 2> {
         let (tasks, rows) = (self.tasks, inputs.dims()[0]);
         assert!(tasks > 0, "a stack needs a task");
-        let support = pass.support / tasks;
+        let support = context.support / tasks;
         assert!(
-            rows.is_multiple_of(tasks) && support * tasks == pass.support,
+            rows.is_multiple_of(tasks) && support * tasks == context.support,
             "{rows} rows, {} of them support, cannot be divided among {tasks} tasks",
-            pass.support
+            context.support
         );
-        let pass = ForwardContext { support, ..pass };
-        let run = |inputs| self.network.forward_stacked(tasks, weights, inputs, pass);
+        let context = ForwardContext { support, ..context };
+        let run = |inputs| {
+            self.network
+                .forward_stacked(tasks, weights, inputs, context)
+        };
         if support == 0 || tasks == 1 {
             return run(inputs);
         }

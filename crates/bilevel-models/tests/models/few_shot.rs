@@ -4,9 +4,9 @@ use bilevel_backend::Tape;
 use bilevel_core::parameters::{pack, unpack};
 use bilevel_core::{Checkpointing, ConjugateGradient, GradientDescent, Tolerance};
 use bilevel_models::meta::{
-    Conv4, Episode, Filter, ForwardContext, ImplicitMaml, Learner, Loss, Maml, MetaState, Network,
-    Normalization, Perceptron, ProtoNet, R2d2, RateOf, Rates, Reptile, ResNet12, Samples,
-    Sinusoids, Stack, StackedNetwork, StepLosses, Upper, meta_step,
+    Conv4, Episode, Filter, ImplicitMaml, Learner, Loss, Maml, MetaState, Network, Normalization,
+    Perceptron, ProtoNet, R2d2, Reptile, ResNet12, Samples, Sinusoids, Stack, StackedNetwork,
+    StepLosses, StepSizeOf, StepSizes, Upper, meta_step,
 };
 use burn::module::{AutodiffModule, Module, Param};
 use burn::optim::{AdamConfig, SgdConfig};
@@ -28,12 +28,7 @@ struct Weight<B: Backend> {
 impl Network for Slope {
     type Weights<B: Backend> = Weight<B>;
 
-    fn forward<B: Backend>(
-        &self,
-        y: &Weight<B>,
-        inputs: Tensor<B, 2>,
-        _: ForwardContext<'_>,
-    ) -> Tensor<B, 2> {
+    fn forward<B: Backend>(&self, y: &Weight<B>, inputs: Tensor<B, 2>) -> Tensor<B, 2> {
         inputs.matmul(y.theta.val())
     }
 }
@@ -67,8 +62,8 @@ fn maml<N>(network: N, steps: usize, rate: f64, keep: Checkpointing) -> Maml<N> 
         loss: Loss::MeanSquare,
         normalization: Normalization::Transductive,
         steps,
-        rates: Rates::Fixed(rate),
-        keep,
+        step_sizes: StepSizes::Fixed(rate),
+        checkpointing: keep,
         adapted: Filter::all(),
         step_losses: StepLosses::Last,
     }
@@ -247,14 +242,14 @@ fn meta_gradient_of_conv4() {
     for (normalization, rates, keep) in [
         (
             Normalization::Transductive,
-            Rates::Fixed(0.1),
+            StepSizes::Fixed(0.1),
             Checkpointing::All,
         ),
         (
             Normalization::Support,
-            Rates::Learned {
+            StepSizes::Learned {
                 start: 0.1,
-                of: RateOf::Parameter,
+                of: StepSizeOf::Parameter,
                 each_step: true,
             },
             // 72 + 3·576 numbers of filters, 64 of norms, 27 of the head: room for two states and a little.
@@ -262,9 +257,9 @@ fn meta_gradient_of_conv4() {
         ),
         (
             Normalization::PerStep,
-            Rates::Learned {
+            StepSizes::Learned {
                 start: 0.1,
-                of: RateOf::Entry,
+                of: StepSizeOf::Entry,
                 each_step: false,
             },
             Checkpointing::All,
@@ -273,8 +268,8 @@ fn meta_gradient_of_conv4() {
         let learner = Maml {
             loss: Loss::CrossEntropy,
             normalization,
-            rates,
-            keep,
+            step_sizes: rates,
+            checkpointing: keep,
             ..maml(network, 3, 0.1, Checkpointing::All)
         };
         let x = moved(&learner, network.init(3, &Default::default()), 4);
@@ -336,11 +331,7 @@ fn ridge_head_is_the_ridge_regression() {
     };
     let scores = learner.outputs(&x, &episode);
     let plain = x.valid();
-    let z = network.forward(
-        &plain.weights,
-        episode.support.inputs.clone(),
-        ForwardContext::default(),
-    );
+    let z = network.forward(&plain.weights, episode.support.inputs.clone());
     // Zᵀ(Y − Z W) = λ W with scores = Z W and λ = 1: so Z Zᵀ (Y − scores) = scores.
     let y = episode.support.targets;
     let left = z.clone().matmul(z.transpose()).matmul(y - scores.clone());
@@ -618,7 +609,7 @@ fn tasks_at_once_are_tasks_one_by_one() {
     };
     let episodes: Vec<_> = (0..3).map(|i| waves.episode(0, i, &device)).collect();
     let plain = maml(network.clone(), 3, 0.05, Checkpointing::All);
-    let learned = |of, each_step| Rates::Learned {
+    let learned = |of, each_step| StepSizes::Learned {
         start: 0.05,
         of,
         each_step,
@@ -627,21 +618,21 @@ fn tasks_at_once_are_tasks_one_by_one() {
     for maml in [
         plain.clone(),
         Maml {
-            keep: Checkpointing::Bytes(3 * 2 * dim * 8),
+            checkpointing: Checkpointing::Bytes(3 * 2 * dim * 8),
             ..plain.clone()
         },
         Maml {
-            keep: Checkpointing::Last(1),
+            checkpointing: Checkpointing::Last(1),
             step_losses: StepLosses::Every { share: 0.5 },
             ..plain.clone()
         },
         Maml {
-            rates: learned(RateOf::Entry, false),
+            step_sizes: learned(StepSizeOf::Entry, false),
             adapted: Filter::only(["layers.2"]),
             ..plain.clone()
         },
         Maml {
-            rates: learned(RateOf::Parameter, true),
+            step_sizes: learned(StepSizeOf::Parameter, true),
             step_losses: StepLosses::Every { share: 0.5 },
             ..plain
         },

@@ -3,8 +3,8 @@
 use anyhow::{Context, Result, ensure};
 use bilevel_core::{Checkpointing, ConjugateGradient, GradientDescent, Tolerance};
 use bilevel_models::meta::{
-    AnyNetwork, Filter, ImplicitMaml, Learner, Loss, Maml, Normalization, ProtoNet, R2d2, Rates,
-    Reptile, Stack, StepLosses,
+    AnyNetwork, Filter, ImplicitMaml, Learner, Loss, Maml, Normalization, ProtoNet, R2d2, Reptile,
+    Stack, StepLosses, StepSizes,
 };
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ pub(crate) enum Method {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         steps_in_use: Option<usize>,
         /// Inner step sizes.
-        rates: Rates,
+        step_sizes: StepSizes,
         /// How many of the last steps are differentiated: all if not given, 0 for FOMAML.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         differentiated: Option<usize>,
@@ -143,13 +143,13 @@ impl Method {
             Self::Maml {
                 steps,
                 steps_in_use,
-                rates,
+                step_sizes: rates,
                 differentiated,
                 bytes,
                 ref adapted,
                 every_step,
             } => {
-                let (Rates::Fixed(rate) | Rates::Learned { start: rate, .. }) = rates;
+                let (StepSizes::Fixed(rate) | StepSizes::Learned { start: rate, .. }) = rates;
                 positive("rates", rate)?;
                 some("steps", steps)?;
                 some("steps_in_use", steps_in_use.unwrap_or(steps))?;
@@ -172,8 +172,8 @@ impl Method {
                     loss: Loss::CrossEntropy,
                     normalization,
                     steps,
-                    rates,
-                    keep,
+                    step_sizes: rates,
+                    checkpointing: keep,
                     adapted: adapted.as_ref().map_or_else(Filter::all, Filter::only),
                     step_losses: if every_step > 0.0 {
                         StepLosses::Every { share: every_step }

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::{Objective, ValueAndGradient};
-use crate::observe::{Cause, Failure, Phase};
+use crate::failure::{Cause, Failure, Phase};
 use crate::vector::norms;
 use crate::{Vector, random};
 
@@ -148,13 +148,13 @@ impl<B: Backend> ValueAndGradient<B> {
             return Err(failure.clone());
         }
         let size = norms(self.gradient.clone())[0];
-        let level = match (self.loss.is_finite(), size.is_finite()) {
+        let phase = match (self.loss.is_finite(), size.is_finite()) {
             (true, true) => return Ok(size),
             (false, _) => Phase::UpperLoss,
             (true, false) => Phase::Hypergradient,
         };
         Err(Failure {
-            level,
+            phase,
             cause: Cause::NonFinite,
             iteration: None,
             parameter: None,

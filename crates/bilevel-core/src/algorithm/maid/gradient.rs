@@ -117,9 +117,9 @@ impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
 }
 
 /// The value or derivative in question cannot be had as exactly as it is needed.
-pub(super) fn inaccurate(level: Phase) -> Failure {
+pub(super) fn inaccurate(phase: Phase) -> Failure {
     Failure {
-        level,
+        phase,
         cause: Cause::Inaccurate,
         iteration: None,
         parameter: None,

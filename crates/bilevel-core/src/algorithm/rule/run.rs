@@ -60,15 +60,15 @@ impl<'a, B: Backend, R: Rule<B>> Run<'a, B, R> {
         let RunState { at, memory, step } = state;
         let mut draws = Draws::new(self.seed, step, self.oracle.blocks());
         let (at, memory) = self.rule.step(self.oracle, step, &mut draws, at, memory);
-        let level = if !is_finite(at.y.clone()) {
+        let phase = if !is_finite(at.y.clone()) {
             Some(Phase::Lower)
         } else if !is_finite(at.x.clone()) {
             Some(Phase::Hypergradient)
         } else {
             None
         };
-        match level {
-            Some(level) => (before, Some(non_finite(level, step + 1))),
+        match phase {
+            Some(phase) => (before, Some(non_finite(phase, step + 1))),
             None => {
                 let step = step + 1;
                 (RunState { at, memory, step }, None)
@@ -95,9 +95,9 @@ impl<'a, B: Backend, R: Rule<B>> Run<'a, B, R> {
     }
 }
 
-fn non_finite(level: Phase, step: usize) -> Failure {
+fn non_finite(phase: Phase, step: usize) -> Failure {
     Failure {
-        level,
+        phase,
         cause: Cause::NonFinite,
         iteration: Some(step),
         parameter: None,

@@ -11,7 +11,7 @@ use super::Filter;
 /// Inner step sizes.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Rates {
+pub enum StepSizes {
     /// One number.
     Fixed(f64),
     /// Learned with the weights, of any sign.
@@ -19,7 +19,7 @@ pub enum Rates {
         /// All of them at the start.
         start: f64,
         /// What has a step size of its own.
-        of: RateOf,
+        of: StepSizeOf,
         /// Whether each step has its own, too.
         each_step: bool,
     },
@@ -28,7 +28,7 @@ pub enum Rates {
 /// What has a step size of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum RateOf {
+pub enum StepSizeOf {
     /// Every entry (Meta-SGD).
     Entry,
     /// Every parameter (MAML++).
@@ -74,7 +74,7 @@ impl<'a, B: Backend> Layout<'a, B> {
     }
 }
 
-impl Rates {
+impl StepSizes {
     /// The learned numbers before the first step: `[steps or 1, parameters or entries]`.
     pub(super) fn start<B: Backend>(
         self,
@@ -90,8 +90,8 @@ impl Rates {
             return None;
         };
         let columns = match of {
-            RateOf::Entry => layout.sizes.iter().map(|(_, entries)| entries).sum(),
-            RateOf::Parameter => layout.sizes.len(),
+            StepSizeOf::Entry => layout.sizes.iter().map(|(_, entries)| entries).sum(),
+            StepSizeOf::Parameter => layout.sizes.len(),
         };
         let rows = if each_step { steps.max(1) } else { 1 };
         Some(Tensor::full([rows, columns], start, &layout.device))
@@ -114,15 +114,15 @@ impl Rates {
                 let row = k.min(own.dims()[0] - 1);
                 let own = own.narrow(0, row, 1);
                 layout.spread(|i, at, entries| match of {
-                    RateOf::Entry => own.clone().narrow(1, at, entries),
-                    RateOf::Parameter => own.clone().narrow(1, i, 1).repeat_dim(1, entries),
+                    StepSizeOf::Entry => own.clone().narrow(1, at, entries),
+                    StepSizeOf::Parameter => own.clone().narrow(1, i, 1).repeat_dim(1, entries),
                 })
             }
         }
     }
 }
 
-impl RateOf {
+impl StepSizeOf {
     /// The adjoint of the learned numbers from that of the rates, `[1, dim]`.
     pub(super) fn pull_back<B: Backend>(self, bar: Vector<B>, layout: &Layout<'_, B>) -> Vector<B> {
         let adapted = layout.spread(|_, at, entries| bar.clone().narrow(1, at, entries));
