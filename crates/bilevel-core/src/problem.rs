@@ -17,9 +17,9 @@ use crate::{Constants, Vector};
 /// over the backend, so the same code is run for values, recorded once for gradients and recorded
 /// twice for Hessian products.
 ///
-/// `Upper`, `Lower` and `Batch` are `#[derive(Module)]` structs. In `Upper` and `Lower` the
-/// parameters are the `Param` fields that require a gradient, as everywhere in Burn; a batch is a
-/// struct of plain tensors.
+/// `Upper`, `Lower` and `Batch` are modules of Burn: a `Param`, a layer of `burn::nn`, a tuple or an array
+/// of them, or a struct that derives `Module`. In `Upper` and `Lower` the parameters are the `Param`s that
+/// require a gradient, as everywhere in Burn; a batch is plain tensors.
 ///
 /// # Example
 ///
@@ -27,32 +27,27 @@ use crate::{Constants, Vector};
 ///
 /// ```
 /// use bilevel_core::BilevelProblem;
-/// use burn::module::{Module, Param};
+/// use burn::module::Param;
 /// use burn::tensor::{Tensor, backend::Backend};
-///
-/// #[derive(Module, Debug)]
-/// struct Weight<B: Backend> { log: Param<Tensor<B, 1>> }
-/// #[derive(Module, Debug)]
-/// struct Linear<B: Backend> { w: Param<Tensor<B, 2>> }
-/// #[derive(Module, Debug)]
-/// struct Split<B: Backend> {
-///     a: Tensor<B, 2>, b: Tensor<B, 2>, // training
-///     c: Tensor<B, 2>, d: Tensor<B, 2>, // validation
-/// }
 ///
 /// struct Ridge;
 ///
+/// type Log<B> = Param<Tensor<B, 1>>;
+/// type Weights<B> = Param<Tensor<B, 2>>;
+/// /// (a, b) to train on, (c, d) to validate on.
+/// type Split<B> = [Tensor<B, 2>; 4];
+///
 /// impl BilevelProblem for Ridge {
-///     type Upper<B: Backend> = Weight<B>;
-///     type Lower<B: Backend> = Linear<B>;
+///     type Upper<B: Backend> = Log<B>;
+///     type Lower<B: Backend> = Weights<B>;
 ///     type Batch<B: Backend> = Split<B>;
 ///
-///     fn upper_loss<B: Backend>(&self, _: &Weight<B>, y: &Linear<B>, s: &Split<B>) -> Tensor<B, 1> {
-///         (s.c.clone().matmul(y.w.val()) - s.d.clone()).square().sum() * 0.5
+///     fn upper_loss<B: Backend>(&self, _: &Log<B>, y: &Weights<B>, d: &Split<B>) -> Tensor<B, 1> {
+///         (d[2].clone().matmul(y.val()) - d[3].clone()).square().sum() * 0.5
 ///     }
-///     fn lower_loss<B: Backend>(&self, x: &Weight<B>, y: &Linear<B>, s: &Split<B>) -> Tensor<B, 1> {
-///         let residual = s.a.clone().matmul(y.w.val()) - s.b.clone();
-///         (residual.square().sum() + x.log.val().exp() * y.w.val().square().sum()) * 0.5
+///     fn lower_loss<B: Backend>(&self, x: &Log<B>, y: &Weights<B>, d: &Split<B>) -> Tensor<B, 1> {
+///         let residual = d[0].clone().matmul(y.val()) - d[1].clone();
+///         (residual.square().sum() + x.val().exp() * y.val().square().sum()) * 0.5
 ///     }
 /// }
 /// ```

@@ -6,8 +6,8 @@
 use bilevel_backend::Cpu;
 
 use crate::few_shot::FewShotRecipe;
-use crate::recipe::{Recipe, parse};
-use crate::state_file::Progress;
+use crate::io::state_file::Progress;
+use crate::training::recipe::{Recipe, parse};
 use crate::{few_shot, model_file, state_file};
 
 /// What this program reads.
@@ -63,10 +63,10 @@ mod tests {
     use safetensors::SafeTensors;
 
     use super::*;
-    use crate::arguments::Preset;
-    use crate::output::one_line;
-    use crate::state_file::{Images, save_state};
-    use crate::task::TaskName;
+    use crate::args::Preset;
+    use crate::io::output::one_line;
+    use crate::io::state_file::{Images, save_state};
+    use crate::training::task::TaskName;
 
     /// What stands in for a number.
     const NUMBERS: [&str; 18] = [

@@ -1,51 +1,20 @@
-//! The program `bilevel`: learn image regularizers and denoise with them, from the command line.
+//! The program `bilevel`: image regularizers, data cleaning, few-shot learning, audits and comparisons.
 // Macros that panic where nobody reads: `output` has others.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 #![cfg_attr(fuzzing, no_main, allow(dead_code))]
 
-mod arguments;
-mod audit_report;
-mod ball;
-mod baseline;
-mod checksum;
-mod cleaning;
-mod cleaning_preset;
-mod cleaning_run;
+mod args;
+mod clean;
 mod command;
-mod comparison;
-mod contender;
-mod contest;
+mod compare;
 #[cfg(any(test, fuzzing))]
 mod damage;
-mod data;
-mod degradation;
 mod distributed;
-mod draw;
-mod estimator;
 mod few_shot;
-mod interrupt;
-mod logging;
-mod memory;
-mod method;
-mod metrics;
-mod model_file;
-mod number;
-mod output;
-mod paper;
-mod progress;
-mod quadratic_preset;
-mod recipe;
-mod reconstruct;
-mod resume;
-mod run_folder;
-mod score;
-mod small_problem;
-mod state_file;
-mod steps;
-mod task;
-mod tensor_file;
+mod imaging;
+mod io;
+mod plot;
 mod training;
-mod version;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -57,10 +26,11 @@ use clap::Parser;
 use clap::error::{ContextKind, ContextValue};
 use tracing::info;
 
-use output::{one_line, tell};
-use task::TaskName;
+use io::output::{one_line, tell};
+use io::{interrupt, logging, progress};
+use training::task::TaskName;
 
-use arguments::{
+use args::{
     Arguments, AuditTask, BackendName, BenchTask, Command, CompareTask, DistributedPlace,
     FewShotTask, SingleCommand, TrainTask,
 };

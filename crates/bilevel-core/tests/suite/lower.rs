@@ -180,6 +180,24 @@ fn accelerated<S>(smoothness: S, max_steps: usize, tolerance: f64) -> Accelerate
     }
 }
 
+/// The defaults reach their tolerance whatever the curvature, with no number set.
+#[test]
+fn the_default_finds_its_own_step_size() {
+    for (mu, condition) in [(1e-3, 30.0), (1.0, 100.0), (1e3, 30.0)] {
+        let problem = Convex::new(2, 5, mu, condition, 3);
+        let setup = problem.setup();
+        let y = setup.point().solve(&Accelerated::default());
+        assert_eq!(y.status, Status::Converged, "{mu}: {:?}", y.outcome());
+        assert!(
+            y.residual <= 1e-5 && y.steps < 300,
+            "{mu}: {:?}",
+            y.outcome()
+        );
+        let off = problem.errors(&setup.rows(&y));
+        assert!(off.iter().all(|e| *e <= 1e-5 / mu), "{mu}: {off:?}");
+    }
+}
+
 /// The point of acceleration: √κ instead of κ steps, whether μ is known or restarts have to find it.
 #[test]
 fn acceleration_needs_fewer_steps() {

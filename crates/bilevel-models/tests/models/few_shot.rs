@@ -557,6 +557,15 @@ fn stacks_as_one_by_one<N: StackedNetwork + 'static>(
     };
     let outputs = stacked.outputs(&x, &together);
     near(outputs, Tensor::cat(each, 0), 1e-10, "outputs");
+    // What is adapted is the module that gives these outputs, where no statistics of other samples are used.
+    let state = maml.start(weights.clone(), SgdConfig::new().init());
+    let adapted = maml.adapt(&state, &episodes[0]);
+    if maml.normalization == Normalization::Transductive {
+        let alone = maml
+            .network
+            .forward(&adapted, episodes[0].query.inputs.clone());
+        near(alone, maml.outputs(&x, &episodes[0]), 1e-10, "adapted");
+    }
 
     let all = |x: &Upper<B, N>| {
         let values = bilevel_core::parameters::named_values(x);
@@ -564,18 +573,9 @@ fn stacks_as_one_by_one<N: StackedNetwork + 'static>(
         let entries: Vec<f64> = entries.flatten().collect();
         matrix(&entries, [1, entries.len()])
     };
-    let state = MetaState {
-        x: x.clone(),
-        optimizer: SgdConfig::new().init(),
-        step: 0,
-    };
-    let (one_by_one, report) = meta_step(maml, state, episodes.to_vec(), 1.0);
-    let state = MetaState {
-        x: x.clone(),
-        optimizer: SgdConfig::new().init(),
-        step: 0,
-    };
-    let (at_once, again) = meta_step(&stacked, state, vec![together], 1.0);
+    let (one_by_one, report) = maml.step(state, episodes.to_vec(), 1.0);
+    let state = stacked.start(weights, SgdConfig::new().init());
+    let (at_once, again) = stacked.step(state, vec![together], 1.0);
     assert_eq!(report.failure, None);
     let learned = |x: &Upper<B, N>| pack(x, 1);
     near(

@@ -9,12 +9,12 @@ use bilevel_models::physics::ClosedForm;
 use burn::module::AutodiffModule;
 use tracing::info;
 
-use crate::arguments::AuditArguments;
-use crate::audit_report::{AuditReport, text};
-use crate::model_file::load_model;
-use crate::output::say;
-use crate::progress::Progress;
-use crate::small_problem::SmallProblem;
+use crate::args::AuditArguments;
+use crate::compare::audit_report::{AuditReport, text};
+use crate::compare::estimators::problem::SmallProblem;
+use crate::imaging::model_file::load_model;
+use crate::io::output::say;
+use crate::io::progress::Progress;
 
 /// Where a lower solve stops: `‖∇y g‖`.
 const LOWER_TOLERANCE: f64 = 1e-10;

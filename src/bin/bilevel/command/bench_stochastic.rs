@@ -12,15 +12,14 @@ use serde::Serialize;
 use tracing::info;
 
 use super::comparison_files::Files;
-use crate::arguments::BenchStochasticArguments;
-use crate::comparison::jsonl;
-use crate::draw::{
-    TradeoffAxes, TradeoffFamily, TradeoffPoint, TradeoffSeries, save, tradeoff_curves,
-};
-use crate::method::{Begin, MethodName, Runner, runner};
-use crate::output::{say, shown};
-use crate::progress::Progress;
-use crate::quadratic_preset::preset;
+use crate::args::BenchStochasticArguments;
+use crate::clean::method::{Begin, MethodName, Runner, runner};
+use crate::compare::estimators::comparison::jsonl;
+use crate::compare::quadratic_preset::preset;
+use crate::io::file::save;
+use crate::io::output::{say, shown};
+use crate::io::progress::Progress;
+use crate::plot::{TradeoffAxes, TradeoffFamily, TradeoffPoint, TradeoffSeries, tradeoff_curves};
 
 /// A method at a moment.
 #[derive(Debug, Clone, Serialize)]

@@ -13,20 +13,21 @@ use burn::tensor::backend::Backend;
 use serde::Serialize;
 use tracing::info;
 
-use crate::arguments::{CleanArguments, CleanSettings};
-use crate::cleaning::{
+use crate::args::{CleanArguments, CleanSettings};
+use crate::clean::experiment::{
     Judgement, References, Sets, Workshop, check_class_count, check_classes, kept, workshop,
 };
-use crate::cleaning_preset::Preset;
-use crate::cleaning_run::{CleaningRun, End, Leaves, Saved, Spent};
-use crate::comparison::jsonl;
-use crate::draw::{CleaningPoint, SheetCell, SheetRow, cleaning_curves, comparison_sheet, save};
-use crate::interrupt;
-use crate::method::{MethodName, table_bytes};
-use crate::output::{one_line, say, tell};
-use crate::progress::Progress;
-use crate::resume::Resume;
-use crate::run_folder::RunFolder;
+use crate::clean::method::{MethodName, table_bytes};
+use crate::clean::preset::Preset;
+use crate::clean::run::{CleaningRun, End, Leaves, Saved, Spent};
+use crate::compare::estimators::comparison::jsonl;
+use crate::io::file::save;
+use crate::io::interrupt;
+use crate::io::output::{one_line, say, tell};
+use crate::io::progress::Progress;
+use crate::io::resume::Resume;
+use crate::io::run_folder::RunFolder;
+use crate::plot::{CleaningPoint, SheetCell, SheetRow, cleaning_curves, comparison_sheet};
 
 /// What is known at a moment of a run.
 #[derive(Debug, Clone, Copy, Serialize)]

@@ -8,13 +8,14 @@ use serde::Serialize;
 use tracing::info;
 
 use super::comparison_files::Files;
-use crate::arguments::CompareAlgorithmsArguments;
-use crate::comparison::jsonl;
-use crate::contender::{AlgorithmName, Level, Row, csv, levels, run, table};
-use crate::contest::Contest;
-use crate::draw::{ProgressPoint, ProgressSeries, progress_curves, save};
-use crate::output::say;
-use crate::progress::Progress;
+use crate::args::CompareAlgorithmsArguments;
+use crate::compare::algorithms::problem::Contest;
+use crate::compare::algorithms::runner::{AlgorithmName, Level, Row, csv, levels, run, table};
+use crate::compare::estimators::comparison::jsonl;
+use crate::io::file::save;
+use crate::io::output::say;
+use crate::io::progress::Progress;
+use crate::plot::{ProgressPoint, ProgressSeries, progress_curves};
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]

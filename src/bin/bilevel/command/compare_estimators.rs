@@ -8,13 +8,14 @@ use serde::Serialize;
 use tracing::info;
 
 use super::comparison_files::Files;
-use crate::arguments::CompareEstimatorsArguments;
-use crate::comparison::{Reference, Row, csv, jsonl, table};
-use crate::draw::{TradeoffAxes, TradeoffFamily, TradeoffSeries, save, tradeoff_curves};
-use crate::estimator::{EstimatorName, Family};
-use crate::output::say;
-use crate::progress::Progress;
-use crate::small_problem::SmallProblem;
+use crate::args::CompareEstimatorsArguments;
+use crate::compare::estimators::comparison::{Reference, Row, csv, jsonl, table};
+use crate::compare::estimators::estimator::{EstimatorName, Family};
+use crate::compare::estimators::problem::SmallProblem;
+use crate::io::file::save;
+use crate::io::output::say;
+use crate::io::progress::Progress;
+use crate::plot::{TradeoffAxes, TradeoffFamily, TradeoffSeries, tradeoff_curves};
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use crate::run_folder::Claim;
+use crate::io::run_folder::Claim;
 
 /// The files of a comparison.
 pub(super) struct Files {

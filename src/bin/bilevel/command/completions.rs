@@ -6,8 +6,8 @@ use anyhow::Result;
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::arguments::Arguments;
-use crate::output::say;
+use crate::args::Arguments;
+use crate::io::output::say;
 
 /// Runs the command.
 pub(crate) fn completions(shell: Shell) -> Result<ExitCode> {

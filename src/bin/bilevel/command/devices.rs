@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use bilevel_backend::{AdapterError, adapters};
 
-use crate::output::say;
+use crate::io::output::say;
 
 /// # Errors
 /// If there is no adapter, with what to install.

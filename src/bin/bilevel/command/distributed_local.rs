@@ -9,14 +9,14 @@ use burn::tensor::backend::Backend;
 use tracing::info;
 
 use super::distributed_report::DistributedReport;
-use crate::arguments::{
+use crate::args::{
     Clock, DistributedLocalArguments, DistributedSettings, MethodChoice, check_seconds,
 };
 use crate::distributed::{Plan, Saved, centralised, preset, run, task};
-use crate::interrupt::{self, Kept};
-use crate::progress::Progress;
-use crate::resume::Resume;
-use crate::run_folder::RunFolder;
+use crate::io::interrupt::{self, Kept};
+use crate::io::progress::Progress;
+use crate::io::resume::Resume;
+use crate::io::run_folder::RunFolder;
 
 /// Runs the command.
 pub(crate) fn distributed_local<B: Backend>(

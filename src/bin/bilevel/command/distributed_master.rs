@@ -9,13 +9,13 @@ use bilevel_distributed::communicator::ZenohMaster;
 use burn::tensor::backend::Backend;
 
 use super::distributed_report::{DistributedReport, Row};
-use crate::arguments::{MasterArguments, MasterSettings};
+use crate::args::{MasterArguments, MasterSettings};
 use crate::distributed::{Keep, Launch, Saved, master_method, network, run_master, task};
-use crate::interrupt::{self, Kept};
-use crate::output::tell;
-use crate::progress;
-use crate::resume::Resume;
-use crate::run_folder::RunFolder;
+use crate::io::interrupt::{self, Kept};
+use crate::io::output::tell;
+use crate::io::progress;
+use crate::io::resume::Resume;
+use crate::io::run_folder::RunFolder;
 
 /// Runs the command.
 pub(crate) fn distributed_master<B: Backend>(

@@ -9,11 +9,11 @@ use bilevel_distributed::communicator::{InProcess, Replay, WorkerId};
 use bilevel_distributed::{AdboState, Report, Stop, Worker};
 use burn::tensor::backend::Backend;
 
-use crate::arguments::{MasterSettings, ReplayArguments};
+use crate::args::{MasterSettings, ReplayArguments};
 use crate::distributed::{Saved, master_method, task};
-use crate::output::say;
-use crate::progress::Progress;
-use crate::run_folder::RunFolder;
+use crate::io::output::say;
+use crate::io::progress::Progress;
+use crate::io::run_folder::RunFolder;
 
 /// How long a thread waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(3600);

@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use crate::comparison::jsonl;
+use crate::compare::estimators::comparison::jsonl;
 use crate::distributed::{Centralised, Course, Look, Task};
-use crate::draw::{Racer, race_curves, save};
-use crate::output::{say, tell};
-use crate::run_folder::RunFolder;
+use crate::io::file::save;
+use crate::io::output::{say, tell};
+use crate::io::run_folder::RunFolder;
+use crate::plot::{Racer, race_curves};
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]

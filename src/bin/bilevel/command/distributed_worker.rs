@@ -8,9 +8,9 @@ use bilevel_distributed::communicator::{WorkerId, ZenohSettings, ZenohWorker};
 use bilevel_distributed::{LocalProblem, LowerProducts, UpperGradients, Worker};
 use burn::tensor::backend::Backend;
 
-use crate::arguments::{WorkerArguments, check_seconds};
+use crate::args::{WorkerArguments, check_seconds};
 use crate::distributed::{Launch, network, task};
-use crate::output::tell;
+use crate::io::output::tell;
 
 /// Runs the command.
 pub(crate) fn distributed_worker<B: Backend>(

@@ -11,14 +11,14 @@ use serde::Serialize;
 use tracing::info;
 
 use super::model_name;
-use crate::arguments::EvaluateArguments;
-use crate::data::{Pairs, pairs};
-use crate::degradation::noise_level;
-use crate::model_file::load_model;
-use crate::output::{one_line, say};
-use crate::progress::Progress;
-use crate::reconstruct::{check_finite, reconstruct};
-use crate::score::{Scores, check_scored, table};
+use crate::args::EvaluateArguments;
+use crate::imaging::data::{Pairs, pairs};
+use crate::imaging::degradation::noise_level;
+use crate::imaging::model_file::load_model;
+use crate::imaging::reconstruct::{check_finite, reconstruct};
+use crate::imaging::score::{Scores, check_scored, table};
+use crate::io::output::{one_line, say};
+use crate::io::progress::Progress;
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]

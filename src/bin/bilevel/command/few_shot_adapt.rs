@@ -12,10 +12,10 @@ use burn::tensor::{Tensor, TensorData};
 use serde::Serialize;
 use tracing::info;
 
-use crate::arguments::FewShotAdaptArguments;
-use crate::draw::{EpisodePicture, QueryPicture, episode_sheet};
+use crate::args::FewShotAdaptArguments;
 use crate::few_shot::load_few_shot_model;
-use crate::output::{one_line, say};
+use crate::io::output::{one_line, say};
+use crate::plot::{EpisodePicture, QueryPicture, episode_sheet};
 
 /// A picture with what it was taken for.
 #[derive(Debug, Serialize)]

@@ -13,11 +13,11 @@ use burn::tensor::backend::Backend;
 use serde::Serialize;
 use tracing::info;
 
-use crate::arguments::FewShotEvaluateArguments;
-use crate::draw::{EpisodePicture, QueryPicture, episode_sheet};
+use crate::args::FewShotEvaluateArguments;
 use crate::few_shot::{FewShotModel, check_side, load_few_shot, load_few_shot_model, on_device};
-use crate::output::say;
-use crate::progress::Progress;
+use crate::io::output::say;
+use crate::io::progress::Progress;
+use crate::plot::{EpisodePicture, QueryPicture, episode_sheet};
 
 /// Tasks that are answered before the bar moves.
 const AT_ONCE: u64 = 20;

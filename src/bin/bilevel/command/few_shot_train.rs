@@ -15,20 +15,21 @@ use serde::{Deserialize, Serialize};
 use tracing::{debug, info};
 
 use super::few_shot_evaluate::{Answered, picture};
-use crate::arguments::{FewShotPreset, FewShotTrainArguments};
-use crate::checksum::Checksum;
-use crate::draw::{CurvePoint, Measure, save, training_curves};
+use crate::args::{FewShotPreset, FewShotTrainArguments};
 use crate::few_shot::{
     FewShotProgress, FewShotRecipe, FewShotTraining, check_side, load_few_shot,
     load_few_shot_model, save_few_shot_model,
 };
-use crate::interrupt::{self, Held, Kept};
-use crate::metrics::{Metrics, MetricsLine};
-use crate::output::{say, shown, tell};
-use crate::progress::Progress;
-use crate::resume::Resume;
-use crate::run_folder::RunFolder;
-use crate::state_file::{load_state, save_state};
+use crate::io::checksum::Checksum;
+use crate::io::file::save;
+use crate::io::interrupt::{self, Held, Kept};
+use crate::io::output::{say, shown, tell};
+use crate::io::progress::Progress;
+use crate::io::resume::Resume;
+use crate::io::run_folder::RunFolder;
+use crate::io::state_file::{load_state, save_state};
+use crate::plot::{CurvePoint, Measure, training_curves};
+use crate::training::metrics::{Metrics, MetricsLine};
 
 /// Episodes of the report at the end, and their seed: the defaults of `few-shot evaluate`.
 const TEST_EPISODES: u64 = 600;

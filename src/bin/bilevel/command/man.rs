@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::CommandFactory;
 
-use crate::arguments::Arguments;
-use crate::output::{say, shown};
+use crate::args::Arguments;
+use crate::io::output::{say, shown};
 
 /// Runs the command.
 pub(crate) fn man(folder: &Path) -> Result<ExitCode> {

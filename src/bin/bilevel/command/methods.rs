@@ -6,9 +6,10 @@ use anyhow::Result;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::method::{MethodName, Tuning};
-use crate::output::say;
-use crate::{cleaning_preset, quadratic_preset};
+use crate::clean::method::{MethodName, Tuning};
+use crate::clean::preset as cleaning_preset;
+use crate::compare::quadratic_preset;
+use crate::io::output::say;
 
 /// A method, in words.
 #[derive(Debug, Serialize)]

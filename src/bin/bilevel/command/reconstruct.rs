@@ -12,13 +12,13 @@ use burn::tensor::backend::Backend;
 use tracing::info;
 
 use super::model_name;
-use crate::arguments::{PhysicsArguments, PhysicsName, ReconstructArguments};
-use crate::degradation::{Degradation, KernelShape};
-use crate::interrupt::writing;
-use crate::model_file::{Model, load_model};
-use crate::output::{one_line, say};
-use crate::progress::Progress;
-use crate::reconstruct::{Reconstructor, check_finite, reconstruct as reconstruct_images};
+use crate::args::{PhysicsArguments, PhysicsName, ReconstructArguments};
+use crate::imaging::degradation::{Degradation, KernelShape};
+use crate::imaging::model_file::{Model, load_model};
+use crate::imaging::reconstruct::{Reconstructor, check_finite, reconstruct as reconstruct_images};
+use crate::io::interrupt::writing;
+use crate::io::output::{one_line, say};
+use crate::io::progress::Progress;
 
 /// How a model that was learned by few steps of descent is used on other data than it was learned for.
 const MINIMISER: Reconstructor = Reconstructor::Minimiser {

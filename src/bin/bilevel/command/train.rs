@@ -12,27 +12,28 @@ use burn::tensor::backend::Backend;
 use serde::Serialize;
 use tracing::{debug, info};
 
-use crate::arguments::TrainArguments;
-use crate::baseline::best_tv;
-use crate::checksum::Checksum;
-use crate::data::{Pairs, pairs};
-use crate::draw::{
-    Filter, Measure, SheetCell, SheetRow, comparison_sheet, filter_picture, save, training_curves,
+use crate::args::TrainArguments;
+use crate::imaging::data::{Pairs, pairs};
+use crate::imaging::model_file::{Model, load_model, save_model};
+use crate::imaging::reconstruct::{bytes, check_finite, check_sizes, reconstruct};
+use crate::imaging::score::{Scores, check_scored, table};
+use crate::io::checksum::Checksum;
+use crate::io::file::save;
+use crate::io::interrupt::{self, Held, Kept};
+use crate::io::memory::check_memory;
+use crate::io::output::{say, shown, tell};
+use crate::io::progress;
+use crate::io::resume::Resume;
+use crate::io::run_folder::RunFolder;
+use crate::io::state_file::{Best, Images, Progress, load_state, save_state};
+use crate::plot::{
+    Filter, Measure, SheetCell, SheetRow, comparison_sheet, filter_picture, training_curves,
 };
-use crate::interrupt::{self, Held, Kept};
-use crate::memory::check_memory;
-use crate::metrics::{Line, Metrics};
-use crate::model_file::{Model, load_model, save_model};
-use crate::output::{say, shown, tell};
-use crate::progress;
-use crate::recipe::Recipe;
-use crate::reconstruct::{bytes, check_finite, check_sizes, reconstruct};
-use crate::resume::Resume;
-use crate::run_folder::RunFolder;
-use crate::score::{Scores, check_scored, table};
-use crate::state_file::{Best, Images, Progress, load_state, save_state};
-use crate::task::TaskName;
-use crate::training::Training;
+use crate::training::baseline::best_tv;
+use crate::training::driver::Training;
+use crate::training::metrics::{Line, Metrics};
+use crate::training::recipe::Recipe;
+use crate::training::task::TaskName;
 
 /// Seed of the noise on the test images: the default of `bilevel evaluate`.
 const TEST_SEED: u64 = 1;
@@ -407,7 +408,7 @@ struct Evaluation {
     steps: usize,
     training_seconds: f64,
     best_step: usize,
-    #[serde(with = "crate::number")]
+    #[serde(with = "crate::io::number")]
     validation_psnr: f64,
     /// Upper steps in which a lower solve ran out of steps.
     lower_not_converged: usize,

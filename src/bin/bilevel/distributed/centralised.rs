@@ -6,8 +6,8 @@ use bilevel_distributed::{
 use serde::Serialize;
 
 use super::{Shared, Task};
-use crate::interrupt;
-use crate::progress::Progress;
+use crate::io::interrupt;
+use crate::io::progress::Progress;
 
 /// What one process reaches.
 #[derive(Debug, Clone, Copy, Serialize)]

@@ -12,8 +12,8 @@ use bilevel_distributed::{AdboState, Error, ErrorKind, Report, Stop};
 use serde::Serialize;
 
 use super::{Plan, Saved, Task, WorkerTable};
-use crate::arguments::MasterSettings;
-use crate::interrupt;
+use crate::args::MasterSettings;
+use crate::io::interrupt;
 
 /// Where a master keeps what it knows.
 pub(crate) struct Keep<'a> {

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use bilevel_distributed::{Adbo, AdboSettings, OnLoss, Participation, Sdbo};
 
 use super::{Plan, Settings, preset};
-use crate::arguments::{Loss, MasterSettings, OneMethod, check_seconds};
+use crate::args::{Loss, MasterSettings, OneMethod, check_seconds};
 
 impl Settings for MasterSettings {
     const FORMAT: &'static str = "master 1";

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use bilevel_distributed::communicator::{Tls, ZenohSettings};
 
-use crate::arguments::NetworkArguments;
+use crate::args::NetworkArguments;
 
 /// # Errors
 /// If a number is out of its range.

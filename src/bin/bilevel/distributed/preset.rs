@@ -5,7 +5,7 @@ use bilevel_distributed::{
     AdboSettings, Cuts, EstimateSettings, Participation, Prune, Regularization, Steps,
 };
 
-use crate::arguments::{DistributedCourse, DistributedTaskName};
+use crate::args::{DistributedCourse, DistributedTaskName};
 
 /// Planes at most; the authors' program has no bound.
 const MOST_PLANES: usize = 20;

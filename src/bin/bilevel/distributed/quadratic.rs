@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use bilevel_distributed::{LocalProblem, LowerProducts, UpperGradients};
 
 use super::{Shared, Task};
-use crate::memory::check_memory;
+use crate::io::memory::check_memory;
 
 /// What v costs.
 const RHO: f64 = 0.5;

@@ -15,8 +15,8 @@ use bilevel_distributed::communicator::{
 use bilevel_distributed::{Adbo, AdboState, Observer, Report, Stop, Stopped, Worker};
 
 use super::{Saved, Settings, Shared, Task, WorkerTable};
-use crate::arguments::{Clock, DistributedSettings};
-use crate::interrupt;
+use crate::args::{Clock, DistributedSettings};
+use crate::io::interrupt;
 
 /// How long a thread waits for its master.
 const PATIENCE: Duration = Duration::from_secs(3600);

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Course, Task};
-use crate::state_file::{Counters, load_state, save_state};
+use crate::io::state_file::{Counters, load_state, save_state};
 
 /// What a kind of run is started with.
 pub(crate) trait Settings: Serialize + DeserializeOwned {

@@ -18,8 +18,8 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 
 use super::Quadratic;
-use crate::arguments::{DistributedProblem, DistributedTaskName};
-use crate::cleaning::check_classes;
+use crate::args::{DistributedProblem, DistributedTaskName};
+use crate::clean::experiment::check_classes;
 
 /// The share of a table without a test set that becomes one.
 const TEST_SHARE: usize = 4;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use bilevel_distributed::Report;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::output::tell;
-use crate::progress;
+use crate::io::output::tell;
+use crate::io::progress;
 
 /// From one drawing to the next.
 const REDRAW: Duration = Duration::from_millis(250);

@@ -9,7 +9,7 @@ use bilevel_models::meta::{
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::count;
+use crate::training::recipe::count;
 
 /// A learner of networks whose kind a file names, perhaps of several tasks at once.
 pub(crate) type AnyLearner<B> = Box<dyn Learner<B, Network = Stack<AnyNetwork>>>;

@@ -10,8 +10,8 @@ use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
 use super::{AnyLearner, Method};
-use crate::draw::save;
-use crate::tensor_file::{read_tensors, write_tensors};
+use crate::imaging::tensor_file::{read_tensors, write_tensors};
+use crate::io::file::save;
 
 /// What was learned, and everything needed to use it.
 pub(crate) struct FewShotModel<B: Backend> {

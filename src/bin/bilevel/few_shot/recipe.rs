@@ -9,8 +9,8 @@ use bilevel_models::meta::{AnyNetwork, Normalization};
 use serde::{Deserialize, Serialize};
 
 use super::Method;
-use crate::memory::check_memory;
-use crate::recipe::{MOST_COUNT, cosine, count, is_one, one, parse};
+use crate::io::memory::check_memory;
+use crate::training::recipe::{MOST_COUNT, cosine, count, is_one, one, parse};
 
 /// Everything that decides what a training computes, but for the pictures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

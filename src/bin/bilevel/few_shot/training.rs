@@ -16,7 +16,7 @@ use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
 use super::{About, AnyLearner, FewShotModel, FewShotRecipe, on_device};
-use crate::state_file::{Counters, record, restore};
+use crate::io::state_file::{Counters, record, restore};
 
 type AdamFor<B> = OptimizerAdaptor<Adam, Upper<B, AnyNetwork>, Tape<B>>;
 
@@ -129,7 +129,7 @@ where
         Ok(self)
     }
 
-    /// What the run goes on from, for [`save_state`](crate::state_file::save_state).
+    /// What the run goes on from, for [`save_state`](crate::io::state_file::save_state).
     ///
     /// # Errors
     /// If it cannot be written down.
