@@ -5,10 +5,12 @@
 
 use bilevel_backend::Cpu;
 
+use crate::few_shot;
 use crate::few_shot::FewShotRecipe;
+use crate::imaging::model_file;
+use crate::io::state_file;
 use crate::io::state_file::Progress;
 use crate::training::recipe::{Recipe, parse};
-use crate::{few_shot, model_file, state_file};
 
 /// What this program reads.
 #[derive(Debug, Clone, Copy)]

@@ -6,10 +6,10 @@ use anyhow::Result;
 use plotters::prelude::{DrawingBackend, RGBColor};
 
 use super::axis::Axis;
+use super::figure::{Plot, save_plot};
 use super::mark::Mark;
 use super::medium::{Area, Medium};
 use super::panel::{Line, Panel};
-use super::plot::{Plot, save_plot};
 
 /// Height of the panel with the accuracies, in units.
 const ACCURACY_HEIGHT: u32 = 300;

@@ -6,10 +6,10 @@ use anyhow::Result;
 use plotters::prelude::{DrawingBackend, RGBColor};
 
 use super::axis::{Axis, drawable};
+use super::figure::{Plot, save_plot};
 use super::mark::Mark;
 use super::medium::{Area, Medium};
 use super::panel::{Line, Panel};
-use super::plot::{Plot, save_plot};
 use super::trend::running_median;
 
 /// Height of the panel with the loss, in units.
@@ -155,7 +155,7 @@ fn validation_panel(points: &[CurvePoint], measure: Measure) -> Panel {
 
 #[cfg(test)]
 mod tests {
-    use super::super::plot::with_suffix;
+    use super::super::figure::with_suffix;
     use super::*;
 
     fn point(step: usize, loss: f64, validation: Option<f64>) -> CurvePoint {

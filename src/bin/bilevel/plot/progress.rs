@@ -7,10 +7,10 @@ use plotters::prelude::{DrawingBackend, RGBColor};
 use plotters::style::text_anchor::HPos;
 
 use super::axis::{Axis, drawable};
+use super::figure::{Plot, save_plot};
 use super::mark::Mark;
 use super::medium::{Area, Medium, Text};
 use super::panel::{INK, LABEL_EM, Line, Panel, SAMPLE};
-use super::plot::{Plot, save_plot};
 use super::text::width;
 
 /// Height of the panels in units.

@@ -6,10 +6,10 @@ use anyhow::Result;
 use plotters::prelude::{DrawingBackend, RGBColor};
 
 use super::axis::Axis;
+use super::figure::{Plot, save_plot};
 use super::mark::Mark;
 use super::medium::{Area, Medium};
 use super::panel::{FAINT, Line, Panel};
-use super::plot::{Plot, save_plot};
 
 /// Colours that can be told apart without seeing red and green.
 const COLOURS: [RGBColor; 2] = [RGBColor(0, 90, 170), RGBColor(213, 94, 0)];
