@@ -191,7 +191,14 @@ impl Problem {
     fn master<'a>(&'a self, folder: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
         let output = folder.to_str().expect("a name");
         let mut all = vec!["--task", "quadratic", "--dim", &self.dim];
-        all.extend(["--seconds", "3600", "--look", "3600", "--patience", "60"]);
+        all.extend([
+            "--seconds",
+            "3600",
+            "--eval-every",
+            "3600",
+            "--patience",
+            "60",
+        ]);
         all.extend(["--output", output]);
         all.extend(more);
         all
@@ -380,7 +387,7 @@ fn a_run_is_replayed() {
     }
     for name in [
         "state.safetensors",
-        "course.jsonl",
+        "history.jsonl",
         "report.json",
         "curves.svg",
     ] {
@@ -409,7 +416,7 @@ fn two_runs_are_drawn_in_one_plot() {
     let beside = [
         "--method",
         "sdbo",
-        "--beside",
+        "--compare-with",
         adbo.to_str().expect("a name"),
     ];
     for (output, more) in [(&adbo, &beside[..0]), (&sdbo, &beside[..])] {
@@ -580,7 +587,7 @@ fn bad_calls_are_refused_in_one_line() {
     master(&["--min-live", "5"], "--min-live");
     master(&["--active", "5"], "--active");
     master(&["--patience", "0"], "--patience");
-    master(&["--beside", "/nowhere"], "/nowhere");
+    master(&["--compare-with", "/nowhere"], "/nowhere");
     refused(&["master", "--resume", "--output", path], "--resume");
     let worker = |more: &[&str], word: &str| {
         refused(&[&["worker", "--task", "quadratic"], more].concat(), word);

@@ -64,7 +64,7 @@ fn wrong_labels_are_found() {
     let json: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
     assert!(json["f1"].as_f64().expect("known") > 0.9, "{json}");
     assert!(json["test_accuracy"].is_null() && json["failure"].is_null());
-    assert_eq!(json["course"].as_array().expect("a list").len(), 2);
+    assert_eq!(json["history"].as_array().expect("a list").len(), 2);
     // Six blocks of each loss, 12 numbers of y, 120 of x: 6 (2 · 12 + 120) + 6 (12 + 120) numbers of four bytes.
     assert_eq!(json["table_bytes"], 4 * (6 * 144 + 6 * 132));
     // Two heaps of weights were found, or the half is what separates them.
@@ -84,7 +84,7 @@ fn wrong_labels_are_found() {
         let weight: f64 = row[2].parse().expect("a number");
         assert!((0.0..=1.0).contains(&weight), "{row:?}");
     }
-    for name in ["curves.png", "curves.svg", "course.jsonl", "report.json"] {
+    for name in ["curves.png", "curves.svg", "history.jsonl", "report.json"] {
         assert!(!read(out.join(name)).is_empty());
     }
     refuses(&mut clean(&folder, &[]), &["out", "--overwrite"]);
@@ -130,7 +130,7 @@ fn every_method_cleans_repeats_and_resumes() {
         let (_, errors) = run("parts", &["--resume", "--stop-after", "3"]);
         assert!(errors.contains("after step 4"), "{errors}");
         run("parts", &["--resume"]);
-        for file in ["weights.csv", "course.jsonl"] {
+        for file in ["weights.csv", "history.jsonl"] {
             assert_eq!(
                 without_times(&whole.join(file)),
                 without_times(&parts.join(file)),
@@ -406,9 +406,9 @@ fn the_benchmark_shows_who_converges() {
 #[test]
 fn references_are_there_on_request() {
     let folder = folder();
-    let output = clean(&folder, &["--method", "saba", "--references", "--json"]).output();
+    let output = clean(&folder, &["--method", "saba", "--baselines", "--json"]).output();
     let json: Value = serde_json::from_slice(&output.expect("it runs").stdout).expect("JSON");
-    let references = &json["references"];
+    let references = &json["baselines"];
     assert!(
         references["f1_of_trusted"].as_f64().expect("known") > 0.8,
         "{json}"
@@ -431,14 +431,14 @@ fn references_are_there_on_request() {
             "0.9",
             "--batch",
             "20",
-            "--references",
+            "--baselines",
             "--json",
             "--overwrite",
         ],
     );
     let json: Value =
         serde_json::from_slice(&output.output().expect("it runs").stdout).expect("one JSON object");
-    let of = |name: &str| json["references"][name].as_f64().expect("known");
+    let of = |name: &str| json["baselines"][name].as_f64().expect("known");
     assert!(of("all") < of("right"), "{json}");
     assert!(of("trusted") <= of("right_and_trusted"), "{json}");
     assert!(json["test_accuracy"].as_f64() >= Some(of("all")), "{json}");

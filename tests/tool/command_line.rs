@@ -641,7 +641,7 @@ fn photographs_are_reconstructed_by_the_physics_that_is_named() {
     reconstruct(&["--physics", "blur", "--kernel", "gaussian:5:1.0"])
         .assert()
         .success();
-    reconstruct(&["--physics", "halved", "--kernel", "gaussian:3:0.8"])
+    reconstruct(&["--physics", "downsampled", "--kernel", "gaussian:3:0.8"])
         .assert()
         .success();
     assert_eq!(GrayImage::load(&output).expect("opens").width(), 96);
@@ -668,7 +668,7 @@ fn photographs_are_reconstructed_by_the_physics_that_is_named() {
         "gaussian:5:1",
     ];
     refuses(&mut reconstruct(&words), &["Bregman", "--physics"]);
-    refuses(&mut reconstruct(&["--physics", "lost-pixels"]), &["--mask"]);
+    refuses(&mut reconstruct(&["--physics", "masked"]), &["--mask"]);
     refuses(
         &mut reconstruct(&["--kernel", "gaussian:5:1"]),
         &["--physics"],

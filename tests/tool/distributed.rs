@@ -16,7 +16,14 @@ fn local(output: &Path, arguments: &[&str]) -> Command {
     command
         .args(["distributed", "local", "--data", DIGITS, "--workers", "4"])
         .args(["--stragglers", "1", "--samples", "40", "--iterations", "60"])
-        .args(["--refresh", "10", "--checkpoint", "2", "--look", "0.5"])
+        .args([
+            "--refresh",
+            "10",
+            "--checkpoint",
+            "2",
+            "--eval-every",
+            "0.5",
+        ])
         .arg("--output")
         .arg(output)
         .args(arguments)
@@ -45,7 +52,7 @@ fn both_methods_are_compared_with_one_process() {
     for method in methods {
         assert_eq!(method["iterations"], 60);
         assert_eq!(method["ended"], "the iterations are done");
-        let looks = method["looks"].as_array().expect("a list");
+        let looks = method["evaluations"].as_array().expect("a list");
         assert!(looks.len() > 1);
         let seconds = |look: &Value| look["seconds"].as_f64().expect("a number");
         assert!(
@@ -60,10 +67,10 @@ fn both_methods_are_compared_with_one_process() {
     assert!(report["adbo_above_centralised"].is_f64());
     assert!(report["race"]["sdbo"].is_f64());
 
-    let rows = String::from_utf8(read(folder.path().join("course.jsonl"))).expect("utf-8");
+    let rows = String::from_utf8(read(folder.path().join("history.jsonl"))).expect("utf-8");
     let looks: usize = methods
         .iter()
-        .map(|m| m["looks"].as_array().expect("a list").len())
+        .map(|m| m["evaluations"].as_array().expect("a list").len())
         .sum();
     assert_eq!(rows.lines().count(), looks);
     let written: Value =
@@ -110,8 +117,8 @@ fn a_run_that_was_stopped_goes_on_as_if_it_had_not_been() {
     go_on(&["--json"]);
     assert!(read(whole.join("state.safetensors")) == read(parts.join("state.safetensors")));
     assert_eq!(
-        read(whole.join("course.jsonl")),
-        read(parts.join("course.jsonl"))
+        read(whole.join("history.jsonl")),
+        read(parts.join("history.jsonl"))
     );
 }
 
@@ -129,7 +136,7 @@ fn a_synchronous_run_does_not_depend_on_where_checkpoints_are() {
             .args(["--checkpoint", checkpoint, "--output"])
             .arg(output);
         let report = report(&mut command);
-        let looks = report["methods"][0]["looks"]
+        let looks = report["methods"][0]["evaluations"]
             .as_array()
             .expect("a list")
             .clone();
@@ -207,4 +214,21 @@ fn a_program_without_a_network_says_so() {
             &["--features zenoh"],
         );
     }
+}
+
+/// A state that the program wrote before its options had the names of today.
+#[test]
+fn a_run_of_an_older_version_is_resumed() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let old = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/tool/fixtures/distributed-2026-12-01.safetensors"
+    );
+    std::fs::copy(old, folder.path().join("state.safetensors")).expect("copied");
+    let mut command = bilevel();
+    command.args(["distributed", "local", "--resume", "--json", "--output"]);
+    let report = report(command.arg(folder.path()));
+    let methods = report["methods"].as_array().expect("a list");
+    assert!(methods.iter().all(|m| m["ended"] == "the time is over"));
+    assert!(folder.path().join("history.jsonl").exists());
 }

@@ -96,8 +96,8 @@ pub(crate) struct CleanArguments {
     ])]
     pub resume: bool,
     /// Train without weights too, on all samples, on those that are right and on those trusted, to compare with.
-    #[arg(long)]
-    pub references: bool,
+    #[arg(long, alias = "references")]
+    pub baselines: bool,
     /// Replace the run in the output folder.
     #[arg(long)]
     pub overwrite: bool,

@@ -98,9 +98,16 @@ pub(crate) struct DistributedCourse {
     /// Planes are refreshed every so many iterations.
     #[arg(long, default_value_t = 50, value_parser = count(1, 1_000_000_000))]
     pub refresh: usize,
-    /// Seconds from one look at the accuracy to the next.
-    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
-    pub look: f64,
+    /// Seconds from one evaluation of the accuracy to the next.
+    #[arg(
+        long,
+        alias = "look",
+        value_name = "SECONDS",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
+    #[serde(alias = "look")]
+    pub eval_every: f64,
 }
 
 impl DistributedCourse {
@@ -123,7 +130,7 @@ impl DistributedCourse {
             "--active must be from 1 to the {workers} workers, got {active}"
         );
         check_seconds("--seconds", self.seconds)?;
-        check_seconds("--look", self.look)
+        check_seconds("--eval-every", self.eval_every)
     }
 }
 
@@ -183,7 +190,7 @@ pub(crate) struct DistributedLocalArguments {
     #[arg(long, conflicts_with_all = [
         "overwrite", "task", "method", "clock", "data", "workers", "active", "staleness", "samples", "corruption",
         "seed", "seconds", "iterations", "delay", "sigma", "stragglers", "straggler_factor", "refresh", "checkpoint",
-        "look", "dim"
+        "eval_every", "dim"
     ])]
     pub resume: bool,
     /// Replace the run in the output folder.

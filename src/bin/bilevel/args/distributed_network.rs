@@ -93,16 +93,16 @@ pub(crate) struct MasterArguments {
     /// The state is saved every so many iterations: with 1 none is ever lost.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub checkpoint: u32,
-    /// The folder of another run that has ended, to be drawn in the same plot: SDBO beside ADBO.
-    #[arg(long, value_name = "DIR")]
-    pub beside: Option<PathBuf>,
+    /// The folder of another run that has ended, drawn in the same plot: SDBO beside ADBO.
+    #[arg(long, alias = "beside", value_name = "DIR")]
+    pub compare_with: Option<PathBuf>,
     /// A file that gets a line of JSON for each iteration: who was heard, and when.
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
     /// Go on with the run in the output folder, with the settings it was started with.
     #[arg(long, conflicts_with_all = [
         "overwrite", "task", "method", "data", "workers", "active", "staleness", "samples", "corruption", "seed",
-        "seconds", "iterations", "refresh", "look", "dim", "on_loss", "min_live", "patience"
+        "seconds", "iterations", "refresh", "eval_every", "dim", "on_loss", "min_live", "patience"
     ])]
     pub resume: bool,
     /// Replace the run in the output folder.

@@ -103,9 +103,9 @@ pub(crate) struct FewShotAdaptArguments {
     /// Pictures to name, or folders of them.
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
-    /// The pictures are dark on white, as on paper; default is what the model learned from: light on black.
-    #[arg(long)]
-    pub paper: bool,
+    /// The images are dark on light, as ink on paper; without it they are light on dark, as in training.
+    #[arg(long, alias = "paper")]
+    pub dark_on_light: bool,
     /// Write what was learned from and what was answered as a PNG.
     #[arg(long, value_name = "FILE")]
     pub picture: Option<PathBuf>,

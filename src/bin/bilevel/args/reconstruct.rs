@@ -90,7 +90,9 @@ pub(crate) enum PhysicsName {
     /// It was blurred by --kernel.
     Blur,
     /// Pixels were lost, those of --mask.
-    LostPixels,
+    #[value(alias = "lost-pixels")]
+    Masked,
     /// It was blurred by --kernel, then every second pixel of every second row was kept.
-    Halved,
+    #[value(alias = "halved")]
+    Downsampled,
 }

@@ -96,7 +96,7 @@ pub(crate) fn check_class_count(classes: usize, samples: usize) -> Result<()> {
 
 /// What weights are worth.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) struct Judgement {
+pub(crate) struct Scores {
     /// Accuracy on the test set of the method's own y, which may have learned from the trusted samples.
     pub own_accuracy: Option<f64>,
     /// Of `y*(x)`: the classifier trained with these weights and nothing else.
@@ -134,7 +134,7 @@ pub(crate) struct Cleaned {
 
 /// What is reached without cleaning: accuracies on the test set after training on samples of equal weight.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) struct References {
+pub(crate) struct Baselines {
     /// On those to be cleaned, as they are.
     pub all: Option<f64>,
     /// On those of them that are right, where that is known.
@@ -148,7 +148,7 @@ pub(crate) struct References {
 }
 
 /// A cleaning problem, whatever the classifier.
-pub(crate) trait Workshop<B: Backend> {
+pub(crate) trait CleaningExperiment<B: Backend> {
     /// Its derivatives.
     fn oracle(&self) -> Box<dyn Oracle<B> + '_>;
 
@@ -162,7 +162,7 @@ pub(crate) trait Workshop<B: Backend> {
     ///
     /// # Errors
     /// If a solve ends in numbers that are not finite.
-    fn judge(&self, at: &Iterate<B>, solved: &mut Option<Iterate<B>>) -> Result<Judgement>;
+    fn judge(&self, at: &Iterate<B>, solved: &mut Option<Iterate<B>>) -> Result<Scores>;
 
     /// What is kept in the end.
     ///
@@ -174,7 +174,7 @@ pub(crate) trait Workshop<B: Backend> {
     ///
     /// # Errors
     /// If a solve ends in numbers that are not finite.
-    fn references(&self) -> Result<References>;
+    fn baselines(&self) -> Result<Baselines>;
 }
 
 /// The weight above which a sample is taken to be right until a classifier is heard: where the two heaps of log odds
@@ -213,7 +213,7 @@ fn above(weights: &[f64], threshold: f64) -> Vec<bool> {
 }
 
 /// The workshop for a classifier.
-struct Bench<'a, B: Backend, C: Classifier> {
+struct WithClassifier<'a, B: Backend, C: Classifier> {
     sets: &'a Sets,
     problem: Cleaning<C>,
     data: TrainValidation<B>,
@@ -239,7 +239,7 @@ const HIDDEN: usize = 300;
 ///
 /// # Errors
 /// If the blocks are larger than a set, `regularization` is not above zero, or there is a `ball` for the MLP.
-pub(crate) fn workshop<'a, B: Backend>(
+pub(crate) fn experiment<'a, B: Backend>(
     classifier: ClassifierName,
     sets: &'a Sets,
     regularization: f64,
@@ -247,12 +247,12 @@ pub(crate) fn workshop<'a, B: Backend>(
     block: Option<usize>,
     seed: u64,
     device: &B::Device,
-) -> Result<Box<dyn Workshop<B> + 'a>> {
+) -> Result<Box<dyn CleaningExperiment<B> + 'a>> {
     let (features, classes) = (sets.training.width(), sets.training.class_count());
     Ok(match classifier {
         ClassifierName::Linear => {
             let classifier = Linear { features, classes };
-            Box::new(Bench::new(
+            Box::new(WithClassifier::new(
                 classifier,
                 sets,
                 regularization,
@@ -273,7 +273,7 @@ pub(crate) fn workshop<'a, B: Backend>(
                 hidden: HIDDEN,
                 classes,
             };
-            Box::new(Bench::new(
+            Box::new(WithClassifier::new(
                 classifier,
                 sets,
                 regularization,
@@ -286,7 +286,7 @@ pub(crate) fn workshop<'a, B: Backend>(
     })
 }
 
-impl<'a, B: Backend, C: Classifier> Bench<'a, B, C>
+impl<'a, B: Backend, C: Classifier> WithClassifier<'a, B, C>
 where
     C::Parameters<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = C::Parameters<B>>,
 {
@@ -418,13 +418,13 @@ trait HasOracle<B: Backend> {
     fn oracle(&self) -> Box<dyn Oracle<B> + '_>;
 }
 
-impl<B: Backend> HasOracle<B> for Bench<'_, B, Linear> {
+impl<B: Backend> HasOracle<B> for WithClassifier<'_, B, Linear> {
     fn oracle(&self) -> Box<dyn Oracle<B> + '_> {
         Box::new(SoftmaxOracle::new(self.problem.clone(), self.data.clone()))
     }
 }
 
-impl<B: Backend> HasOracle<B> for Bench<'_, B, Mlp> {
+impl<B: Backend> HasOracle<B> for WithClassifier<'_, B, Mlp> {
     fn oracle(&self) -> Box<dyn Oracle<B> + '_> {
         let (x, y) = self.modules(&self.start(HALF));
         Box::new(ProblemOracle::new(
@@ -437,7 +437,7 @@ impl<B: Backend> HasOracle<B> for Bench<'_, B, Mlp> {
     }
 }
 
-impl<B: Backend, C: Classifier> Workshop<B> for Bench<'_, B, C>
+impl<B: Backend, C: Classifier> CleaningExperiment<B> for WithClassifier<'_, B, C>
 where
     Self: HasOracle<B>,
     C::Parameters<Tape<B>>: AutodiffModule<Tape<B>, InnerModule = C::Parameters<B>>,
@@ -460,7 +460,7 @@ where
         read(self.problem.weighting.weight(at.x.clone()))
     }
 
-    fn judge(&self, at: &Iterate<B>, solved: &mut Option<Iterate<B>>) -> Result<Judgement> {
+    fn judge(&self, at: &Iterate<B>, solved: &mut Option<Iterate<B>>) -> Result<Scores> {
         let (x, own) = self.modules(at);
         let start = match solved {
             Some(pair) => self.modules(pair).1,
@@ -478,7 +478,7 @@ where
             Some(PrecisionRecall::new(&above(&weights, threshold), right))
         };
         let found = verdict(threshold);
-        Ok(Judgement {
+        Ok(Scores {
             own_accuracy: self.tested(&own),
             test_accuracy: self.tested(&y),
             precision: found.map(|v| v.precision),
@@ -517,7 +517,7 @@ where
         })
     }
 
-    fn references(&self) -> Result<References> {
+    fn baselines(&self) -> Result<Baselines> {
         let count = self.sets.training.len();
         let tested = |chosen: &[bool], trusted| {
             let y = self.test.as_ref().map(|_| self.trained_on(chosen, trusted));
@@ -529,7 +529,7 @@ where
             None => Ok(None),
         };
         let trusted = self.trained_on(&vec![false; count], true)?;
-        Ok(References {
+        Ok(Baselines {
             all: tested(&vec![true; count], false)?,
             right: with_right(false)?,
             trusted: self.tested(&trusted),

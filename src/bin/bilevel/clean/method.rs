@@ -170,7 +170,7 @@ pub(crate) trait Runner<B: Backend> {
     /// The iterate.
     fn at(&self) -> &Iterate<B>;
 
-    /// All that a run needs to go on with the same bits: what [`Begin::Saved`] takes.
+    /// All that a run needs to go on with the same bits: what [`Start::Resumed`] takes.
     ///
     /// # Errors
     /// If it cannot be made a record.
@@ -178,11 +178,11 @@ pub(crate) trait Runner<B: Backend> {
 }
 
 /// Where a run begins.
-pub(crate) enum Begin<B: Backend> {
+pub(crate) enum Start<B: Backend> {
     /// At a point, having made no step.
-    At(Iterate<B>),
+    Fresh(Iterate<B>),
     /// Where [`Runner::save`] left it.
-    Saved(Vec<u8>, B::Device),
+    Resumed(Vec<u8>, B::Device),
 }
 
 struct Driver<'a, B: Backend, R: Rule<B>> {
@@ -192,10 +192,10 @@ struct Driver<'a, B: Backend, R: Rule<B>> {
 }
 
 impl<'a, B: Backend, R: Rule<B>> Driver<'a, B, R> {
-    fn new(run: Run<'a, B, R>, begin: Begin<B>) -> Result<Self> {
+    fn new(run: Run<'a, B, R>, begin: Start<B>) -> Result<Self> {
         let state = match begin {
-            Begin::At(start) => run.start(start),
-            Begin::Saved(bytes, device) => restore::<B, _>(bytes, &device)?,
+            Start::Fresh(start) => run.start(start),
+            Start::Resumed(bytes, device) => restore::<B, _>(bytes, &device)?,
         };
         Ok(Self {
             run,
@@ -257,7 +257,7 @@ pub(crate) fn runner<'a, B: Backend>(
     method: MethodName,
     tuning: &Tuning,
     oracle: &'a dyn Oracle<B>,
-    begin: Begin<B>,
+    begin: Start<B>,
     seed: u64,
 ) -> Result<Box<dyn Runner<B> + 'a>> {
     let Tuning {

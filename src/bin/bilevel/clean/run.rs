@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use tracing::{debug, info};
 
 use crate::args::CleanSettings;
-use crate::clean::experiment::{Sets, Workshop, kept};
-use crate::clean::method::{Begin, Runner, runner};
+use crate::clean::experiment::{CleaningExperiment, Sets, kept};
+use crate::clean::method::{Runner, Start, runner};
 use crate::clean::preset::Preset;
 use crate::io::checksum::Checksum;
 use crate::io::file::save;
@@ -52,8 +52,9 @@ pub(crate) struct Progress {
     /// Of their features and labels.
     checksum: u32,
     spent: Spent,
-    /// When the iterate was looked at.
-    looks: Vec<Spent>,
+    /// When the iterate was evaluated.
+    #[serde(alias = "looks")]
+    evaluations: Vec<Spent>,
 }
 
 impl Counters for Progress {
@@ -135,7 +136,7 @@ impl<'a, B: Backend> CleaningRun<'a, B> {
         let expected = shapes(&start);
         let (begin, progress, seen) = match saved {
             Some(saved) => (
-                Begin::Saved(saved.run, device.clone()),
+                Start::Resumed(saved.run, device.clone()),
                 saved.progress,
                 restore::<B, _>(saved.seen, device)?,
             ),
@@ -145,9 +146,9 @@ impl<'a, B: Backend> CleaningRun<'a, B> {
                     samples,
                     checksum,
                     spent: Spent::default(),
-                    looks: Vec::new(),
+                    evaluations: Vec::new(),
                 };
-                (Begin::At(start), progress, Vec::new())
+                (Start::Fresh(start), progress, Vec::new())
             }
         };
         let Preset { tuning, .. } = preset;
@@ -183,14 +184,14 @@ impl<'a, B: Backend> CleaningRun<'a, B> {
     /// If they cannot be written.
     pub fn take_steps(
         &mut self,
-        workshop: &dyn Workshop<B>,
+        experiment: &dyn CleaningExperiment<B>,
         steps: usize,
         stop_after: Option<usize>,
         leaves: &Leaves<'_, B>,
         held: &mut Held,
     ) -> Result<End> {
-        let looks = self.progress.settings.snapshots as usize;
-        let look_every = (looks > 0).then(|| steps.div_ceil(looks));
+        let evaluations = self.progress.settings.snapshots as usize;
+        let look_every = (evaluations > 0).then(|| steps.div_ceil(evaluations));
         let first = self.progress.spent.step;
         let bar = progress::Progress::new(steps, "cleaning");
         bar.begin_at(first);
@@ -221,13 +222,13 @@ impl<'a, B: Backend> CleaningRun<'a, B> {
             debug!(step, calls = calls.total(), "step");
             let look = look_every.is_some_and(|every| step.is_multiple_of(every));
             if look {
-                self.progress.looks.push(self.progress.spent);
+                self.progress.evaluations.push(self.progress.spent);
                 self.seen.push(self.at().clone());
             }
             held.keep(look, || self.kept(leaves))?;
             if look {
                 held.save()?;
-                let kept = kept(&workshop.weights(self.at()));
+                let kept = kept(&experiment.weights(self.at()));
                 let count = kept.iter().filter(|kept| **kept).count();
                 info!(step, kept = count, samples = kept.len(), "weights");
                 bar.set_message(format!("keeps {count} of {}", kept.len()));
@@ -250,14 +251,17 @@ impl<'a, B: Backend> CleaningRun<'a, B> {
     }
 
     /// The iterates that were looked at, and the last, each with what was spent up to it.
-    pub fn course(&self) -> Vec<(Spent, Iterate<B>)> {
-        let looks = self.progress.looks.iter().copied();
-        let mut course: Vec<_> = looks.zip(self.seen.iter().cloned()).collect();
+    pub fn history(&self) -> Vec<(Spent, Iterate<B>)> {
+        let evaluations = self.progress.evaluations.iter().copied();
+        let mut history: Vec<_> = evaluations.zip(self.seen.iter().cloned()).collect();
         let spent = self.spent();
-        if course.last().is_none_or(|(look, _)| look.step < spent.step) {
-            course.push((spent, self.at().clone()));
+        if history
+            .last()
+            .is_none_or(|(look, _)| look.step < spent.step)
+        {
+            history.push((spent, self.at().clone()));
         }
-        course
+        history
     }
 
     /// How the run is saved as it is now.

@@ -13,7 +13,7 @@ use tracing::info;
 
 use super::comparison_files::Files;
 use crate::args::BenchStochasticArguments;
-use crate::clean::method::{Begin, MethodName, Runner, runner};
+use crate::clean::method::{MethodName, Runner, Start, runner};
 use crate::compare::estimators::comparison::jsonl;
 use crate::compare::quadratic_preset::preset;
 use crate::io::file::save;
@@ -115,7 +115,7 @@ fn begin<'a>(
     arguments: &BenchStochasticArguments,
 ) -> Result<Box<dyn Runner<Cpu> + 'a>> {
     let tuning = arguments.tuning.over(preset(method));
-    let start = Begin::At(problem.start());
+    let start = Start::Fresh(problem.start());
     runner(method, &tuning, problem, start, arguments.seed)
 }
 

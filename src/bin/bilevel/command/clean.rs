@@ -15,7 +15,7 @@ use tracing::info;
 
 use crate::args::{CleanArguments, CleanSettings};
 use crate::clean::experiment::{
-    Judgement, References, Sets, Workshop, check_class_count, check_classes, kept, workshop,
+    Baselines, CleaningExperiment, Scores, Sets, check_class_count, check_classes, experiment, kept,
 };
 use crate::clean::method::{MethodName, table_bytes};
 use crate::clean::preset::Preset;
@@ -37,7 +37,7 @@ struct Moment {
     seconds: f64,
     calls: u64,
     #[serde(flatten)]
-    judgement: Judgement,
+    scores: Scores,
 }
 
 /// What `--json` prints.
@@ -69,16 +69,16 @@ struct Report {
     /// F1 of the samples kept, where it is known which are right.
     f1_kept: Option<f64>,
     #[serde(flatten)]
-    judgement: Judgement,
+    scores: Scores,
     /// Accuracy on the test set after training on the samples kept and those trusted.
     retrained_accuracy: Option<f64>,
     /// Time spent on judging, the iterates on the way and the last.
     judging_seconds: f64,
-    /// What is reached without cleaning, with `--references`.
-    references: Option<References>,
+    /// What is reached without cleaning, with `--baselines`.
+    baselines: Option<Baselines>,
     /// Why the run ended early, if it did.
     failure: Option<String>,
-    course: Vec<Moment>,
+    history: Vec<Moment>,
     output: String,
 }
 
@@ -109,7 +109,7 @@ pub(crate) fn clean<B: Backend>(
     );
     let preset = Preset::of(&settings, sets.training.len(), sets.trusted.len());
     let block = preset.batch;
-    let workshop = workshop::<B>(
+    let experiment = experiment::<B>(
         settings.classifier,
         &sets,
         settings.regularization,
@@ -118,8 +118,8 @@ pub(crate) fn clean<B: Backend>(
         settings.seed,
         device,
     )?;
-    let oracle = workshop.oracle();
-    let start = workshop.start(settings.first_weight);
+    let oracle = experiment.oracle();
+    let start = experiment.start(settings.first_weight);
     let table_bytes = table_bytes(settings.method, &*oracle, &start)?;
     let mut run = CleaningRun::new(&settings, &preset, &sets, &*oracle, start, saved, device)?;
     // Everything that can be wrong with the call has been found: only now is anything written.
@@ -138,20 +138,20 @@ pub(crate) fn clean<B: Backend>(
     );
     let mut held = interrupt::hold();
     let end = run.take_steps(
-        &*workshop,
+        &*experiment,
         preset.steps,
         arguments.stop_after,
         &Leaves {
             folder: &folder,
             weights: &|at| {
-                let weights = workshop.weights(at);
+                let weights = experiment.weights(at);
                 table(&sets, &weights, &kept(&weights))
             },
             stopped: &stopped,
         },
         &mut held,
     )?;
-    let weights = workshop.weights(run.at());
+    let weights = experiment.weights(run.at());
     let failure = match end {
         End::Done => None,
         End::Failed(failure) => Some(failure),
@@ -164,10 +164,10 @@ pub(crate) fn clean<B: Backend>(
     held.saved(resume.line("after the last step"));
 
     let judging = Instant::now();
-    let course = course(&*workshop, &run.course())?;
-    let cleaned = workshop.cleaned(&weights)?;
+    let history = history(&*experiment, &run.history())?;
+    let cleaned = experiment.cleaned(&weights)?;
     save(&folder.weights(), &table(&sets, &weights, &cleaned.kept)?)?;
-    let judgement = course.last().expect("the last iterate is judged").judgement;
+    let scores = history.last().expect("the last iterate is judged").scores;
     let Spent {
         step,
         seconds,
@@ -198,30 +198,30 @@ pub(crate) fn clean<B: Backend>(
         table_bytes,
         kept: cleaned.kept.iter().filter(|kept| **kept).count(),
         f1_kept: cleaned.f1,
-        judgement,
+        scores,
         retrained_accuracy: cleaned.retrained_accuracy,
-        references: arguments
-            .references
-            .then(|| workshop.references())
+        baselines: arguments
+            .baselines
+            .then(|| experiment.baselines())
             .transpose()?,
         judging_seconds: judging.elapsed().as_secs_f64(),
         failure: failure.map(|failure| failure.to_string()),
-        course,
+        history,
         output: arguments.output.display().to_string(),
     };
-    save(&folder.course(), jsonl(&report.course)?.as_bytes())?;
+    save(&folder.history(), jsonl(&report.history)?.as_bytes())?;
     save(
         &folder.report(),
         serde_json::to_string_pretty(&report)?.as_bytes(),
     )?;
     let point = |moment: &Moment| CleaningPoint {
         seconds: moment.seconds,
-        solved: moment.judgement.test_accuracy,
-        own: moment.judgement.own_accuracy,
-        f1: moment.judgement.f1,
+        solved: moment.scores.test_accuracy,
+        own: moment.scores.own_accuracy,
+        f1: moment.scores.f1,
     };
     cleaning_curves(
-        &report.course.iter().map(point).collect::<Vec<_>>(),
+        &report.history.iter().map(point).collect::<Vec<_>>(),
         &folder.curves(),
     )?;
     if let Some(size) = sets.training.picture() {
@@ -385,20 +385,20 @@ fn counts(sets: &Sets) -> Vec<(String, usize, usize)> {
 }
 
 /// The iterates that were looked at, judged.
-fn course<B: Backend>(
-    workshop: &dyn Workshop<B>,
-    looks: &[(Spent, Iterate<B>)],
+fn history<B: Backend>(
+    experiment: &dyn CleaningExperiment<B>,
+    evaluations: &[(Spent, Iterate<B>)],
 ) -> Result<Vec<Moment>> {
-    let progress = Progress::new(looks.len(), "judging");
+    let progress = Progress::new(evaluations.len(), "judging");
     let mut solved = None;
-    let judged = looks.iter().map(|(spent, at)| {
-        let judgement = workshop.judge(at, &mut solved)?;
+    let judged = evaluations.iter().map(|(spent, at)| {
+        let scores = experiment.judge(at, &mut solved)?;
         progress.inc();
         Ok(Moment {
             step: spent.step,
             seconds: spent.seconds,
             calls: spent.calls.total(),
-            judgement,
+            scores,
         })
     });
     judged.collect()
@@ -475,21 +475,21 @@ fn print(report: &Report) {
         Some(share) => format!("{:.2} %", 100.0 * share),
         None => "not known".to_string(),
     };
-    let Judgement {
+    let Scores {
         own_accuracy,
         test_accuracy,
         f1,
         f1_agreed,
         threshold,
         ..
-    } = report.judgement;
+    } = report.scores;
     say!(
         "{}: {} steps in {:.1} s, and {:.1} s to judge {} iterates",
         report.method,
         report.steps,
         report.seconds,
         report.judging_seconds,
-        report.course.len()
+        report.history.len()
     );
     match report.samples[0] - report.kept {
         _ if report.failure.is_some() => {}
@@ -532,16 +532,16 @@ fn print(report: &Report) {
         percent(report.retrained_accuracy),
     );
     line("the method's own iterate", percent(own_accuracy));
-    if let Some(references) = &report.references {
+    if let Some(baselines) = &report.baselines {
         line(
             "one trained on all samples as they are",
-            percent(references.all),
+            percent(baselines.all),
         );
-        line("on those that are right", percent(references.right));
-        line("on those trusted", percent(references.trusted));
+        line("on those that are right", percent(baselines.right));
+        line("on those trusted", percent(baselines.trusted));
         line(
             "on those that are right and those trusted",
-            percent(references.right_and_trusted),
+            percent(baselines.right_and_trusted),
         );
     }
     let share = |f1: Option<f64>| f1.map_or("not known".to_string(), |f1| format!("{f1:.3}"));
@@ -552,10 +552,10 @@ fn print(report: &Report) {
         "those whose label the classifier agrees with",
         share(f1_agreed),
     );
-    if let Some(references) = &report.references {
+    if let Some(baselines) = &report.baselines {
         line(
             "those the trusted samples' classifier does",
-            share(references.f1_of_trusted),
+            share(baselines.f1_of_trusted),
         );
     }
     say!("weights and pictures: {}", one_line(&report.output));

@@ -92,8 +92,8 @@ pub(crate) fn distributed_local<B: Backend>(
         }
     }
     held.saved(stopped.clone());
-    let courses = &saved.progress.courses;
-    let steps = courses.iter().map(|course| course.iterations).max();
+    let histories = &saved.progress.histories;
+    let steps = histories.iter().map(|course| course.iterations).max();
     let steps = steps.unwrap_or(0);
     let progress = Progress::new(steps, "one process");
     let alone = centralised(&task, &preset, steps, progress)?;
@@ -106,7 +106,7 @@ pub(crate) fn distributed_local<B: Backend>(
         Clock::Simulated => "seconds of simulated time",
         Clock::Threads => "seconds",
     };
-    let report = DistributedReport::new(&settings, [workers, active], &task, courses, alone);
+    let report = DistributedReport::new(&settings, [workers, active], &task, histories, alone);
     report.finish(&folder, clock, arguments.json, &[])
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn distributed_master<B: Backend>(
     let old = if arguments.resume {
         let folder = RunFolder::open(&arguments.output)?;
         let saved = Saved::<MasterSettings>::load(&folder.state())?;
-        let over = saved.progress.courses[0].ended.is_some();
+        let over = saved.progress.histories[0].ended.is_some();
         ensure!(!over, "the run in {} is over", arguments.output.display());
         Some((saved, folder))
     } else {
@@ -44,7 +44,7 @@ pub(crate) fn distributed_master<B: Backend>(
     let method = master_method(&settings)?;
     let address = launch.address(arguments.listen.as_ref());
     let network = network(&arguments.network, address)?;
-    let beside = arguments.beside.as_deref().map(rows).transpose()?;
+    let beside = arguments.compare_with.as_deref().map(rows).transpose()?;
     let beside = beside.unwrap_or_default();
     let task = task::<B>(&settings.problem, device)?;
     let log = arguments.log.as_ref().map(|path| {
@@ -93,9 +93,9 @@ pub(crate) fn distributed_master<B: Backend>(
         resume.say(&stopped, saved.iterations(), None, arguments.json)?;
         return Ok(interrupt::exit_code());
     }
-    let courses = &saved.progress.courses;
+    let histories = &saved.progress.histories;
     let active = method.plan().adbo.settings().participation.active;
-    let report = DistributedReport::new(&settings, [workers, active], &task, courses, None);
+    let report = DistributedReport::new(&settings, [workers, active], &task, histories, None);
     report.finish(&folder, "seconds", arguments.json, &beside)
 }
 
@@ -104,7 +104,13 @@ pub(crate) fn distributed_master<B: Backend>(
 /// # Errors
 /// If it cannot be read.
 fn rows(folder: &Path) -> Result<Vec<Row>> {
-    let path = folder.join("course.jsonl");
+    let names = ["history.jsonl", "course.jsonl"].map(|name| folder.join(name));
+    let [path, older] = names;
+    let path = if older.exists() && !path.exists() {
+        older
+    } else {
+        path
+    };
     let text = fs::read_to_string(&path)
         .with_context(|| format!("cannot read {}: has that run ended?", path.display()))?;
     let rows = text.lines().map(serde_json::from_str).collect();

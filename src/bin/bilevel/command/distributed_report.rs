@@ -6,11 +6,11 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::compare::estimators::comparison::jsonl;
-use crate::distributed::{Centralised, Course, Look, Task};
+use crate::distributed::{Centralised, Evaluation, History, Task};
 use crate::io::file::save;
 use crate::io::output::{say, tell};
 use crate::io::run_folder::RunFolder;
-use crate::plot::{Racer, race_curves};
+use crate::plot::{AccuracySeries, accuracy_curves};
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
@@ -20,7 +20,7 @@ pub(super) struct DistributedReport<'a, S> {
     active: usize,
     /// Samples to train on, trusted, to test on.
     samples: [usize; 3],
-    methods: &'a [Course],
+    methods: &'a [History],
     /// All data in one process, as many steps as the longest run took.
     centralised: Option<Centralised>,
     /// Percentage points that ADBO is above the centralised result.
@@ -45,7 +45,7 @@ struct Race {
 pub(super) struct Row {
     method: String,
     #[serde(flatten)]
-    look: Look,
+    evaluation: Evaluation,
 }
 
 impl<'a, S: Serialize> DistributedReport<'a, S> {
@@ -54,11 +54,11 @@ impl<'a, S: Serialize> DistributedReport<'a, S> {
         settings: &'a S,
         [workers, active]: [usize; 2],
         task: &Task,
-        courses: &'a [Course],
+        histories: &'a [History],
         alone: Option<Centralised>,
     ) -> Self {
         let gain = alone.and_then(|alone| {
-            let adbo = find(courses, "ADBO")?.looks.last()?;
+            let adbo = find(histories, "ADBO")?.evaluations.last()?;
             Some(100.0 * (adbo.accuracy - alone.accuracy))
         });
         Self {
@@ -66,10 +66,10 @@ impl<'a, S: Serialize> DistributedReport<'a, S> {
             workers,
             active,
             samples: task.samples,
-            methods: courses,
+            methods: histories,
             centralised: alone,
             adbo_above_centralised: gain,
-            race: race(courses),
+            race: race(histories),
             output: String::new(),
         }
     }
@@ -87,27 +87,27 @@ impl<'a, S: Serialize> DistributedReport<'a, S> {
     ) -> Result<ExitCode> {
         self.output = folder.path().display().to_string();
         let rows = self.methods.iter().flat_map(|course| {
-            let row = |look: &Look| Row {
+            let row = |evaluation: &Evaluation| Row {
                 method: course.method.clone(),
-                look: *look,
+                evaluation: *evaluation,
             };
-            course.looks.iter().map(row)
+            course.evaluations.iter().map(row)
         });
         let rows: Vec<_> = rows.collect();
-        save(&folder.course(), jsonl(&rows)?.as_bytes())?;
+        save(&folder.history(), jsonl(&rows)?.as_bytes())?;
         let pretty = serde_json::to_string_pretty(&self)?;
         save(&folder.report(), pretty.as_bytes())?;
-        let own = self.methods.iter().map(|course| Racer {
+        let own = self.methods.iter().map(|course| AccuracySeries {
             name: &course.method,
-            points: points(course.looks.iter()),
+            points: points(course.evaluations.iter()),
         });
-        let other = beside.first().map(|row| Racer {
+        let other = beside.first().map(|row| AccuracySeries {
             name: &row.method,
-            points: points(beside.iter().map(|row| &row.look)),
+            points: points(beside.iter().map(|row| &row.evaluation)),
         });
         let racers: Vec<_> = own.chain(other).collect();
         let goal = self.centralised.map(|alone| alone.accuracy);
-        race_curves(&racers, goal, clock, &folder.curves())?;
+        accuracy_curves(&racers, goal, clock, &folder.curves())?;
         if json {
             say!("{}", serde_json::to_string(&self)?);
         } else {
@@ -130,20 +130,26 @@ impl<'a, S: Serialize> DistributedReport<'a, S> {
     }
 }
 
-fn points<'a>(looks: impl Iterator<Item = &'a Look>) -> Vec<(f64, f64)> {
-    looks.map(|look| (look.seconds, look.accuracy)).collect()
+fn points<'a>(evaluations: impl Iterator<Item = &'a Evaluation>) -> Vec<(f64, f64)> {
+    evaluations
+        .map(|evaluation| (evaluation.seconds, evaluation.accuracy))
+        .collect()
 }
 
-fn find<'a>(courses: &'a [Course], method: &str) -> Option<&'a Course> {
-    courses.iter().find(|course| course.method == method)
+fn find<'a>(histories: &'a [History], method: &str) -> Option<&'a History> {
+    histories.iter().find(|course| course.method == method)
 }
 
-fn race(courses: &[Course]) -> Option<Race> {
-    let (adbo, sdbo) = (find(courses, "ADBO")?, find(courses, "SDBO")?);
-    let accuracy = sdbo.looks.last()?.accuracy;
-    let when = |course: &Course| {
-        let mut looks = course.looks.iter();
-        Some(looks.find(|look| look.accuracy >= accuracy)?.seconds)
+fn race(histories: &[History]) -> Option<Race> {
+    let (adbo, sdbo) = (find(histories, "ADBO")?, find(histories, "SDBO")?);
+    let accuracy = sdbo.evaluations.last()?.accuracy;
+    let when = |course: &History| {
+        let mut evaluations = course.evaluations.iter();
+        Some(
+            evaluations
+                .find(|evaluation| evaluation.accuracy >= accuracy)?
+                .seconds,
+        )
     };
     let sdbo = when(sdbo)?;
     let adbo = when(adbo);
@@ -165,9 +171,9 @@ fn print<S>(report: &DistributedReport<'_, S>) {
     );
     for course in report.methods {
         let accuracy = course
-            .looks
+            .evaluations
             .last()
-            .map_or(f64::NAN, |look| 100.0 * look.accuracy);
+            .map_or(f64::NAN, |evaluation| 100.0 * evaluation.accuracy);
         say!(
             "{:16} {:10} {:9.1} {accuracy:8.2} %",
             course.method,

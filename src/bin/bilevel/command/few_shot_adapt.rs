@@ -50,7 +50,7 @@ pub(crate) fn few_shot_adapt<B: Backend>(
     }
     let seen = |image: GrayImage| {
         let small = image.resized(side, side);
-        let pixel = |p: &f32| if arguments.paper { 1.0 - p } else { *p };
+        let pixel = |p: &f32| if arguments.dark_on_light { 1.0 - p } else { *p };
         GrayImage::new(side, side, small.pixels().iter().map(pixel).collect())
     };
     info!(

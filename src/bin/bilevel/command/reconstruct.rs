@@ -97,7 +97,7 @@ fn with_physics<B: Backend>(
     let Some(physics) = physics else {
         ensure!(
             kernel.is_none() && mask.is_none(),
-            "--kernel and --mask belong to a physics: add --physics blur, lost-pixels or halved"
+            "--kernel and --mask belong to a physics: add --physics blur, masked or downsampled"
         );
         return Ok(model);
     };
@@ -110,20 +110,18 @@ fn with_physics<B: Backend>(
             boundary,
             guess: None,
         },
-        PhysicsName::Halved => Degradation::Halved {
+        PhysicsName::Downsampled => Degradation::Downsampled {
             kernel: needs_kernel()?,
             boundary,
         },
-        PhysicsName::LostPixels => Degradation::LostPixels { kept: 1.0, seed: 0 },
+        PhysicsName::Masked => Degradation::Masked { kept: 1.0, seed: 0 },
     };
     let operator = match (physics, mask) {
-        (PhysicsName::LostPixels, Some(path)) => {
-            MeasurementOperator::Mask(read_mask(path, device)?)
-        }
-        (PhysicsName::LostPixels, None) => {
+        (PhysicsName::Masked, Some(path)) => MeasurementOperator::Mask(read_mask(path, device)?),
+        (PhysicsName::Masked, None) => {
             bail!("--mask is missing: an image that is black where a pixel was lost")
         }
-        (_, Some(_)) => bail!("--mask belongs to --physics lost-pixels"),
+        (_, Some(_)) => bail!("--mask belongs to --physics masked"),
         (_, None) => degradation.operator([1, 1], device)?,
     };
     if degradation != model.degradation

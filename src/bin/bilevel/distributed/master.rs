@@ -51,7 +51,7 @@ pub(crate) fn run_master(
 ) -> Result<bool> {
     saved.check(task)?;
     let settings = saved.progress.settings.course.clone();
-    let mut course = saved.progress.courses[0].clone();
+    let mut course = saved.progress.histories[0].clone();
     let before = course.seconds;
     let state = saved.states[0].clone();
     let stop = Stop {
@@ -65,11 +65,11 @@ pub(crate) fn run_master(
         failed: &failed,
     };
     let mut observer = |state: &AdboState, report: &Report| {
-        course.observe(task, settings.look, before, state, report);
+        course.observe(task, settings.eval_every, before, state, report);
         table.show(report, course.seconds, course.accuracy());
         let kept = (|| {
             if report.iteration.is_multiple_of(keep.every) {
-                saved.progress.courses[0].clone_from(&course);
+                saved.progress.histories[0].clone_from(&course);
                 saved.states[0].clone_from(state);
                 saved.save(keep.path)?;
             }
@@ -88,7 +88,7 @@ pub(crate) fn run_master(
     }
     let (state, why) = ended?;
     course.end(task, &state, why);
-    saved.progress.courses[0] = course;
+    saved.progress.histories[0] = course;
     saved.states[0] = state;
     saved.save(keep.path)?;
     Ok(true)

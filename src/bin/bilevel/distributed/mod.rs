@@ -1,7 +1,7 @@
 //! Problems on many workers: what they are made of, and how they are run.
 
 mod centralised;
-mod course;
+mod history;
 #[cfg(feature = "zenoh")]
 mod launch;
 #[cfg(feature = "zenoh")]
@@ -17,7 +17,7 @@ mod task;
 mod worker_table;
 
 pub(crate) use centralised::{Centralised, centralised};
-pub(crate) use course::{Course, Look};
+pub(crate) use history::{Evaluation, History};
 #[cfg(feature = "zenoh")]
 pub(crate) use launch::Launch;
 #[cfg(feature = "zenoh")]

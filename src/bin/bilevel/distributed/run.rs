@@ -50,11 +50,11 @@ pub(crate) fn run(
     let mut table = WorkerTable::new(plan.name, task.locals.len(), settings.course.seconds, quiet);
     let block = settings.course.refresh * settings.checkpoint as usize;
     let most = settings.course.iterations.unwrap_or(usize::MAX);
-    while saved.progress.courses[k].ended.is_none() {
+    while saved.progress.histories[k].ended.is_none() {
         if *left == 0 || interrupt::pressed() {
             return Ok(false);
         }
-        let mut course = saved.progress.courses[k].clone();
+        let mut course = saved.progress.histories[k].clone();
         let before = course.seconds;
         let first = course.iterations;
         let state = saved.states[k].clone();
@@ -63,7 +63,7 @@ pub(crate) fn run(
             time: Duration::from_secs_f64((settings.course.seconds - before).max(0.0)),
         };
         let mut observer = |state: &AdboState, report: &Report| {
-            course.observe(task, settings.course.look, before, state, report);
+            course.observe(task, settings.course.eval_every, before, state, report);
             table.show(report, course.seconds, course.accuracy());
         };
         let (state, stopped) = segment(
@@ -79,7 +79,7 @@ pub(crate) fn run(
             Stopped::Iterations if course.iterations < most => {}
             why => course.end(task, &state, why),
         }
-        saved.progress.courses[k] = course;
+        saved.progress.histories[k] = course;
         saved.states[k] = state;
         saved.save(path)?;
     }

@@ -7,7 +7,7 @@ use bilevel_distributed::AdboState;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Course, Task};
+use super::{History, Task};
 use crate::io::state_file::{Counters, load_state, save_state};
 
 /// What a kind of run is started with.
@@ -20,7 +20,7 @@ pub(crate) trait Settings: Serialize + DeserializeOwned {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Progress<S> {
     pub settings: S,
-    pub courses: Vec<Course>,
+    pub histories: Vec<History>,
 }
 
 /// What holds the records. They are binary: JSON may change the last bit of a number.
@@ -45,7 +45,7 @@ impl<S: Settings> Saved<S> {
         Self {
             progress: Progress {
                 settings,
-                courses: methods.iter().map(|name| Course::new(name)).collect(),
+                histories: methods.iter().map(|name| History::new(name)).collect(),
             },
             states: vec![AdboState::new(task.locals.len(), v, z); methods.len()],
         }
@@ -79,8 +79,8 @@ impl<S: Settings> Saved<S> {
 
     /// Iterations of all methods so far.
     pub fn iterations(&self) -> usize {
-        let courses = self.progress.courses.iter();
-        courses.map(|course| course.iterations).sum()
+        let histories = self.progress.histories.iter();
+        histories.map(|course| course.iterations).sum()
     }
 
     /// Whether the states are of this task.

@@ -30,7 +30,7 @@ const REGULARIZATION: f64 = 1e-3;
 pub(crate) type Shared = Box<dyn LocalProblem + Send + Sync>;
 
 /// The share of a test set that z gets right.
-pub(super) type Judge = Box<dyn Fn(&[f64]) -> f64>;
+pub(super) type Evaluator = Box<dyn Fn(&[f64]) -> f64>;
 
 /// A problem on many workers.
 pub(crate) struct Task {
@@ -40,7 +40,7 @@ pub(crate) struct Task {
     pub start: (Vec<f64>, Vec<f64>),
     /// Samples to train on, trusted, to test on.
     pub samples: [usize; 3],
-    pub(super) judge: Judge,
+    pub(super) judge: Evaluator,
 }
 
 impl Task {

@@ -33,14 +33,16 @@ pub(crate) enum Degradation {
         guess: Option<KernelShape>,
     },
     /// Pixels are lost.
-    LostPixels {
+    #[serde(alias = "lost-pixels")]
+    Masked {
         /// The share of pixels that are kept, each by chance.
         kept: f64,
         /// Seed of the chance.
         seed: u64,
     },
     /// It is blurred, and every second pixel of every second row is kept.
-    Halved {
+    #[serde(alias = "halved")]
+    Downsampled {
         /// The blur.
         kernel: KernelShape,
         /// What lies outside of the image.
@@ -125,8 +127,8 @@ impl Degradation {
         match self {
             Self::None => TaskName::Denoise,
             Self::Blur { .. } => TaskName::Deblur,
-            Self::LostPixels { .. } => TaskName::Inpaint,
-            Self::Halved { .. } => TaskName::Upscale,
+            Self::Masked { .. } => TaskName::Inpaint,
+            Self::Downsampled { .. } => TaskName::Upscale,
         }
     }
 
@@ -135,8 +137,8 @@ impl Degradation {
         match *self {
             Self::None => Measurement::Identity(Identity),
             Self::Blur { boundary, .. } => Measurement::Blur(Blur { boundary }),
-            Self::LostPixels { .. } => Measurement::Inpainting(Inpainting),
-            Self::Halved { boundary, .. } => Measurement::SuperResolution(SuperResolution {
+            Self::Masked { .. } => Measurement::Inpainting(Inpainting),
+            Self::Downsampled { boundary, .. } => Measurement::SuperResolution(SuperResolution {
                 factor: 2,
                 boundary,
             }),
@@ -146,16 +148,16 @@ impl Degradation {
     /// The image without the last row and column where the degradation needs even sides.
     pub fn trimmed(&self, image: &GrayImage) -> GrayImage {
         match self {
-            Self::Halved { .. } => image.crop(0, 0, image.width() & !1, image.height() & !1),
-            Self::None | Self::Blur { .. } | Self::LostPixels { .. } => image.clone(),
+            Self::Downsampled { .. } => image.crop(0, 0, image.width() & !1, image.height() & !1),
+            Self::None | Self::Blur { .. } | Self::Masked { .. } => image.clone(),
         }
     }
 
     /// Height and width of the image behind data of height and width `size`; even where half is lost.
     pub fn image_size(&self, size: [usize; 2]) -> [usize; 2] {
         match self {
-            Self::Halved { .. } => size.map(|side| 2 * side),
-            Self::None | Self::Blur { .. } | Self::LostPixels { .. } => size,
+            Self::Downsampled { .. } => size.map(|side| 2 * side),
+            Self::None | Self::Blur { .. } | Self::Masked { .. } => size,
         }
     }
 
@@ -168,7 +170,7 @@ impl Degradation {
         size: [usize; 2],
         device: &B::Device,
     ) -> Result<MeasurementOperator<B>> {
-        if let Self::Blur { boundary, .. } | Self::Halved { boundary, .. } = self {
+        if let Self::Blur { boundary, .. } | Self::Downsampled { boundary, .. } = self {
             ensure!(
                 *boundary != Boundary::Valid,
                 "data with boundary `valid` do not say how large the image was: take reflect, periodic \
@@ -177,10 +179,10 @@ impl Degradation {
         }
         Ok(match *self {
             Self::None => MeasurementOperator::Nothing(NoOperator),
-            Self::Blur { kernel, .. } | Self::Halved { kernel, .. } => {
+            Self::Blur { kernel, .. } | Self::Downsampled { kernel, .. } => {
                 MeasurementOperator::Kernel(kernel.kernel(device)?)
             }
-            Self::LostPixels { kept, seed } => {
+            Self::Masked { kept, seed } => {
                 ensure!(
                     kept > 0.0 && kept <= 1.0,
                     "`kept` is the share of pixels that are kept, above 0 and at most 1, got {kept}"
@@ -287,7 +289,7 @@ mod tests {
 
     #[test]
     fn what_is_halved_has_even_sides() {
-        let halved = Degradation::Halved {
+        let halved = Degradation::Downsampled {
             kernel: KernelShape::Gaussian {
                 size: 3,
                 sigma: 1.0,

@@ -132,7 +132,7 @@ pub(crate) fn decode<B: Backend>(bytes: &[u8], device: &B::Device) -> Result<Mod
     let parameters = header.regularizer.init::<Tape<B>>(device);
     let parameters = load::<B, _>(parameters, of_regularizer)?;
     let operator = match header.degradation {
-        Degradation::LostPixels { .. } => None,
+        Degradation::Masked { .. } => None,
         _ => {
             let operator = header.degradation.believed::<Tape<B>>([1, 1], device)?;
             let values = of_operator.into_iter();

@@ -85,7 +85,7 @@ impl Claim {
 const STATE: &str = "state.safetensors";
 
 /// The files of a run, and what they are.
-const FILES: [&str; 14] = [
+const FILES: [&str; 15] = [
     "model.safetensors", // the best model so far
     STATE,
     "metrics.jsonl", // one line a step
@@ -98,7 +98,8 @@ const FILES: [&str; 14] = [
     "evaluation.json", // the numbers on the test images
     "weights.csv",     // of samples
     "suspects.png",    // the samples of least weight
-    "course.jsonl",    // what weights were worth on the way
+    "history.jsonl",   // evaluations during the run
+    "course.jsonl",    // the same, in runs of older versions
     "report.json",     // what they are worth
 ];
 
@@ -229,8 +230,8 @@ impl RunFolder {
     }
 
     /// What weights were worth on the way.
-    pub fn course(&self) -> PathBuf {
-        self.file("course.jsonl")
+    pub fn history(&self) -> PathBuf {
+        self.file("history.jsonl")
     }
 
     /// What weights are worth.

@@ -8,12 +8,13 @@
 //! | [`training_curves`] | loss and validation over the upper steps | SVG and PNG |
 //! | [`tradeoff_curves`] | error against work, time or memory | SVG and PNG |
 //! | [`progress_curves`] | PSNR against cost | SVG and PNG |
-//! | [`race_curves`] | accuracy of methods over time | SVG and PNG |
+//! | [`accuracy_curves`] | accuracy of methods over time | SVG and PNG |
 //! | [`cleaning_curves`] | accuracies and F1 over time | SVG and PNG |
 //!
 //! Each takes plain values, knows nothing of Burn or of the commands, and writes each file whole or
 //! not at all.
 
+mod accuracy_over_time;
 mod axis;
 mod canvas;
 mod cleaning;
@@ -26,18 +27,17 @@ mod mark;
 mod medium;
 mod panel;
 mod progress;
-mod race;
 mod sheet;
 mod text;
 mod tradeoff;
 mod trend;
 
+pub(crate) use accuracy_over_time::{AccuracySeries, accuracy_curves};
 pub(crate) use cleaning::{CleaningPoint, cleaning_curves};
 pub(crate) use curves::{CurvePoint, Measure, training_curves};
 pub(crate) use episode::{EpisodePicture, QueryPicture, episode_sheet};
 pub(crate) use filters::{Filter, filter_picture};
 pub(crate) use progress::{ProgressPoint, ProgressSeries, progress_curves};
-pub(crate) use race::{Racer, race_curves};
 pub(crate) use sheet::{SheetCell, SheetRow, comparison_sheet};
 pub(crate) use tradeoff::{
     TradeoffAxes, TradeoffFamily, TradeoffPoint, TradeoffSeries, tradeoff_curves,

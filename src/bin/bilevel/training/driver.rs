@@ -345,7 +345,7 @@ impl<B: Backend> Training<B> {
             parameters: self.state.x.regularizer.clone(),
             degradation: self.recipe.degradation.clone(),
             operator: match self.recipe.degradation {
-                Degradation::LostPixels { .. } => None,
+                Degradation::Masked { .. } => None,
                 _ => Some(self.state.x.operator.clone()),
             },
             reconstruction: self.recipe.reconstruction,

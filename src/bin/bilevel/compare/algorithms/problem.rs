@@ -125,9 +125,9 @@ impl<B: Backend> Contest<B> {
     }
 
     /// One that scores upper variables.
-    pub fn judge(&self) -> Judge<'_, B> {
+    pub fn judge(&self) -> Evaluator<'_, B> {
         let crops = self.training.iter().chain(&self.test);
-        Judge {
+        Evaluator {
             contest: self,
             images: crops.map(ImagePairs::start).collect(),
         }
@@ -136,13 +136,13 @@ impl<B: Backend> Contest<B> {
 
 /// Scores upper variables, with images of its own: what an algorithm left undone does not count for it or
 /// against it, nor do these solves count as its cost.
-pub(crate) struct Judge<'a, B: Backend> {
+pub(crate) struct Evaluator<'a, B: Backend> {
     contest: &'a Contest<B>,
     /// Where the next solves begin.
     images: Vec<Image<Tape<B>>>,
 }
 
-impl<B: Backend> Judge<'_, B> {
+impl<B: Backend> Evaluator<'_, B> {
     /// The scores at `x`.
     ///
     /// # Errors

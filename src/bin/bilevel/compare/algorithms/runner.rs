@@ -137,7 +137,7 @@ pub(crate) fn run<B: Backend>(
         second_order: ClosedForm,
         solver,
     };
-    let course = Course {
+    let course = Recorded {
         name,
         contest,
         budget,
@@ -328,14 +328,14 @@ pub(crate) fn csv(courses: &[Vec<Row>]) -> String {
 }
 
 /// What is the same for all.
-struct Course<'a, B: Backend> {
+struct Recorded<'a, B: Backend> {
     name: AlgorithmName,
     contest: &'a Contest<B>,
     budget: u64,
     progress: &'a dyn Fn(u64),
 }
 
-impl<B: Backend> Course<'_, B> {
+impl<B: Backend> Recorded<'_, B> {
     /// Upper steps until the budget is spent or a step fails, with rows on the way. The last row is what the
     /// budget has led to: a step that it does not cover is not counted.
     fn run<S>(

@@ -7,7 +7,7 @@ use super::Task;
 
 /// A look at the master's z.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Look {
+pub(crate) struct Evaluation {
     pub iteration: usize,
     pub seconds: f64,
     /// On the test set.
@@ -19,7 +19,7 @@ pub(crate) struct Look {
 
 /// The course of a method.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Course {
+pub(crate) struct History {
     pub method: String,
     /// Iterations done, and the time they took.
     pub iterations: usize,
@@ -32,10 +32,11 @@ pub(crate) struct Course {
     pub ended: Option<String>,
     /// Whether numbers were not finite.
     pub failed: bool,
-    pub looks: Vec<Look>,
+    #[serde(alias = "looks")]
+    pub evaluations: Vec<Evaluation>,
 }
 
-impl Course {
+impl History {
     pub fn new(method: &str) -> Self {
         Self {
             method: method.to_owned(),
@@ -45,15 +46,15 @@ impl Course {
             stalest: 0,
             ended: None,
             failed: false,
-            looks: Vec::new(),
+            evaluations: Vec::new(),
         }
     }
 
-    /// An iteration is done, of a run that began after `before` seconds. There is a look every `look` seconds.
+    /// An iteration is done, of a run that began after `before` seconds. There is a look every `evaluation` seconds.
     pub fn observe(
         &mut self,
         task: &Task,
-        look: f64,
+        evaluation: f64,
         before: f64,
         state: &AdboState,
         report: &Report,
@@ -68,9 +69,9 @@ impl Course {
             .iter_mut()
             .zip(sent)
             .for_each(|(sum, n)| *sum += n);
-        let due = |seconds: f64| (seconds / look).floor();
-        if self.looks.is_empty() || due(self.seconds) > due(last) {
-            self.look(task, state);
+        let due = |seconds: f64| (seconds / evaluation).floor();
+        if self.evaluations.is_empty() || due(self.seconds) > due(last) {
+            self.evaluation(task, state);
         }
     }
 
@@ -78,20 +79,25 @@ impl Course {
     pub fn end(&mut self, task: &Task, state: &AdboState, why: Stopped) {
         self.ended = Some(why.to_string());
         self.failed = !matches!(why, Stopped::Iterations | Stopped::Time);
-        self.look(task, state);
+        self.evaluation(task, state);
     }
 
     /// At the last look.
     pub fn accuracy(&self) -> f64 {
-        self.looks.last().map_or(0.0, |look| look.accuracy)
+        self.evaluations
+            .last()
+            .map_or(0.0, |evaluation| evaluation.accuracy)
     }
 
-    fn look(&mut self, task: &Task, state: &AdboState) {
-        let known = self.looks.last().map(|look| look.iteration);
+    fn evaluation(&mut self, task: &Task, state: &AdboState) {
+        let known = self
+            .evaluations
+            .last()
+            .map(|evaluation| evaluation.iteration);
         if known == Some(self.iterations) {
             return;
         }
-        self.looks.push(Look {
+        self.evaluations.push(Evaluation {
             iteration: self.iterations,
             seconds: self.seconds,
             accuracy: task.judge(&state.z),

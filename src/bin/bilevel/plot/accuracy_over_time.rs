@@ -16,22 +16,22 @@ const COLOURS: [RGBColor; 2] = [RGBColor(0, 90, 170), RGBColor(213, 94, 0)];
 
 /// One method.
 #[derive(Clone, Debug)]
-pub(crate) struct Racer<'a> {
+pub(crate) struct AccuracySeries<'a> {
     pub(crate) name: &'a str,
     /// Seconds, and the accuracy then, in [0, 1].
     pub(crate) points: Vec<(f64, f64)>,
 }
 
 /// Writes the methods, at most two, as `stem.svg` and `stem.png`; `goal`, if there is one, is a level line.
-pub(crate) fn race_curves(
-    racers: &[Racer],
+pub(crate) fn accuracy_curves(
+    series: &[AccuracySeries],
     goal: Option<f64>,
     clock: &'static str,
     stem: &Path,
 ) -> Result<()> {
     save_plot(
         &Race {
-            racers,
+            series,
             goal,
             clock,
         },
@@ -40,7 +40,7 @@ pub(crate) fn race_curves(
 }
 
 struct Race<'a> {
-    racers: &'a [Racer<'a>],
+    series: &'a [AccuracySeries<'a>],
     goal: Option<f64>,
     clock: &'static str,
 }
@@ -50,8 +50,8 @@ impl Plot for Race<'_> {
 
     fn draw<DB: DrawingBackend>(&self, area: &Area<DB>, medium: Medium) -> Result<()> {
         let percent = |&(x, y): &(f64, f64)| (x, 100.0 * y);
-        let racers = self.racers.iter().zip(COLOURS);
-        let mut lines: Vec<Line> = racers
+        let series = self.series.iter().zip(COLOURS);
+        let mut lines: Vec<Line> = series
             .map(|(racer, colour)| Line {
                 points: racer.points.iter().map(percent).collect(),
                 colour,
