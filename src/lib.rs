@@ -79,3 +79,24 @@ pub mod prelude {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The programs in the guide are run with the documentation tests.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../docs/guide/src/library.md")]
+    struct Library;
+    #[doc = include_str!("../docs/guide/src/problem.md")]
+    struct Problem;
+    #[doc = include_str!("../docs/guide/src/own-loop.md")]
+    struct OwnLoop;
+    #[doc = include_str!("../docs/guide/src/estimators.md")]
+    struct Estimators;
+    #[doc = include_str!("../docs/guide/src/algorithms.md")]
+    struct Algorithms;
+    #[doc = include_str!("../docs/guide/src/maml.md")]
+    struct Maml;
+    #[doc = include_str!("../docs/guide/src/constraints.md")]
+    struct Constraints;
+    #[doc = include_str!("../docs/guide/src/saddle-points.md")]
+    struct SaddlePoints;
+}

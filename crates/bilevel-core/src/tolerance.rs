@@ -69,7 +69,7 @@ impl Tolerance {
 /// A solver, or an estimator with a solver inside, whose tolerance can be set.
 ///
 /// Algorithms that decide as they go how exactly to solve ask for it. A solver around another one sets the inner one's:
-/// [`Normal`](crate::Normal) that of `AᵀA q = Aᵀb`, [`Jacobi`](crate::Jacobi) and [`Damping`](crate::Damping) that of
+/// [`NormalEquations`](crate::NormalEquations) that of `AᵀA q = Aᵀb`, [`Jacobi`](crate::Jacobi) and [`Damping`](crate::Damping) that of
 /// the scaled and the damped system, [`ImplicitDifferentiation`](crate::ImplicitDifferentiation) that of the adjoint.
 ///
 /// ```

@@ -9,18 +9,18 @@
 //! | estimator | use it when | gradients | HVPs | memory | error |
 //! |---|---|---|---|---|---|
 //! | [`ImplicitDifferentiation`] + [`ConjugateGradient`] | the lower problem is solved and strongly convex: the default | 0–1 | K + 1 | 6 | `O(ε + δ/μ)`, certified |
+//! | [`ImplicitDifferentiation`] + [`Minres`] | its Hessian is singular or indefinite | 0–1 | K + 1 | 9 | as above |
+//! | [`ImplicitDifferentiation`] + [`Neumann`] or [`Richardson`] | η of the lower solver is known, the condition number small | 0–1 | K + 1 | 5 | `(1 − ημ)^K` |
+//! | [`ImplicitDifferentiation`] + [`Nystrom`] | few large eigenvalues; products in parallel | 0–1 | rank + 1 | 2 rank | unseen eigenvalues / ρ |
 //! | [`ConstrainedImplicit`] + [`Gmres`] | y is confined to a convex set | 0 | K + 1 | K + 8 | `O(ε + δ/μ)` away from kinks |
-//! | + [`Minres`] | its Hessian is singular or indefinite | 0–1 | K + 1 | 9 | as above |
-//! | + [`Neumann`], [`Richardson`] | η of the lower solver is known, the condition number small | 0–1 | K + 1 | 5 | `(1 − ημ)^K` |
-//! | + [`Nystrom`] | few large eigenvalues; products in parallel | 0–1 | rank + 1 | 2 rank | unseen eigenvalues / ρ |
+//! | [`ConstrainedNeumann`] | y is confined to a convex set, by projections alone | 1 | K random | 3 | bias `(1 − ημ)^K`, variance |
 //! | [`JacobianFree`] | one product must do, the direction is enough | 0–1 | 1 | 1 | a biased direction |
 //! | [`OneStep`] | online: one lower step an upper step | 1 | 1 | 2 | `(1 − ημ)` of the whole |
-//! | [`Darts`] | the same without second derivatives | 3 | 0 | 2 | + differences |
+//! | [`Darts`] | as [`OneStep`], without second derivatives | 3 | 0 | 2 | + differences |
 //! | [`Unrolled`], all steps kept | few lower steps, start or step sizes matter | K | K | K | `(1 − ημ)^K` |
 //! | [`Unrolled`], last k kept | long solves | K | k | k | `(1 − ημ)^k` |
 //! | [`Unrolled`], in a budget of bytes | long solves, exactly | K and up, [a table](Unrolled) | K | what you give | `(1 − ημ)^K` |
 //! | [`ForwardMode`] | few upper variables | K | K · dim x | dim x | equals [`Unrolled`] |
-//! | [`ConstrainedNeumann`] | the same, by projections alone | 1 | K random | 3 | bias `(1 − ημ)^K`, variance |
 //! | [`PartialGradient`] | `∇y f = 0` at the solution, as in minimax problems | 1 | 0 | 0 | the implicit term |
 //! | [`StochasticNeumann`] | data come in batches | 0 | K random | 3 | bias `(1 − ημ)^K`, variance |
 //! | [`ZerothOrder`] | nothing can be differentiated twice | (N + 1) K | 0 | 2 | variance `dim x / N` |

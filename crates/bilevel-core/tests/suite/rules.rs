@@ -570,7 +570,7 @@ fn bad_settings_are_errors() {
             .to_string(),
     ];
     let expected = [
-        "lower_step must be finite and > 0, got 0",
+        "lower_step_size must be finite and > 0, got 0",
         "theta must be in (0, 1], got 1.5",
         "eta must be in (0, 1], got 2",
         "inner_steps must be finite and > 0, got 0",

@@ -10,7 +10,9 @@ use burn::tensor::{Tensor, TensorPrimitive};
 
 /// Whose statistics batch normalisation uses when it learns from a few samples and is then asked for others.
 ///
-/// The support never sees the queries, whichever is chosen. What differs is what a query sees:
+/// In gradient-based learners the support is never normalised by the queries. [`ProtoNet`](super::ProtoNet) and
+/// [`R2d2`](super::R2d2) normalise both together under `Transductive`. The policies differ in what a query is
+/// normalised by:
 ///
 /// | policy | a query is normalised by | what that means |
 /// |---|---|---|

@@ -84,7 +84,7 @@ impl<B: Backend, N: TwiceDifferentiableNetwork<B>> Learner<B> for ProtoNet<N> {
     /// # Panics
     /// If the network is a [`Stack`](super::Stack).
     fn begin(&self, weights: N::Weights<Tape<B>>) -> Upper<B, N> {
-        one_task(&self.network, "`Prototypes`");
+        one_task(&self.network, "`ProtoNet`");
         MetaParameters { weights, own: None }
     }
 

@@ -108,7 +108,7 @@ impl<B: Backend, N: TwiceDifferentiableNetwork<B>> Learner<B> for R2d2<N> {
     /// # Panics
     /// If the network is a [`Stack`](super::Stack).
     fn begin(&self, weights: N::Weights<Tape<B>>) -> Upper<B, N> {
-        one_task(&self.network, "`RidgeHead`");
+        one_task(&self.network, "`R2d2`");
         let device = weights.devices().into_iter().next().unwrap_or_default();
         let own = Some(Param::from_tensor(Tensor::from_floats(START, &device)));
         MetaParameters { weights, own }

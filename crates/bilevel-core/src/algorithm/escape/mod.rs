@@ -9,7 +9,7 @@
 //! | [`Prgda`] | a displacement, then descent until it has moved far enough | steps of fixed length are wanted |
 //! | [`Ineon`] | a direction of negative curvature, found by differences | hypergradients are stochastic |
 //!
-//! All of them see Φ as a [`Objective`] objective; [`ReducedObjective`] makes one of a problem, a lower solver and an
+//! All of them receive Φ as an [`Objective`]; [`ReducedObjective`] makes one of a problem, a lower solver and an
 //! estimator, warm from point to point. [`lowest_curvature`] measures where a run ended.
 //!
 //! # References

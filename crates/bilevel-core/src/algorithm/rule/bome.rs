@@ -101,8 +101,8 @@ impl Bome {
             barrier,
             inner_steps,
             inner_step: positive("inner_step", inner_step)?,
-            lower_step_size: positive("lower_step", lower_step_size)?,
-            upper_step_size: positive("upper_step", upper_step_size)?,
+            lower_step_size: positive("lower_step_size", lower_step_size)?,
+            upper_step_size: positive("upper_step_size", upper_step_size)?,
             momentum: 0.0,
         })
     }

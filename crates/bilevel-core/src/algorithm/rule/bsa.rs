@@ -11,7 +11,7 @@ use crate::{Error, Schedule, positive};
 ///
 /// ```text
 /// n times:  y ← y − ρ_t ∇y g_I(x, y)
-/// x ← Π(x − γ_t D),   D by the random product of Series
+/// x ← Π(x − γ_t D),   D by the random product of NeumannSeries
 /// ```
 ///
 /// The first of its family. Costs `n` gradients of `g`, one of `f`, a cross product and at most
@@ -61,8 +61,8 @@ impl Bsa {
         positive("inner_steps", inner_steps as f64)?;
         Ok(Self {
             inner_steps,
-            lower_step_size: lower_step_size.checked("lower_step")?,
-            upper_step_size: upper_step_size.checked("upper_step")?,
+            lower_step_size: lower_step_size.checked("lower_step_size")?,
+            upper_step_size: upper_step_size.checked("upper_step_size")?,
             series: NeumannSeries::new(NeumannForm::RandomProduct, terms, series_step_size)?,
         })
     }

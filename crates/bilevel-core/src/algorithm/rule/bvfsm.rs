@@ -95,8 +95,8 @@ impl Bvfsm {
     pub fn new(settings: BvfsmSettings) -> Result<Self, Error> {
         let [n, m] = settings.lower_steps;
         positive("lower_steps", n.min(m) as f64)?;
-        positive("lower_step", settings.lower_step_size)?;
-        settings.upper_step_size.checked("upper_step")?;
+        positive("lower_step_size", settings.lower_step_size)?;
+        settings.upper_step_size.checked("upper_step_size")?;
         settings.mu.checked("mu")?;
         settings.sigma.checked("sigma")?;
         settings.theta.checked("theta")?;

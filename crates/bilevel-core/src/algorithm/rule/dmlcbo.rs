@@ -123,8 +123,8 @@ impl<C> Dmlcbo<C> {
         settings.jacobian.checked()?;
         positive("step_size", settings.step_size)?;
         positive("terms", settings.terms as f64)?;
-        positive("upper_step", settings.upper_step_size)?;
-        positive("lower_step", settings.lower_step_size)?;
+        positive("upper_step_size", settings.upper_step_size)?;
+        positive("lower_step_size", settings.lower_step_size)?;
         positive("upper_momentum", settings.upper_momentum)?;
         positive("lower_momentum", settings.lower_momentum)?;
         positive("regularizer", settings.regularizer)?;

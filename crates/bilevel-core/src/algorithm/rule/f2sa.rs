@@ -73,8 +73,8 @@ impl F2sa {
         positive("inner_steps", inner_steps as f64)?;
         Ok(Self {
             inner_steps,
-            lower_step_size: lower_step_size.checked("lower_step")?,
-            upper_step_size: upper_step_size.checked("upper_step")?,
+            lower_step_size: lower_step_size.checked("lower_step_size")?,
+            upper_step_size: upper_step_size.checked("upper_step_size")?,
             weight: positive("weight", weight)?,
             growth: growth.map(|decay| decay.checked("growth")).transpose()?,
         })

@@ -81,8 +81,8 @@ impl F3sa {
         growth: Option<Schedule>,
     ) -> Result<Self, Error> {
         Ok(Self {
-            lower_step_size: lower_step_size.checked("lower_step")?,
-            upper_step_size: upper_step_size.checked("upper_step")?,
+            lower_step_size: lower_step_size.checked("lower_step_size")?,
+            upper_step_size: upper_step_size.checked("upper_step_size")?,
             eta: eta.checked_fraction("eta")?,
             weight: positive("weight", weight)?,
             growth: growth.map(|decay| decay.checked("growth")).transpose()?,

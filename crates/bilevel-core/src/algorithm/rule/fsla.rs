@@ -67,8 +67,8 @@ impl Fsla {
         eta: Schedule,
     ) -> Result<Self, Error> {
         Ok(Self {
-            lower_step_size: lower_step_size.checked("lower_step")?,
-            upper_step_size: upper_step_size.checked("upper_step")?,
+            lower_step_size: lower_step_size.checked("lower_step_size")?,
+            upper_step_size: upper_step_size.checked("upper_step_size")?,
             eta: eta.checked_fraction("eta")?,
         })
     }

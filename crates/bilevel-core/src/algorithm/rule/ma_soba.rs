@@ -65,8 +65,8 @@ impl MaSoba {
         theta: Schedule,
     ) -> Result<Self, Error> {
         Ok(Self {
-            lower_step_size: lower_step_size.checked("lower_step")?,
-            upper_step_size: upper_step_size.checked("upper_step")?,
+            lower_step_size: lower_step_size.checked("lower_step_size")?,
+            upper_step_size: upper_step_size.checked("upper_step_size")?,
             theta: theta.checked_fraction("theta")?,
         })
     }

@@ -10,7 +10,7 @@ use crate::{Error, Schedule};
 /// MRBO: one step on each level along directions that STORM follows.
 ///
 /// ```text
-/// d ← D_ξ(x, y) + (1 − η_t) (d − D_ξ(x⁻, y⁻))       D = (sum of Series, ∇y g)
+/// d ← D_ξ(x, y) + (1 − η_t) (d − D_ξ(x⁻, y⁻))       D = (sum of NeumannSeries, ∇y g)
 /// x ← Π(x − γ_t d_x),   y ← y − ρ_t d_y
 /// ```
 ///

@@ -44,7 +44,7 @@ impl NeumannSeries {
         positive("terms", terms as f64)?;
         Ok(Self {
             form,
-            step: positive("series_step", step)?,
+            step: positive("series_step_size", step)?,
             terms,
         })
     }

@@ -80,8 +80,8 @@ impl Pbgd {
         Ok(Self {
             penalty,
             weight: positive("weight", weight)?,
-            lower_step_size: positive("lower_step", lower_step_size)?,
-            upper_step_size: positive("upper_step", upper_step_size)?,
+            lower_step_size: positive("lower_step_size", lower_step_size)?,
+            upper_step_size: positive("upper_step_size", upper_step_size)?,
         })
     }
 

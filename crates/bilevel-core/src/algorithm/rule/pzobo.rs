@@ -64,8 +64,8 @@ impl Pzobo {
         positive("directions", directions as f64)?;
         Ok(Self {
             inner_steps,
-            lower_step_size: lower_step_size.checked("lower_step")?,
-            upper_step_size: upper_step_size.checked("upper_step")?,
+            lower_step_size: lower_step_size.checked("lower_step_size")?,
+            upper_step_size: upper_step_size.checked("upper_step_size")?,
             directions,
             radius: positive("radius", radius)?,
         })

@@ -65,8 +65,8 @@ impl Saba {
     /// If a schedule does not consist of positive numbers.
     pub fn new(lower_step_size: Schedule, upper_step_size: Schedule) -> Result<Self, Error> {
         Ok(Self {
-            lower_step_size: lower_step_size.checked("lower_step")?,
-            upper_step_size: upper_step_size.checked("upper_step")?,
+            lower_step_size: lower_step_size.checked("lower_step_size")?,
+            upper_step_size: upper_step_size.checked("upper_step_size")?,
         })
     }
 

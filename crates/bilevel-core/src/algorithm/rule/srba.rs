@@ -66,8 +66,8 @@ impl Srba {
     ) -> Result<Self, Error> {
         positive("period", period as f64)?;
         Ok(Self {
-            lower_step_size: lower_step_size.checked("lower_step")?,
-            upper_step_size: upper_step_size.checked("upper_step")?,
+            lower_step_size: lower_step_size.checked("lower_step_size")?,
+            upper_step_size: upper_step_size.checked("upper_step_size")?,
             period,
         })
     }

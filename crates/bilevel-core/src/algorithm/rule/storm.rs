@@ -32,8 +32,8 @@ pub struct StormState<B: Backend> {
 impl RecursiveMomentum {
     pub fn checked(self) -> Result<Self, Error> {
         Ok(Self {
-            lower_step_size: self.lower_step_size.checked("lower_step")?,
-            upper_step_size: self.upper_step_size.checked("upper_step")?,
+            lower_step_size: self.lower_step_size.checked("lower_step_size")?,
+            upper_step_size: self.upper_step_size.checked("upper_step_size")?,
             eta: self.eta.checked_fraction("eta")?,
             ..self
         })

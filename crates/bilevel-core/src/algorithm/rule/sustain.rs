@@ -10,7 +10,7 @@ use crate::{Error, Schedule};
 /// SUSTAIN: one step on each level along directions that STORM follows.
 ///
 /// ```text
-/// d ← D_ξ(x, y) + (1 − η_t) (d − D_ξ(x⁻, y⁻))       D = (random product of Series, ∇y g)
+/// d ← D_ξ(x, y) + (1 − η_t) (d − D_ξ(x⁻, y⁻))       D = (random product of NeumannSeries, ∇y g)
 /// x ← Π(x − γ_t d_x),   y ← y − ρ_t d_y
 /// ```
 ///

@@ -11,7 +11,7 @@ use crate::{Error, Schedule};
 ///
 /// ```text
 /// y ← y − ρ_t ∇y g_I(x, y)              ρ_t = ρ (t + 1)^(−2/5)
-/// x ← Π(x − γ_t D)                      γ_t = γ (t + 1)^(−3/5),   D by the random product of Series
+/// x ← Π(x − γ_t D)                      γ_t = γ (t + 1)^(−3/5),   D by the random product of NeumannSeries
 /// ```
 ///
 /// The powers are the paper's for a weakly convex F, where it takes `c K^(−2/5)` and `c K^(−3/5)` for a run
@@ -58,8 +58,8 @@ impl Ttsa {
         series_step_size: f64,
     ) -> Result<Self, Error> {
         Ok(Self {
-            lower_step_size: lower_step_size.checked("lower_step")?,
-            upper_step_size: upper_step_size.checked("upper_step")?,
+            lower_step_size: lower_step_size.checked("lower_step_size")?,
+            upper_step_size: upper_step_size.checked("upper_step_size")?,
             series: NeumannSeries::new(NeumannForm::RandomProduct, terms, series_step_size)?,
         })
     }

@@ -79,8 +79,8 @@ impl Vrbo {
         positive("period", period as f64)?;
         Ok(Self {
             inner_steps,
-            lower_step_size: lower_step_size.checked("lower_step")?,
-            upper_step_size: upper_step_size.checked("upper_step")?,
+            lower_step_size: lower_step_size.checked("lower_step_size")?,
+            upper_step_size: upper_step_size.checked("upper_step_size")?,
             period,
             series: NeumannSeries::new(NeumannForm::Sum, terms, series_step_size)?,
         })
