@@ -18,7 +18,7 @@ use super::Cost;
 pub struct Stop {
     /// Upper steps that the state has behind it, those of earlier runs included.
     pub steps: usize,
-    /// What the state has spent ([`Cost::cost`]), in earlier runs too. The step that crosses it is still
+    /// What the state has spent ([`Cost::steps`]), in earlier runs too. The step that crosses it is still
     /// completed.
     pub cost: u64,
     /// Euclidean norm of the hypergradient; where its error is bounded, the bound must be as small. 0:

@@ -15,7 +15,7 @@ use crate::classification::{Batch, Classifier, cross_entropies, mean_cross_entro
 /// ```
 ///
 /// x has one entry a training sample, `[n]`, y are the weights of the classifier. On a block of samples the sums are
-/// over the block and the divisors those of [`Minibatch::share`](crate::classification::Part::share). For [`Linear`](crate::classification::Linear) classifiers `g` is
+/// over the block and the divisors those of [`Minibatch::share`](crate::classification::Minibatch::share). For [`Linear`](crate::classification::Linear) classifiers `g` is
 /// strongly convex but for the biases.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cleaning<C> {

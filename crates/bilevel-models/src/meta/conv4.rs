@@ -22,6 +22,7 @@ use crate::init::{he, zero_affine};
 /// Vinyals, Blundell, Lillicrap, Kavukcuoglu, Wierstra (2016), "Matching networks for one shot learning", NeurIPS,
 /// arXiv:1606.04080.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Conv4 {
     /// Channels of each block: 64, or 32 for a quick one.
     pub channels: usize,

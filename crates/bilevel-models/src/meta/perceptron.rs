@@ -15,6 +15,7 @@ use crate::init::affine;
 ///
 /// For sinusoids: `[1, 40, 40, 1]`, as in MAML's paper.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Perceptron {
     /// Widths from the inputs to the outputs, at least two.
     pub widths: Vec<usize>,

@@ -25,6 +25,7 @@ use crate::init::zero_affine;
 /// Oreshkin, Rodríguez, Lacoste (2018), "TADAM", NeurIPS, arXiv:1805.10123 (the network); Lee, Maji, Ravichandran, Soatto (2019),
 /// "Meta-learning with differentiable convex optimization", CVPR, arXiv:1904.03758 (with 64, 160, 320, 640 channels).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ResNet12 {
     /// Channels of the blocks; a small one has 32, 64, 96, 128.
     pub channels: [usize; 4],

@@ -27,6 +27,7 @@ use crate::init::Initializer;
 /// # Differences from the papers
 /// `φ` is a smoothed ReLU, for second derivatives are needed; the filters on the image have zero mean.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ConvexNetwork {
     /// Channels m.
     pub channels: usize,

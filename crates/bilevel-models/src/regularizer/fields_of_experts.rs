@@ -25,6 +25,7 @@ use super::{Hessian, Potential, Regularizer};
 /// Roth, Black (2009), "Fields of Experts", IJCV 82; trained bilevel: Chen, Ranftl, Pock (2014),
 /// "Insights into analysis operator learning", IEEE TIP 23(3), arXiv:1401.2804.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FieldsOfExperts {
     /// Number of filters K, at most `size² − 1`.
     pub filters: usize,

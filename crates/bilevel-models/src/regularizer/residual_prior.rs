@@ -27,6 +27,7 @@ use crate::init::Initializer;
 /// # Differences from the paper
 /// A small network without biases, noise level or concatenations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ResidualPrior {
     /// Channels m, at most `size² − 1`.
     pub channels: usize,

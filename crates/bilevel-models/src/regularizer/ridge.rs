@@ -40,6 +40,7 @@ use super::{Hessian, Potential, Regularizer, constrained};
 /// the bound on the negative curvature is that of the whole sum, by its spectrum, instead of one each
 /// for potentials and filters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Ridge {
     /// Number of filters K, at most `size² − 1`.
     pub filters: usize,

@@ -31,6 +31,7 @@ use crate::init::Initializer;
 /// One macro-block, features add where theirs are concatenated and reduced, the activation is the smoothed
 /// absolute value, and the last features go through a potential, so that `R ≥ 0`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TotalDeepVariation {
     /// Channels m, at most `size² − 1`.
     pub channels: usize,

@@ -1,7 +1,8 @@
 //! Which learner: a word of a file becomes a type.
 
-use anyhow::{Context, Result, ensure};
-use bilevel_core::{Checkpointing, ConjugateGradient, GradientDescent, Tolerance};
+use anyhow::{Context, Result, bail, ensure};
+use bilevel_core::parameters::paths;
+use bilevel_core::{Checkpointing, ConjugateGradient, GradientDescent, Tape, Tolerance};
 use bilevel_models::meta::{
     AnyNetwork, Filter, ImplicitMaml, Learner, Loss, Maml, Normalization, ProtoNet, R2d2, Reptile,
     Stack, StepLosses, StepSizes,
@@ -29,6 +30,7 @@ pub(crate) enum Method {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         steps_in_use: Option<usize>,
         /// Inner step sizes.
+        #[serde(alias = "rates")]
         step_sizes: StepSizes,
         /// How many of the last steps are differentiated: all if not given, 0 for FOMAML.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,7 +38,7 @@ pub(crate) enum Method {
         /// Bytes for the states of the steps; enough for all if not given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         bytes: Option<usize>,
-        /// Paths of what the inner steps move: everything if not given, `["head"]` for ANIL.
+        /// What the inner steps move, by the beginning of its path: everything if not given, `["head"]` for ANIL.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         adapted: Option<Vec<String>>,
         /// Share of the loss that is the mean over all steps.
@@ -65,6 +67,42 @@ pub(crate) enum Method {
     Prototypes,
     /// Ridge regression.
     RidgeHead,
+}
+
+/// The parameters of the network at or below `names`.
+///
+/// # Errors
+/// If a name is of no part of the network.
+fn adapted_parameters<B: Backend>(network: &AnyNetwork, names: &[String]) -> Result<Filter> {
+    let weights = network.init::<Tape<B>>(0, &Default::default());
+    let paths = paths(&weights);
+    // Paths begin with the network's kind, which nobody writes.
+    let parts = paths.iter().filter_map(|path| path.split_once('.'));
+    let parts: Vec<&str> = parts.map(|(_, part)| part).collect();
+    for name in names {
+        let one = Filter::only([name]);
+        if !parts
+            .iter()
+            .chain(&paths.iter().map(String::as_str).collect::<Vec<_>>())
+            .any(|part| one.accepts(part))
+        {
+            let mut known: Vec<&str> = parts
+                .iter()
+                .filter_map(|part| part.split('.').next())
+                .collect();
+            known.dedup();
+            bail!(
+                "method: adapted: the network has no `{name}`, it has {}",
+                known.join(", ")
+            );
+        }
+    }
+    let kind = paths
+        .first()
+        .and_then(|path| path.split('.').next())
+        .unwrap_or_default();
+    let with_kind = names.iter().map(|name| format!("{kind}.{name}"));
+    Ok(Filter::only(names.iter().cloned().chain(with_kind)))
 }
 
 impl Method {
@@ -143,14 +181,15 @@ impl Method {
             Self::Maml {
                 steps,
                 steps_in_use,
-                step_sizes: rates,
+                step_sizes,
                 differentiated,
                 bytes,
                 ref adapted,
                 every_step,
             } => {
-                let (StepSizes::Fixed(rate) | StepSizes::Learned { start: rate, .. }) = rates;
-                positive("rates", rate)?;
+                let (StepSizes::Fixed(first) | StepSizes::Learned { start: first, .. }) =
+                    step_sizes;
+                positive("step_sizes", first)?;
                 some("steps", steps)?;
                 some("steps_in_use", steps_in_use.unwrap_or(steps))?;
                 ensure!(
@@ -161,10 +200,14 @@ impl Method {
                     differentiated.is_none() || bytes.is_none(),
                     "method: give differentiated or bytes, not both"
                 );
-                let keep = match (differentiated, bytes) {
+                let checkpointing = match (differentiated, bytes) {
                     (Some(last), _) => Checkpointing::Last(last),
                     (None, Some(bytes)) => Checkpointing::Bytes(bytes),
                     (None, None) => Checkpointing::All,
+                };
+                let adapted = match adapted {
+                    Some(names) => adapted_parameters::<B>(&network.network, names)?,
+                    None => Filter::all(),
                 };
                 let steps = steps_in_use.filter(|_| in_use).unwrap_or(steps);
                 Box::new(Maml {
@@ -172,9 +215,9 @@ impl Method {
                     loss: Loss::CrossEntropy,
                     normalization,
                     steps,
-                    step_sizes: rates,
-                    checkpointing: keep,
-                    adapted: adapted.as_ref().map_or_else(Filter::all, Filter::only),
+                    step_sizes,
+                    checkpointing,
+                    adapted,
                     step_losses: if every_step > 0.0 {
                         StepLosses::Every { share: every_step }
                     } else {
@@ -228,5 +271,31 @@ impl Method {
                 normalization,
             }),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bilevel_backend::Cpu;
+    use bilevel_models::meta::Conv4;
+
+    #[test]
+    fn what_is_adapted_is_named_without_the_kind_of_the_network() {
+        let network = AnyNetwork::Conv4(Conv4 {
+            channels: 2,
+            side: 16,
+            classes: Some(5),
+            kept_steps: 1,
+        });
+        let paths = paths(&network.init::<Tape<Cpu>>(0, &Default::default()));
+        let adapted = |name: &str| {
+            let filter = adapted_parameters::<Cpu>(&network, &[name.to_owned()])?;
+            anyhow::Ok(paths.iter().filter(|path| filter.accepts(path)).count())
+        };
+        assert_eq!(adapted("head").expect("a part"), 2);
+        assert_eq!(adapted("Conv4.head").expect("a part"), 2);
+        let error = adapted("hed").expect_err("no part").to_string();
+        assert!(error.contains("no `hed`, it has"), "{error}");
     }
 }

@@ -198,7 +198,8 @@ mod tests {
         for (good, bad, said) in [
             ("batch", "bach", "bach"),
             ("classes = 5", "classes = 6", "classes must be the 5 ways"),
-            ("start = 0.1", "start = -0.1", "rates"),
+            ("start = 0.1", "start = -0.1", "step_sizes"),
+            ("channels", "chanels", "chanels"),
             ("steps = 2000", "steps = 0", "steps"),
             (
                 "batch = 2",

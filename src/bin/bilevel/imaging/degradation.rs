@@ -103,7 +103,7 @@ impl KernelShape {
     pub fn kernel<B: Backend>(self, device: &B::Device) -> Result<Kernel<B>> {
         Ok(match self {
             Self::Gaussian { size, sigma } => Kernel::gaussian(size, sigma, device)?,
-            Self::Motion { length, angle } => Kernel::motion(length, angle, device)?,
+            Self::Motion { length, angle } => Kernel::motion(length, angle.to_radians(), device)?,
         })
     }
 }
@@ -316,6 +316,22 @@ mod tests {
         let operator = blur.operator::<bilevel_backend::Cpu>([8, 8], &Default::default());
         let error = operator.expect_err("no size").to_string();
         assert!(error.contains("reflect"), "{error}");
+    }
+
+    #[test]
+    fn the_angle_of_a_motion_is_in_degrees() {
+        let kernel = |text: &str| -> Vec<f32> {
+            let shape: KernelShape = text.parse().expect("a kernel");
+            let kernel = shape.kernel::<bilevel_backend::Cpu>(&Default::default());
+            let weights = kernel.expect("a kernel").weights.val().into_data();
+            weights.iter().collect()
+        };
+        let (along, up) = (kernel("motion:3:0"), kernel("motion:3:90"));
+        let side = along.len().isqrt();
+        for i in 0..side * side {
+            let turned = up[side * (side - 1 - i % side) + i / side];
+            assert!((along[i] - turned).abs() < 1e-6, "{along:?} {up:?}");
+        }
     }
 
     #[test]
