@@ -14,7 +14,7 @@
 //! |---|---|
 //! | state a problem | [`BilevelProblem`] |
 //! | solve its lower level | [`Accelerated`], [`GradientDescent`] |
-//! | differentiate the solution | [`ImplicitDifferentiation`] with [`ConjugateGradient`]; [which estimator when](hypergradient#which-estimator-when) |
+//! | differentiate the solution | [`ImplicitDifferentiation`] with [`ConjugateGradient`]; [which estimator when](mod@hypergradient#which-estimator-when) |
 //! | check that it is right | [`audit()`] |
 //! | train | [`DoubleLoop`] or [`Isgd`] with any optimizer of `burn::optim`, [`Maid`] without any setting: [which when](algorithm) |
 //! | train where the data are | [`distributed`] |
