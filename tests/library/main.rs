@@ -1,4 +1,5 @@
 //! Problems from end to end, through the front door.
 
 mod denoising;
+mod guide;
 mod ridge;

@@ -13,6 +13,10 @@ pub struct Certificate {
     pub lower: Option<Outcome>,
     /// How the solve for the adjoint ended, if there was one; residual `‖∇²yy g · q − ∇y f‖`.
     pub adjoint: Option<Outcome>,
+    /// `‖a₀‖ / ‖∇y f‖` for the adjoint a₀ of the first step that was reversed, the largest of the systems; of
+    /// estimators that reverse steps. Steps that contract keep it below 1. Far above 1 the estimate is mostly
+    /// rounding: the step size is too long, or [`Adam`](super::Adam)'s ε too small for steps near a solution.
+    pub adjoint_growth: Option<f64>,
     /// Gradients of `g` computed, the one for `‖∇y g‖` in the evidence not counted.
     pub gradients: usize,
     /// Products with `∇²yy g` computed, those that came with a cross term included.
@@ -76,6 +80,12 @@ impl fmt::Display for Certificate {
         }
         if let Some(adjoint) = self.adjoint {
             write!(f, " ({} after {} steps)", adjoint.status, adjoint.steps)?;
+        }
+        if let Some(growth) = self.adjoint_growth.filter(|growth| *growth > 1e3) {
+            write!(
+                f,
+                ", the adjoint grew {growth:.0e}-fold: lower the step size, or enlarge Adam's ε"
+            )?;
         }
         write!(f, ", {} Hessian products", self.products)?;
         match &self.bound {

@@ -99,6 +99,7 @@ where
                 outcome: Some(v.outcome()),
                 q: v.value,
             }),
+            reversed: None,
             memory,
             f,
             y,

@@ -69,6 +69,7 @@ where
             lower_gradient: (y.clone() - self.projection.project(z)) / eta,
             lower: None,
             adjoint: None,
+            reversed: None,
             memory: fixed(3, &y),
             f,
             y,

@@ -76,6 +76,7 @@ impl<B: Backend, P: Differentiable<B>> Hypergradient<B, P> for Darts {
                 residual,
             }),
             adjoint: None,
+            reversed: None,
             memory: fixed(2, &end.y),
             y: end.y,
             f: end.f,

@@ -24,6 +24,8 @@ pub(super) struct EstimateBuilder<B: Backend> {
     pub lower: Option<Outcome>,
     /// The adjoint, its residual and how its solve ended.
     pub adjoint: Option<Adjoint<B>>,
+    /// The adjoint of the first state, of an estimator that reverses steps.
+    pub reversed: Option<Vector<B>>,
     /// Vectors kept.
     pub memory: Memory,
 }
@@ -44,7 +46,7 @@ impl<B: Backend> EstimateBuilder<B> {
         point: Point<'_, B, P>,
         counter: &ProductCounter<B>,
     ) -> Estimate<B> {
-        let (evidence, size) = self.evidence();
+        let (evidence, growth, size) = self.evidence();
         let curvature = counter
             .seen()
             .and_then(|seen| Curvature::from_rows(&read(seen)));
@@ -53,6 +55,7 @@ impl<B: Backend> EstimateBuilder<B> {
             evidence,
             lower: self.lower,
             adjoint,
+            adjoint_growth: growth,
             gradients: counter.gradients.get(),
             products: counter.products.get(),
             crosses: counter.crosses.get(),
@@ -89,19 +92,21 @@ impl<B: Backend> EstimateBuilder<B> {
         }
     }
 
-    /// The norms of each row, and that of the gradient.
-    fn evidence(&self) -> (Vec<Evidence>, f64) {
+    /// The norms of each row, how far a reversed adjoint grew, and the norm of the gradient.
+    fn evidence(&self) -> (Vec<Evidence>, Option<f64>, f64) {
         let residual = self.adjoint.as_ref().and_then(|a| a.residual.as_ref());
         let upper = norm(self.f.y.clone());
         let lower = norm(self.lower_gradient.clone());
-        let residuals = residual.map_or_else(|| upper.zeros_like(), |r| norm(r.clone()));
+        // A column for the residual, or for the adjoint of what was reversed: no estimate has both.
+        let third = residual.or(self.reversed.as_ref());
+        let residuals = third.map_or_else(|| upper.zeros_like(), |r| norm(r.clone()));
         let size = norm(self.gradient.clone()).expand(upper.shape());
         let mut rows = read(Vector::cat(vec![lower, upper, residuals, size], 1));
         // Squares may have vanished or overflowed. (Without a residual its column is zero.)
-        let there = |&(i, _): &(usize, &f64)| residual.is_some() || i % 4 != 2;
+        let there = |&(i, _): &(usize, &f64)| third.is_some() || i % 4 != 2;
         let mut norms_there = rows.iter().enumerate().filter(there);
         if norms_there.any(|(_, norm)| !(1e-15..1e15).contains(norm)) {
-            let columns = [Some(&self.lower_gradient), Some(&self.f.y), residual];
+            let columns = [Some(&self.lower_gradient), Some(&self.f.y), third];
             for (column, vector) in columns.into_iter().enumerate() {
                 let Some(vector) = vector else { continue };
                 for (row, norm) in norms(vector.clone()).into_iter().enumerate() {
@@ -115,7 +120,14 @@ impl<B: Backend> EstimateBuilder<B> {
             adjoint_residual: residual.is_some().then_some(row[2]),
             upper_gradient: row[1],
         });
-        (evidence.collect(), rows[3])
+        let growth = self.reversed.is_some().then(|| {
+            let growths = rows.chunks(4).map(|row| match row[1] > 0.0 {
+                true => row[2] / row[1],
+                false => 0.0,
+            });
+            growths.fold(0.0, f64::max)
+        });
+        (evidence.collect(), growth, rows[3])
     }
 
     /// The first thing that is wrong, in the order of the computation.
@@ -230,6 +242,7 @@ where
             outcome: None,
             q,
         }),
+        reversed: None,
         memory: fixed(vectors, &y),
         f,
         y,

@@ -105,6 +105,7 @@ where
             lower_gradient,
             lower: Some(lower),
             adjoint: None,
+            reversed: None,
             memory: fixed(M::VECTORS * (dim_x + 1), &end.y),
             y: end.y,
             f: end.f,

@@ -114,6 +114,7 @@ where
                 outcome: Some(q.outcome()),
                 q: q.value,
             }),
+            reversed: None,
             memory,
             f,
             y,

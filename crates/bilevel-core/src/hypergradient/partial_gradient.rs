@@ -33,6 +33,7 @@ impl<B: Backend, P: Differentiable<B>> Hypergradient<B, P> for PartialGradient {
             lower_gradient: point.lower_gradients().y,
             lower: None,
             adjoint: None,
+            reversed: None,
             memory: fixed(0, &y),
             f,
             y,

@@ -137,6 +137,7 @@ where
                 residual: None,
                 outcome: None,
             }),
+            reversed: None,
             memory: fixed(2, &z),
             f,
             y: z,

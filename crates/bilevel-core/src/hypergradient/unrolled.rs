@@ -218,6 +218,7 @@ where
             lower_gradient,
             lower: Some(lower),
             adjoint: None,
+            reversed: bar.into_iter().next(),
             memory: Memory {
                 planned: plan.bytes,
                 actual: peak * state_bytes,

@@ -97,6 +97,7 @@ where
             lower_gradient,
             lower: Some(outcome),
             adjoint: None,
+            reversed: None,
             memory: fixed(3, &y),
             y,
             f: end.f,

@@ -4,7 +4,7 @@ use bilevel_core::parameters::unpack;
 use bilevel_core::{
     Bound, Checkpointing, ConjugateGradient, Constants, DoubleBackward, Hypergradient,
     ImplicitDifferentiation, JacobianFree, Neumann, Point, Probe, Tolerance, Unrolled,
-    hypergradient::Descent,
+    hypergradient::{Adam, Descent},
 };
 use proptest::prelude::*;
 
@@ -253,4 +253,41 @@ fn a_probed_bound_holds_on_logistic_regression() {
             );
         }
     }
+}
+
+/// Near a solution Adam's differentiated step is as long as η/ε: the certificate says so, and says nothing where steps
+/// contract.
+#[test]
+fn an_adjoint_that_grows_is_in_the_certificate() {
+    let problem = Coupled::random(5.0, 3);
+    let x = [0.5, 0.1, -0.2, 0.3];
+    let solution = problem.solution(&x);
+    let setup = problem.setup::<B>(&x, &solution);
+    let adam = |epsilon: f64| Unrolled {
+        second_order: DoubleBackward,
+        map: Adam {
+            epsilon,
+            ..Adam::default()
+        },
+        step_size: 0.01,
+        steps: 4,
+        keep: Checkpointing::All,
+    };
+    let certificate = adam(1e-8).estimate(setup.point(), None, 0).certificate;
+    assert!(certificate.adjoint_growth.unwrap() > 1e6, "{certificate:?}");
+    assert!(certificate.to_string().contains("enlarge Adam's ε"));
+    let certificate = adam(1.0).estimate(setup.point(), None, 0).certificate;
+    assert!(certificate.adjoint_growth.unwrap() < 2.0, "{certificate:?}");
+    let descent = Unrolled {
+        second_order: DoubleBackward,
+        map: Descent,
+        step_size: 0.1,
+        steps: 4,
+        keep: Checkpointing::All,
+    };
+    let certificate = descent.estimate(setup.point(), None, 0).certificate;
+    assert!(certificate.adjoint_growth.unwrap() < 1.0, "{certificate:?}");
+    assert!(!certificate.to_string().contains("grew"));
+    let implicit = cg(5).estimate(setup.point(), None, 0).certificate;
+    assert_eq!(implicit.adjoint_growth, None);
 }
