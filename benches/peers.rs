@@ -1,10 +1,11 @@
 //! The same derivatives here, in PyTorch and in JAX, timed in turn in one run.
 //!
-//! `cargo bench --bench peers -- --python PATH` where PATH is a Python that can import `torch`, `jax` or
-//! both (those it cannot import are left out). Each round times all works of one library after the
-//! other; the table gives the median over the rounds of each library's medians, and the median (lowest to
-//! highest) of the rounds' ratios of ours to theirs. Without `--python` ours alone. Absolute times depend
-//! on the machine and on what else it does: only the ratios of one run mean anything.
+//! `cargo bench --bench peers -- --python PATH` where PATH is a Python that can import `torch`,
+//! `jax` or both (those it cannot import are left out). Each round times all works of one library
+//! after the other; the table gives the median over the rounds of each library's medians, and the
+//! median (lowest to highest) of the rounds' ratios of ours to theirs. Without `--python` ours
+//! alone. Absolute times depend on the machine and on what else it does: only the ratios of one run
+//! mean anything.
 //!
 //! Memory comes from mimalloc, as in the command line tool.
 
@@ -369,7 +370,8 @@ fn works() -> Vec<Work> {
     works
 }
 
-/// SOBA steps of cleaning 5000 samples of 784 numbers, 10 classes, in blocks of `block`; time a step.
+/// SOBA steps of cleaning 5000 samples of 784 numbers, 10 classes, in blocks of `block`; time a
+/// step.
 fn soba_step(name: &'static str, block: usize) -> Work {
     const SAMPLES: usize = 5000;
     let device = Default::default();

@@ -1,7 +1,8 @@
 //! MAML's gradient over several tasks: side by side on all cores, or all in one go by a `Stack`.
 //!
-//! `cargo bench --bench tasks`, with `--features wgpu` also on the first graphics adapter, where tasks come one after the other without
-//! a stack. Times are the shortest of five; the ratio is what counts.
+//! `cargo bench --bench tasks`, with `--features wgpu` also on the first graphics adapter, where
+//! tasks come one after the other without a stack. Times are the shortest of five; the ratio is
+//! what counts.
 
 use std::time::{Duration, Instant};
 

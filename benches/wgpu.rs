@@ -1,7 +1,9 @@
-//! What a graphics adapter is asked to do: kernel launches and reads of each piece of work, and its time over that on the processor.
+//! What a graphics adapter is asked to do: kernel launches and reads of each piece of work, and its
+//! time over that on the processor.
 //!
-//! `cargo bench --features wgpu --bench wgpu`. Launches are counted in CubeCL's own log, reads where solvers read. The
-//! driver decides what the ratio means: Mesa's software Vulkan computes on the same cores as `Cpu` does.
+//! `cargo bench --features wgpu --bench wgpu`. Launches are counted in CubeCL's own log, reads
+//! where solvers read. The driver decides what the ratio means: Mesa's software Vulkan computes on
+//! the same cores as `Cpu` does.
 
 use std::error::Error;
 use std::path::Path;
@@ -43,7 +45,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What [`count`] prints in a process whose CubeCL keeps a log: it is set up once a process, by a file in the current folder.
+/// What [`count`] prints in a process whose CubeCL keeps a log: it is set up once a process, by a
+/// file in the current folder.
 fn counts() -> Result<String, Box<dyn Error>> {
     let folder = env::temp_dir().join(format!("bilevel-bench-{}", std::process::id()));
     fs::create_dir_all(&folder)?;

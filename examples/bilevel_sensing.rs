@@ -1,11 +1,13 @@
-//! Matrix sensing on two levels: the first two columns of U are learned so that 700 measurements of `UUᵀ` are met, the third so
-//! that 300 others are. From a second column of zero, descent stays at a saddle; perturbed AID and iNEON leave it.
+//! Matrix sensing on two levels: the first two columns of U are learned so that 700 measurements of
+//! `UUᵀ` are met, the third so that 300 others are. From a second column of zero, descent stays at
+//! a saddle; perturbed AID and iNEON leave it.
 //!
 //! ```text
 //! min_x  ¼ mean_{i in D₁} (⟨A_i, xxᵀ + yyᵀ⟩ − b_i)²,      y in argmin_y  ¼ mean_{i in D₂} (⟨A_i, xxᵀ + yyᵀ⟩ − b_i)²
 //! ```
 //!
-//! `cargo run --release --example bilevel_sensing` (d = 50, twelve minutes); with arguments, matrices of that size and that many steps.
+//! `cargo run --release --example bilevel_sensing` (d = 50, twelve minutes); with arguments,
+//! matrices of that size and that many steps.
 
 use std::time::Instant;
 
@@ -110,12 +112,13 @@ impl Data<B> {
     }
 }
 
-/// stocBiO's hypergradient: each draw solves y and differentiates on a half of the measurements, each factor of the series on
-/// another half.
+/// stocBiO's hypergradient: each draw solves y and differentiates on a half of the measurements,
+/// each factor of the series on another half.
 struct Drawn<'a> {
     data: &'a Data<B>,
     x: Columns<Tape<B>>,
-    /// The draw before, the y that it began at and the one it ended at: differences of a draw are those of one function.
+    /// The draw before, the y that it began at and the one it ended at: differences of a draw are
+    /// those of one function.
     draw: u64,
     from: Columns<Tape<B>>,
     y: Columns<Tape<B>>,

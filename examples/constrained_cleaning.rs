@@ -1,7 +1,9 @@
-//! Find wrong labels with a classifier that is kept in an L1 ball: DMLCBO against a projected double loop.
+//! Find wrong labels with a classifier that is kept in an L1 ball: DMLCBO against a projected
+//! double loop.
 //!
-//! `cargo run --release --example constrained_cleaning` (a minute and a half); with arguments, that many steps and the path of the plot.
-//! Half of 5000 MNIST labels are wrong; each sample has a weight, learned from 5000 samples with right labels.
+//! `cargo run --release --example constrained_cleaning` (a minute and a half); with arguments, that
+//! many steps and the path of the plot. Half of 5000 MNIST labels are wrong; each sample has a
+//! weight, learned from 5000 samples with right labels.
 
 mod plot;
 

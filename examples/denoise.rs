@@ -1,6 +1,7 @@
 //! Learn a small denoiser from the shipped photographs and use it on one of them.
 //!
-//! `cargo run --release --example denoise` (about half a minute); with an argument, that many steps.
+//! `cargo run --release --example denoise` (about half a minute); with an argument, that many
+//! steps.
 
 use bilevel::backend::{Cpu, Tape};
 use bilevel::burn::module::AutodiffModule;

@@ -1,8 +1,10 @@
-//! Clean data that lie on eighteen workers, half of them heard at a time: ADBO against the synchronous SDBO.
+//! Clean data that lie on eighteen workers, half of them heard at a time: ADBO against the
+//! synchronous SDBO.
 //!
-//! `cargo run --release --example distributed` (some seconds); with arguments, that many seconds of virtual time and the path of the plot.
-//! Each worker has MNIST digits of its own, a tenth of whose training labels are wrong, and takes a random time for each answer;
-//! three of them take four times as long.
+//! `cargo run --release --example distributed` (some seconds); with arguments, that many seconds of
+//! virtual time and the path of the plot. Each worker has MNIST digits of its own, a tenth of whose
+//! training labels are wrong, and takes a random time for each answer; three of them take four
+//! times as long.
 
 mod plot;
 
@@ -80,7 +82,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Every worker's losses: its training samples, with a weight for each of them, and its trusted ones.
+/// Every worker's losses: its training samples, with a weight for each of them, and its trusted
+/// ones.
 fn locals(train: &Labelled) -> Result<Vec<Local>, Box<dyn Error>> {
     let device = Default::default();
     let count = WORKERS * SAMPLES;

@@ -1,8 +1,10 @@
-//! What an iteration of ADBO costs beside the workers' losses: time against the number of workers, for some numbers of planes.
+//! What an iteration of ADBO costs beside the workers' losses: time against the number of workers,
+//! for some numbers of planes.
 //!
-//! `cargo run --release --example distributed_cost` (half a minute); with arguments, the most workers and the path of the plot.
-//! Half of the workers are heard in each iteration. Their losses are diagonal, of 100 unknowns, so that what is timed is the
-//! method: the messages of S workers, packed and read, and the master's sums over all N of them and over the planes.
+//! `cargo run --release --example distributed_cost` (half a minute); with arguments, the most
+//! workers and the path of the plot. Half of the workers are heard in each iteration. Their losses
+//! are diagonal, of 100 unknowns, so that what is timed is the method: the messages of S workers,
+//! packed and read, and the master's sums over all N of them and over the planes.
 
 mod plot;
 

@@ -1,5 +1,6 @@
-//! Plot the memory of one MAML gradient against the number of inner steps, with all tapes kept and in a budget:
-//! `cargo run --release --example few_shot_memory`. Writes `few-shot-memory.svg`; the first argument is another path.
+//! Plot the memory of one MAML gradient against the number of inner steps, with all tapes kept and
+//! in a budget: `cargo run --release --example few_shot_memory`. Writes `few-shot-memory.svg`; the
+//! first argument is another path.
 
 mod plot;
 

@@ -1,9 +1,11 @@
-//! Poisoned training pictures, and what defences are worth against them: a study, with DMLCBO as the attacker.
+//! Poisoned training pictures, and what defences are worth against them: a study, with DMLCBO as
+//! the attacker.
 //!
-//! `cargo run --release --example poisoning` (two minutes); with arguments, that many steps of the attack and of each training,
-//! and the path of the picture. 500 pictures of MNIST may be changed by 0.2 per pixel, so that a small network trained on them,
-//! its weights in a ball, does badly. Each defence then trains networks from other first weights on what came out; beside it,
-//! on the pictures as they were and on random changes of the same size.
+//! `cargo run --release --example poisoning` (two minutes); with arguments, that many steps of the
+//! attack and of each training, and the path of the picture. 500 pictures of MNIST may be changed
+//! by 0.2 per pixel, so that a small network trained on them, its weights in a ball, does badly.
+//! Each defence then trains networks from other first weights on what came out; beside it, on the
+//! pictures as they were and on random changes of the same size.
 
 #[path = "plot/font.rs"]
 mod font;
@@ -47,7 +49,8 @@ const SEEDS: [u64; 3] = [2, 3, 4];
 /// `[samples, 784]`.
 type Pictures = Tensor<Cpu, 2>;
 
-/// What is done against poison: a name, the radius of the weights' ball, and what is done to pictures.
+/// What is done against poison: a name, the radius of the weights' ball, and what is done to
+/// pictures.
 type Defence = (&'static str, f64, fn(Pictures) -> Pictures);
 
 const DEFENCES: [Defence; 3] = [

@@ -1,5 +1,6 @@
-//! Two runs from `(1, 0)` on `Φ(x) = ½ x₁² − ½ x₂² + ¼ x₂⁴`, hidden behind a lower level: descent along the hypergradient ends at
-//! the saddle, perturbed AID in a minimum. Writes a picture: `cargo run --release --example saddle -- saddle.svg`.
+//! Two runs from `(1, 0)` on `Φ(x) = ½ x₁² − ½ x₂² + ¼ x₂⁴`, hidden behind a lower level: descent
+//! along the hypergradient ends at the saddle, perturbed AID in a minimum. Writes a picture: `cargo
+//! run --release --example saddle -- saddle.svg`.
 
 #[path = "plot/font.rs"]
 mod font;

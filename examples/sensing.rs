@@ -1,7 +1,9 @@
-//! Robust matrix sensing: `min_U max_{y in the simplex} Σ ½ y_i L_i(U) − (y_i − 1/n)²`, `L_i = (⟨A_i, UUᵀ⟩ − b_i)²`. From a start of
-//! rank one, descent of the maximum stays at a saddle; perturbed GDmax leaves it.
+//! Robust matrix sensing: `min_U max_{y in the simplex} Σ ½ y_i L_i(U) − (y_i − 1/n)²`, `L_i =
+//! (⟨A_i, UUᵀ⟩ − b_i)²`. From a start of rank one, descent of the maximum stays at a saddle;
+//! perturbed GDmax leaves it.
 //!
-//! `cargo run --release --example sensing` (d = 50, about two minutes); with an argument, matrices of that size.
+//! `cargo run --release --example sensing` (d = 50, about two minutes); with an argument, matrices
+//! of that size.
 
 use std::time::Instant;
 

@@ -1,4 +1,5 @@
-//! Bilevel optimization for deep learning on [Burn](https://burn.dev): the gradient of a solved problem.
+//! Bilevel optimization for deep learning on [Burn](https://burn.dev): the gradient of a solved
+//! problem.
 //!
 //! Write two losses, choose the parts by type, and train what the inner problem cannot see: the
 //! filters of an image regularizer, the weights of training samples, regularization parameters.
@@ -58,8 +59,8 @@ pub use burn;
 
 /// What most programs import: `use bilevel::prelude::*;`.
 ///
-/// The parts of a bilevel problem with their defaults, the few-shot learner MAML, and the names of Burn that a loss is
-/// written with.
+/// The parts of a bilevel problem with their defaults, the few-shot learner MAML, and the names of
+/// Burn that a loss is written with.
 pub mod prelude {
     pub use bilevel_backend::{Cpu, Tape};
     pub use bilevel_core::{

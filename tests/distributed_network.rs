@@ -1,4 +1,5 @@
-//! A master and workers as processes of this machine: some are killed, some stand still, some are not let in.
+//! A master and workers as processes of this machine: some are killed, some stand still, some are
+//! not let in.
 #![cfg(unix)]
 
 use std::fs;
@@ -244,8 +245,8 @@ fn a_killed_worker_stops_nobody_and_comes_back() {
     );
 }
 
-/// A worker stands still while more than 16 MB are owed to it: the others keep their links, and it is heard again
-/// when it goes on.
+/// A worker stands still while more than 16 MB are owed to it: the others keep their links, and it
+/// is heard again when it goes on.
 #[test]
 fn a_frozen_worker_that_is_owed_a_reply_stops_nobody() {
     let _alone = alone();
@@ -309,8 +310,8 @@ fn a_frozen_worker_that_is_owed_a_reply_stops_nobody() {
     }
 }
 
-/// A master is killed, the next one is stopped as by Ctrl-C. The one after it goes on with the same workers, and what
-/// was in its log is done.
+/// A master is killed, the next one is stopped as by Ctrl-C. The one after it goes on with the same
+/// workers, and what was in its log is done.
 #[test]
 fn a_killed_master_loses_no_iteration() {
     let _alone = alone();
@@ -429,8 +430,8 @@ fn two_runs_are_drawn_in_one_plot() {
     assert!(plot.contains("ADBO") && plot.contains("SDBO"));
 }
 
-/// Workers are killed and started again, or stand still for a while, one after the other: the others are never lost,
-/// and the master never pauses.
+/// Workers are killed and started again, or stand still for a while, one after the other: the
+/// others are never lost, and the master never pauses.
 #[test]
 #[ignore = "takes two minutes"]
 fn a_soak() {

@@ -1,4 +1,5 @@
-//! Twenty iterations over three workers, each with an instance of its own; ADBO and SDBO in virtual time.
+//! Twenty iterations over three workers, each with an instance of its own; ADBO and SDBO in virtual
+//! time.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Estimators of the hypergradient against `dF/dx`, or against the formula of what they estimate instead.
+//! Estimators of the hypergradient against `dF/dx`, or against the formula of what they estimate
+//! instead.
 
 use bilevel::burn::tensor::backend::Backend;
 use bilevel::hypergradient::{Adam, Descent, HeavyBall, Nesterov};

@@ -1,8 +1,10 @@
-//! Whether every backend computes the same: formulas, estimators, regularizers, learners, twenty steps of algorithms.
+//! Whether every backend computes the same: formulas, estimators, regularizers, learners, twenty
+//! steps of algorithms.
 //!
-//! Each function of the list is run on each backend. What it gives is held against a formula where there is one, else against
-//! what `NdArray<f64>` gave when `golden.tsv` was written. `UPDATE_CONFORMANCE=1 cargo test --features wgpu --test conformance` writes that
-//! file and `docs/conformance.md` anew.
+//! Each function of the list is run on each backend. What it gives is held against a formula where
+//! there is one, else against what `NdArray<f64>` gave when `golden.tsv` was written.
+//! `UPDATE_CONFORMANCE=1 cargo test --features wgpu --test conformance` writes that file and
+//! `docs/conformance.md` anew.
 
 mod algorithms;
 mod child;

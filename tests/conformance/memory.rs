@@ -18,8 +18,8 @@ use crate::row::Rows;
 const WARM: usize = 60;
 const STEPS: usize = 200;
 
-/// Resident memory of the process, which on a software driver is the device's too. A step makes about two hundred tensors of
-/// 9 KiB: leaking one tape in four would show.
+/// Resident memory of the process, which on a software driver is the device's too. A step makes
+/// about two hundred tensors of 9 KiB: leaking one tape in four would show.
 pub fn rows<B: Backend>(rows: &mut Rows) {
     rows.section("Memory: MiB that 200 steps add to the process (Linux)");
     let regularizer = FieldsOfExperts {

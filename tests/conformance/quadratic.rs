@@ -71,7 +71,8 @@ pub fn multiply<B: Backend>(a: &Tensor<B, 3>, v: Tensor<B, 2>) -> Tensor<B, 2> {
     a.clone().matmul(v.unsqueeze_dim(2)).squeeze_dim(2)
 }
 
-/// The problem's numbers, and a point that is no solution: `A_r = R diag(λ_r) R` with `R = I − 2 u uᵀ`, `‖u‖ = 1`.
+/// The problem's numbers, and a point that is no solution: `A_r = R diag(λ_r) R` with `R = I − 2 u
+/// uᵀ`, `‖u‖ = 1`.
 pub struct Instance {
     eigenvalues: Vec<Vec<f64>>,
     u: Vec<f64>,

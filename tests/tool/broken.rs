@@ -322,8 +322,8 @@ fn recipes_whose_models_could_not_be_read_are_refused_before_the_training() {
     );
 }
 
-/// An image that is met exactly has an infinite PSNR, here that of the data, on which so little noise makes no
-/// difference: a word in JSON, which has no such number.
+/// An image that is met exactly has an infinite PSNR, here that of the data, on which so little
+/// noise makes no difference: a word in JSON, which has no such number.
 #[test]
 fn an_infinite_psnr_is_a_word() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -90,8 +90,8 @@ fn wrong_labels_are_found() {
     refuses(&mut clean(&folder, &[]), &["out", "--overwrite"]);
 }
 
-/// Every method runs, the same seed gives the same weights, and a run that was stopped twice ends with the bits of one
-/// that was not.
+/// Every method runs, the same seed gives the same weights, and a run that was stopped twice ends
+/// with the bits of one that was not.
 #[test]
 fn every_method_cleans_repeats_and_resumes() {
     let methods = [
@@ -279,7 +279,8 @@ fn other_classifiers_clean_too() {
     );
 }
 
-/// A classifier kept in a small ball learns less than one in a large ball; what is written says in which.
+/// A classifier kept in a small ball learns less than one in a large ball; what is written says in
+/// which.
 #[test]
 fn a_ball_confines_the_classifier() {
     let accuracy = |ball: &str| {
@@ -506,7 +507,8 @@ fn a_table_sorted_by_class_is_cleaned() {
     refuses(&mut run(&[]), &["all samples are of one class"]);
 }
 
-/// The column of the classes is found by its name, what only numbers the rows is no feature, and the report says so.
+/// The column of the classes is found by its name, what only numbers the rows is no feature, and
+/// the report says so.
 #[test]
 fn columns_are_told_apart() {
     let folder = folder();

@@ -1,5 +1,5 @@
-//! What every method makes of two clouds of points, 5 standard deviations apart: no right label is thrown away where
-//! none is wrong, and wrong ones are found.
+//! What every method makes of two clouds of points, 5 standard deviations apart: no right label is
+//! thrown away where none is wrong, and wrong ones are found.
 //!
 //! A short form in every run of the tests; `bash .ci/run drivers` tries all combinations.
 
@@ -29,7 +29,8 @@ struct Case {
     wrong: f64,
 }
 
-/// Two clouds, the second one with `rare` of the rows and four of them at least: half of the rows are trusted.
+/// Two clouds, the second one with `rare` of the rows and four of them at least: half of the rows
+/// are trusted.
 fn clouds(folder: &Path, rows: usize, rare: f64) -> PathBuf {
     let path = folder.join(format!("{rows}-{rare}.csv"));
     let mut rng = ChaCha8Rng::seed_from_u64(1);
@@ -55,7 +56,8 @@ fn clouds(folder: &Path, rows: usize, rare: f64) -> PathBuf {
     path
 }
 
-/// Of the right labels the share that is kept, and the number of mistakes and F1 of the wrong labels found.
+/// Of the right labels the share that is kept, and the number of mistakes and F1 of the wrong
+/// labels found.
 struct Score {
     kept: f64,
     mistakes: usize,

@@ -258,8 +258,8 @@ fn evaluate_prints_one_json_object() {
     );
 }
 
-/// The models beside the sources, by the table in their README: its last column is the mean over the
-/// first two of the twelve test photographs.
+/// The models beside the sources, by the table in their README: its last column is the mean over
+/// the first two of the twelve test photographs.
 #[test]
 fn the_models_on_board_are_as_good_as_their_readme_says() {
     let bench = Bench::new();

@@ -122,7 +122,8 @@ fn a_run_that_was_stopped_goes_on_as_if_it_had_not_been() {
     );
 }
 
-/// What checkpoints are made of does not change what is computed: nothing is under way where they are made.
+/// What checkpoints are made of does not change what is computed: nothing is under way where they
+/// are made.
 #[test]
 fn a_synchronous_run_does_not_depend_on_where_checkpoints_are() {
     let folder = tempfile::tempdir().expect("a directory");

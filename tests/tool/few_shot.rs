@@ -250,7 +250,8 @@ fn mistakes_are_one_line() {
     refuses(&mut other, &["few-shot-learner", "few-shot train"]);
 }
 
-/// A run that was stopped twice ends with the bits of one that was not, and is gone on with from where it stands.
+/// A run that was stopped twice ends with the bits of one that was not, and is gone on with from
+/// where it stands.
 #[test]
 fn training_resumes() {
     let folder = folder();

@@ -194,7 +194,8 @@ fn a_folder_without_a_state_is_free() {
         .success();
 }
 
-/// A call that is refused takes nothing away, and one that is not leaves a run that goes on at any time.
+/// A call that is refused takes nothing away, and one that is not leaves a run that goes on at any
+/// time.
 #[test]
 fn an_old_run_is_there_until_the_new_one_has_begun() {
     let bench = Bench::new();
@@ -282,7 +283,8 @@ fn a_run_that_is_stopped_says_so_in_json() {
     );
 }
 
-/// Every command that prints, where standard output is full: a line on standard error and exit code 2.
+/// Every command that prints, where standard output is full: a line on standard error and exit code
+/// 2.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_standard_output_is_an_error_in_one_line() {

@@ -1,4 +1,5 @@
-//! What a run is resumed from: damage and other data are refused, and what is resumed has the same bits.
+//! What a run is resumed from: damage and other data are refused, and what is resumed has the same
+//! bits.
 
 use std::fs;
 

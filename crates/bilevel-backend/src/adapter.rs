@@ -5,7 +5,8 @@ use std::fmt;
 use burn_wgpu::WgpuDevice;
 use thiserror::Error;
 
-/// A graphics processor that [`Wgpu`](crate::Wgpu) can compute on, or a driver that does its work in software.
+/// A graphics processor that [`Wgpu`](crate::Wgpu) can compute on, or a driver that does its work
+/// in software.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Adapter {
     /// What its driver calls it.
@@ -57,7 +58,8 @@ fn listed(adapters: &[Adapter]) -> String {
 
 /// All adapters, hardware first; the order is the one that [`adapter`] counts in.
 ///
-/// Software adapters beyond the first cannot be chosen and are not listed. Asks the drivers each time: some milliseconds.
+/// Software adapters beyond the first cannot be chosen and are not listed. Asks the drivers each
+/// time: some milliseconds.
 ///
 /// ```
 /// for (i, adapter) in bilevel_backend::adapters().iter().enumerate() {

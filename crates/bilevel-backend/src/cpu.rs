@@ -13,7 +13,8 @@ use burn_flex::{Flex, FlexDevice, FlexQTensor, FlexTensor};
 
 use crate::delegate::prelude::*;
 
-/// The processor: Burn's [`Flex`] with the operations replaced that image models spend their time in.
+/// The processor: Burn's [`Flex`] with the operations replaced that image models spend their time
+/// in.
 ///
 /// ```text
 /// Cpu    convolutions in 1-d and 2-d, their adjoints; maxima over blocks; arithmetic, exponentials, masks,
@@ -21,11 +22,11 @@ use crate::delegate::prelude::*;
 ///        everything else: Flex
 /// ```
 ///
-/// Tensors are `f32` unless made with another data type or after [`use_f64`](Self::use_f64); the own kernels serve
-/// `f32` and `f64`. They use
-/// AVX-512 (in `f32`), AVX2 or NEON as found at run time, and all threads of rayon's pool. Results do not depend on
-/// the number of threads. They differ from Flex's by rounding only (relative, 1e-5 in `f32`, 1e-12 in
-/// `f64`); `exp`, `ln` and `tanh` in `f32` are within 2 units in the last place.
+/// Tensors are `f32` unless made with another data type or after [`use_f64`](Self::use_f64); the
+/// own kernels serve `f32` and `f64`. They use AVX-512 (in `f32`), AVX2 or NEON as found at run
+/// time, and all threads of rayon's pool. Results do not depend on the number of threads. They
+/// differ from Flex's by rounding only (relative, 1e-5 in `f32`, 1e-12 in `f64`); `exp`, `ln` and
+/// `tanh` in `f32` are within 2 units in the last place.
 ///
 /// ```
 /// use bilevel_backend::Cpu;
@@ -44,9 +45,9 @@ pub struct Cpu;
 impl Cpu {
     /// Makes the calling thread one of those that compute; call it first thing in `main`.
     ///
-    /// Without it the calling thread hands each operation to rayon's pool and sleeps until it is done, which small
-    /// tensors feel: a MAML gradient takes a quarter less time with it. Other threads may compute as before. Does
-    /// nothing when rayon's global pool exists already.
+    /// Without it the calling thread hands each operation to rayon's pool and sleeps until it is
+    /// done, which small tensors feel: a MAML gradient takes a quarter less time with it. Other
+    /// threads may compute as before. Does nothing when rayon's global pool exists already.
     pub fn join_pool() {
         // An error says that there is a pool: it works, only not on this thread.
         let _ = rayon::ThreadPoolBuilder::new()
@@ -54,14 +55,15 @@ impl Cpu {
             .build_global();
     }
 
-    /// From now on this process makes its tensors in `f64`: for checking derivatives, where `f32` would leave
-    /// three digits of a difference. Call it before the first tensor.
+    /// From now on this process makes its tensors in `f64`: for checking derivatives, where `f32`
+    /// would leave three digits of a difference. Call it before the first tensor.
     ///
-    /// The type stays that of `f32`: `into_scalar` rounds to it, and so does Burn when it reads a record. Read numbers
-    /// with `into_data`.
+    /// The type stays that of `f32`: `into_scalar` rounds to it, and so does Burn when it reads a
+    /// record. Read numbers with `into_data`.
     ///
     /// # Errors
-    /// If a tensor was made before in `f32`, for Burn fixes the float type of a device when it is first used.
+    /// If a tensor was made before in `f32`, for Burn fixes the float type of a device when it is
+    /// first used.
     ///
     /// ```
     /// use bilevel_backend::Cpu;

@@ -11,8 +11,8 @@
 //! | [`Tape<B>`] | records `B` for one backward pass | gradients (lower solves) |
 //! | `Tape<Tape<B>>` | records the backward pass too | Hessian-vector products |
 //!
-//! Burn 0.21 fixes the default float type of a device type once per process: a process computes on [`Cpu`]
-//! in `f32` or in `f64`. `NdArray<f64>` beside [`Cpu`] in `f32` is fine.
+//! Burn 0.21 fixes the default float type of a device type once per process: a process computes on
+//! [`Cpu`] in `f32` or in `f64`. `NdArray<f64>` beside [`Cpu`] in `f32` is fine.
 //!
 //! Modules move up one tape with `AutodiffModule::from_inner` and down with `valid`. Any layer of
 //! `burn::nn` can be differentiated twice; [`second_order_coverage`] has the measured table.
@@ -40,7 +40,8 @@ pub use threads::computes_on_threads;
 #[cfg(feature = "wgpu")]
 pub use wgpu::Wgpu;
 
-/// Which operation can be differentiated twice, on which backend, as measured by this crate's tests.
+/// Which operation can be differentiated twice, on which backend, as measured by this crate's
+/// tests.
 #[doc = include_str!("../docs/second-order-coverage.md")]
 pub mod second_order_coverage {}
 

@@ -8,16 +8,16 @@ use crate::cpu::tensor::{flex, from_vec, slice, unflex};
 use crate::kernel::element::Element;
 use crate::kernel::elementwise::piecewise::{PIECES, Table, piecewise_linear as kernel};
 
-/// A piecewise linear function of every entry, another one for each channel; `None` on backends without a
-/// kernel for it, and for more than 256 pieces.
+/// A piecewise linear function of every entry, another one for each channel; `None` on backends
+/// without a kernel for it, and for more than 256 pieces.
 ///
 /// ```text
 /// y[n, c, p] = a[c, j] + s[c, j] t[n, c, p],   j = ⌊t[n, c, p]⌋ + pieces/2, at least 0 and less than pieces
 /// ```
 ///
-/// `t` is `[n, channels, …]`, intercepts `a` and slopes `s` are `[channels, pieces]`. One pass over memory,
-/// however many pieces there are: [`Cpu`](crate::Cpu) takes a tenth of the time of the look-ups that Burn
-/// offers. Not recorded on a tape.
+/// `t` is `[n, channels, …]`, intercepts `a` and slopes `s` are `[channels, pieces]`. One pass over
+/// memory, however many pieces there are: [`Cpu`](crate::Cpu) takes a tenth of the time of the
+/// look-ups that Burn offers. Not recorded on a tape.
 pub fn piecewise_linear<B: Backend>(
     t: &FloatTensor<B>,
     intercepts: &FloatTensor<B>,

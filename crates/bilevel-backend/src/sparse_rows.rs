@@ -8,11 +8,11 @@ use crate::cpu::tensor::{flex, from_vec, slice, unflex};
 use crate::kernel::element::Element;
 use crate::kernel::sparse::{Rows, is_narrow, product, transposed_product};
 
-/// A constant matrix `A`, `[m, k]`, by its non-zero entries: for products with matrices of a few columns, as a linear
-/// classifier makes them of pictures that are mostly black.
+/// A constant matrix `A`, `[m, k]`, by its non-zero entries: for products with matrices of a few
+/// columns, as a linear classifier makes them of pictures that are mostly black.
 ///
-/// [`Cpu`](crate::Cpu) has kernels for it, other backends do not. Takes 8 bytes an entry in `f32`. Products take the time of
-/// the entries that are not zero. Not recorded on a tape.
+/// [`Cpu`](crate::Cpu) has kernels for it, other backends do not. Takes 8 bytes an entry in `f32`.
+/// Products take the time of the entries that are not zero. Not recorded on a tape.
 ///
 /// # Example
 ///
@@ -37,11 +37,13 @@ enum Stored {
     Double(Rows<f64>),
 }
 
-/// With more than one entry in so many not zero, kernels that do not look at the entries are faster.
+/// With more than one entry in so many not zero, kernels that do not look at the entries are
+/// faster.
 const SPARSE: usize = 3;
 
 impl SparseRows {
-    /// The entries of `dense`; `None` on backends without kernels for them, and if more than a third are not zero.
+    /// The entries of `dense`; `None` on backends without kernels for them, and if more than a
+    /// third are not zero.
     pub fn new<B: Backend>(dense: &FloatTensor<B>) -> Option<Self> {
         let dense = flex::<B>(dense)?;
         let width = *dense.shape().last()?;
@@ -56,7 +58,8 @@ impl SparseRows {
         }))
     }
 
-    /// `A b`: `[k, n]` to `[m, n]`; `None` if `b` is too wide, of another precision or backend, or not in order in memory.
+    /// `A b`: `[k, n]` to `[m, n]`; `None` if `b` is too wide, of another precision or backend, or
+    /// not in order in memory.
     ///
     /// # Panics
     /// If `b` has not k rows.

@@ -29,21 +29,23 @@ use crate::delegate::prelude::*;
 /// Tape<Tape<B>>    f ↦ ∇f ↦ ∇²f · v     Hessian-vector products
 /// ```
 ///
-/// It is Burn's [`Autodiff`] with the same tensors, and with the operations replaced whose backward pass
-/// `Autodiff` cannot record (`nn::Linear`, embedding, pooling, interpolation, deformable convolution) or gets wrong: every layer
-/// of `burn::nn` can be differentiated twice. Which operation was measured to which accuracy is in the
-/// table of [`second_order_coverage`](crate::second_order_coverage).
+/// It is Burn's [`Autodiff`] with the same tensors, and with the operations replaced whose backward
+/// pass `Autodiff` cannot record (`nn::Linear`, embedding, pooling, interpolation, deformable
+/// convolution) or gets wrong: every layer of `burn::nn` can be differentiated twice. Which
+/// operation was measured to which accuracy is in the table of
+/// [`second_order_coverage`](crate::second_order_coverage).
 ///
 /// As in Burn, a detached tensor is a constant of this tape only: on `Tape<Tape<B>>` the outer
-/// tape's gradient does not see it, a second derivative does. So `∇²f · v` is always the derivative of
-/// the gradient that was computed, and agrees with its differences.
+/// tape's gradient does not see it, a second derivative does. So `∇²f · v` is always the derivative
+/// of the gradient that was computed, and agrees with its differences.
 ///
-/// Give each recording leaves of its own and hold them until their gradients are read: on leaves that were differentiated before, a
-/// backward pass on another thread can take steps out of the graph that is being built, with no error (Burn 0.21, issue 5573;
+/// Give each recording leaves of its own and hold them until their gradients are read: on leaves
+/// that were differentiated before, a backward pass on another thread can take steps out of the
+/// graph that is being built, with no error (Burn 0.21, issue 5573;
 /// `bilevel_core::parameters::fresh_leaves` makes them).
 ///
-/// `Tape<B, BalancedCheckpointing>` recomputes cheap operations in the backward pass instead of keeping
-/// their results.
+/// `Tape<B, BalancedCheckpointing>` recomputes cheap operations in the backward pass instead of
+/// keeping their results.
 ///
 /// ```
 /// use bilevel_backend::{Cpu, Tape};

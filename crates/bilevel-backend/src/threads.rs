@@ -5,8 +5,9 @@ use std::any::{TypeId, type_name};
 use burn_backend::Backend;
 use burn_flex::FlexDevice;
 
-/// Whether `B` computes on the thread that asks it to, as [`Cpu`](crate::Cpu), `NdArray` of `burn-ndarray` and tapes of
-/// them do: then several threads do more than one. Any other backend is taken to be a device with a queue.
+/// Whether `B` computes on the thread that asks it to, as [`Cpu`](crate::Cpu), `NdArray` of
+/// `burn-ndarray` and tapes of them do: then several threads do more than one. Any other backend is
+/// taken to be a device with a queue.
 ///
 /// ```
 /// use bilevel_backend::{Cpu, Tape, computes_on_threads};

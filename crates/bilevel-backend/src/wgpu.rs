@@ -21,11 +21,13 @@ type Inner = burn_wgpu::Wgpu<f32, i32, u32>;
 /// | sums of floats by `scatter_nd`, the gradient of `gather_nd` | terms get lost where an index is repeated | row by row |
 /// | `asin`, `acos` | to 7e-5, as the shading language allows | by the inverse tangent, to 3e-5 on the driver that was measured |
 ///
-/// Left as they are: products, minima, maxima and sums of integers by `scatter_nd` where an index is repeated; the kernel for gradients of
-/// deformable convolutions, which [`Tape`](crate::Tape) does not use.
+/// Left as they are: products, minima, maxima and sums of integers by `scatter_nd` where an index
+/// is repeated; the kernel for gradients of deformable convolutions, which [`Tape`](crate::Tape)
+/// does not use.
 ///
-/// What is asked of it is done later, in order; who reads a tensor waits. One thread at a time should
-/// ask: CubeCL 0.10 does not keep the order between threads ([`computes_on_threads`](crate::computes_on_threads) is false).
+/// What is asked of it is done later, in order; who reads a tensor waits. One thread at a time
+/// should ask: CubeCL 0.10 does not keep the order between threads
+/// ([`computes_on_threads`](crate::computes_on_threads) is false).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wgpu;
 
@@ -101,7 +103,8 @@ impl FloatTensorOps<Self> for Wgpu {
         Inner::float_atan2(cosine_of_sine(x.clone()), x)
     }
 
-    /// Sums row by row: the number of a row is `Σ_j i_j Π_{l > j} n_l` for an index `i` into axes of `n` entries.
+    /// Sums row by row: the number of a row is `Σ_j i_j Π_{l > j} n_l` for an index `i` into axes
+    /// of `n` entries.
     fn float_scatter_nd(
         data: FloatTensor<Self>,
         indices: IntTensor<Self>,

@@ -47,8 +47,8 @@ pub struct Audit {
     pub lower: Outcome,
     /// The estimate against differences, direction by direction.
     pub slopes: Vec<Slope>,
-    /// `‖estimated − measured‖` over the directions, relative to `‖measured‖` or, where that is smaller, to how much the
-    /// slopes change over a difference.
+    /// `‖estimated − measured‖` over the directions, relative to `‖measured‖` or, where that is
+    /// smaller, to how much the slopes change over a difference.
     pub error: f64,
     /// Largest relative error of the losses' first derivatives against differences of values.
     pub first_order_error: f64,
@@ -77,7 +77,8 @@ pub struct Slope {
 /// A reason not to trust a hypergradient.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Finding {
-    /// A loss draws random numbers, as dropout does: it has no derivative to compare with, and nothing else was judged.
+    /// A loss draws random numbers, as dropout does: it has no derivative to compare with, and
+    /// nothing else was judged.
     #[error(
         "the loss is random: two evaluations at one point differ by {0:.1e}; give it a fixed mask"
     )]
@@ -91,14 +92,14 @@ pub enum Finding {
     /// Neither loss sees these parameters of x.
     #[error("structurally zero: no loss depends on {}", quoted(.0))]
     StructurallyZero(Vec<String>),
-    /// The lower solver returned the y that it was given at every x: what it stops at is larger than the lower
-    /// gradients there, and the differences are those of `f` at a fixed y.
+    /// The lower solver returned the y that it was given at every x: what it stops at is larger
+    /// than the lower gradients there, and the differences are those of `f` at a fixed y.
     #[error(
         "no lower solve moved y: its tolerance is above every ‖∇y g‖ it met, {0:.1e} at first; lower it"
     )]
     Unmoved(f64),
-    /// The lower loss does not see any of x: `y*` does not depend on it, and the hypergradient is the
-    /// direct gradient of `f`.
+    /// The lower loss does not see any of x: `y*` does not depend on it, and the hypergradient is
+    /// the direct gradient of `f`.
     #[error("x does not enter the lower loss: no bilevel problem")]
     NoCoupling,
     /// The lower loss does not see these parameters of y, so nothing determines them.
@@ -149,11 +150,11 @@ impl Audit {
 /// dF/dx · u  ≈  R(h/2),    R(h) = (4 D(h/2) − D(h)) / 3,    D(h) = (F(x + h u) − F(x − h u)) / 2h,    F(x) = f(x, y*(x))
 /// ```
 ///
-/// where `lower` solves for `y*(x)` from the point's `y`, and for the others from there. Before that it asks what can go wrong on
-/// the way: does the lower solver converge, do both losses see all parameters, are the tape's first
-/// and second derivatives those of the losses? Run it in `f64` and with a tight lower tolerance: in
-/// `f32` the differences drown in rounding. `|R(h/2) − R(h)|` is their uncertainty. Costs
-/// `6 directions + 1` lower solves.
+/// where `lower` solves for `y*(x)` from the point's `y`, and for the others from there. Before
+/// that it asks what can go wrong on the way: does the lower solver converge, do both losses see
+/// all parameters, are the tape's first and second derivatives those of the losses? Run it in `f64`
+/// and with a tight lower tolerance: in `f32` the differences drown in rounding. `|R(h/2) − R(h)|`
+/// is their uncertainty. Costs `6 directions + 1` lower solves.
 ///
 /// # Example
 ///
@@ -311,7 +312,8 @@ where
     }
 }
 
-/// How much two evaluations of the losses at one point differ. Sums in another order would differ by rounding.
+/// How much two evaluations of the losses at one point differ. Sums in another order would differ
+/// by rounding.
 fn randomness<B: Backend, P: TwiceDifferentiable<B>>(point: Point<'_, B, P>) -> f64 {
     let losses = || [point.upper_gradients().loss, point.lower_gradients().loss];
     let rounding = 64.0 * epsilon(&pack(point.x, 1));

@@ -4,9 +4,9 @@
 //! min_x F(x) = f(x, y*(x))   where   y*(x) = argmin_y g(x, y)
 //! ```
 //!
-//! `x` is the **upper** variable (elsewhere: outer, meta, leader, hyperparameter), `y` the **lower**
-//! one (inner, task, follower). The gradient of `F` is the **hypergradient**. A user writes the two
-//! losses as a [`BilevelProblem`]; everything else is a choice of parts, by type:
+//! `x` is the **upper** variable (elsewhere: outer, meta, leader, hyperparameter), `y` the
+//! **lower** one (inner, task, follower). The gradient of `F` is the **hypergradient**. A user
+//! writes the two losses as a [`BilevelProblem`]; everything else is a choice of parts, by type:
 //!
 //! ```text
 //! BilevelProblem → LowerSolver → Hypergradient (SecondOrder, LinearSolver) → optimizer → Report → Observer
@@ -20,11 +20,11 @@
 //! | [`Hypergradient`] | [`ImplicitDifferentiation`], [`ConstrainedImplicit`], [`ConstrainedNeumann`], [`JacobianFree`], [`Unrolled`], [`ForwardMode`], [`OneStep`], [`Darts`], [`PartialGradient`], [`StochasticNeumann`], [`ZerothOrder`], [`Penalty`]: [which when](mod@hypergradient#which-estimator-when) |
 //! | algorithm | [`DoubleLoop`], [`Maid`], [`Isgd`], [`Hoag`], [`Bome`], [`Soba`]: [which when](algorithm); any optimizer of `burn::optim`, [`ScheduleFreeSgd`], [`ScheduleFreeAdam`] |
 //!
-//! Every [`Estimate`] carries a [`Certificate`] of what was measured on the way; [`audit()`] compares any
-//! estimator with finite differences of the solved problem.
+//! Every [`Estimate`] carries a [`Certificate`] of what was measured on the way; [`audit()`]
+//! compares any estimator with finite differences of the solved problem.
 //!
-//! Numerics end in a [`Status`], never in an error and never in silence; a mistake in a setting is an
-//! [`Error`]; a broken contract (two shapes that do not fit) panics with both shapes.
+//! Numerics end in a [`Status`], never in an error and never in silence; a mistake in a setting is
+//! an [`Error`]; a broken contract (two shapes that do not fit) panics with both shapes.
 
 pub mod algorithm;
 pub mod audit;

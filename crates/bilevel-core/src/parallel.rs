@@ -8,18 +8,20 @@ use bilevel_backend::computes_on_threads;
 use burn::tensor::backend::Backend;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// `items.map(work)`, with tensors of `B`, on as many threads as there are cores; the results keep the order of the items.
+/// `items.map(work)`, with tensors of `B`, on as many threads as there are cores; the results keep
+/// the order of the items.
 ///
-/// On a backend that does not compute on the threads of this process, one item after the other: a graphics processor is not
-/// faster for being asked by several threads, and CubeCL 0.10 gives every thread a queue of its own, whose work is not kept in order
-/// with that of others on the same tensors.
+/// On a backend that does not compute on the threads of this process, one item after the other: a
+/// graphics processor is not faster for being asked by several threads, and CubeCL 0.10 gives every
+/// thread a queue of its own, whose work is not kept in order with that of others on the same
+/// tensors.
 ///
-/// With an item for every core each item stays on its core, and what a backend shares out inside it is computed there
-/// in turn: nobody waits for anybody. With fewer items they share the pool that backends compute on. A map inside a map
-/// runs on its caller's core.
+/// With an item for every core each item stays on its core, and what a backend shares out inside it
+/// is computed there in turn: nobody waits for anybody. With fewer items they share the pool that
+/// backends compute on. A map inside a map runs on its caller's core.
 ///
-/// Not items in one work-stealing pool: a worker that waits inside a backend's own parallel loop would steal another
-/// item while it holds the lock of an autodiff graph.
+/// Not items in one work-stealing pool: a worker that waits inside a backend's own parallel loop
+/// would steal another item while it holds the lock of an autodiff graph.
 pub fn map<B: Backend, T: Send, U: Send>(items: Vec<T>, work: impl Fn(T) -> U + Sync) -> Vec<U> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let threads = cores.min(items.len());

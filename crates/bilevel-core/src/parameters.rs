@@ -1,17 +1,19 @@
 //! The bridge between modules and vectors.
 //!
 //! Outside the tape a module's parameters are one [`Vector`]; inside it they are separate leaves.
-//! These are the only visitors and mappers of the workspace, but for one that reads an optimizer's state.
+//! These are the only visitors and mappers of the workspace, but for one that reads an optimizer's
+//! state.
 //!
-//! **What counts as a parameter:** a float `Param` that requires a gradient on its tape, in the order
-//! in which the module visits them. A frozen parameter (`no_grad`) keeps its value and has no entry in
-//! any vector. Modules therefore live on a tape between steps, as in Burn's own training loops: on a
-//! plain backend Burn forgets which parameters are frozen.
+//! **What counts as a parameter:** a float `Param` that requires a gradient on its tape, in the
+//! order in which the module visits them. A frozen parameter (`no_grad`) keeps its value and has no
+//! entry in any vector. Modules therefore live on a tape between steps, as in Burn's own training
+//! loops: on a plain backend Burn forgets which parameters are frozen.
 //!
-//! **A shared parameter** is one `Param` in several places of a module: clones have one identity, its [`ParamId`]. It
-//! has one place in a vector, that of its first visit; its gradient is the sum over all places, and what gives values to a
-//! module gives all places the same leaf. x and y are two vectors whatever their parameters are called: a y that begins as a
-//! copy of x is a variable of its own.
+//! **A shared parameter** is one `Param` in several places of a module: clones have one identity,
+//! its [`ParamId`]. It has one place in a vector, that of its first visit; its gradient is the sum
+//! over all places, and what gives values to a module gives all places the same leaf. x and y are
+//! two vectors whatever their parameters are called: a y that begins as a copy of x is a variable
+//! of its own.
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -29,7 +31,8 @@ use crate::{Error, Vector};
 /// The values of a module's parameters: `[systems, dim / systems]`.
 ///
 /// # Panics
-/// If the module has no parameter, or the first axis of one of them cannot be divided into `systems` parts.
+/// If the module has no parameter, or the first axis of one of them cannot be divided into
+/// `systems` parts.
 pub fn pack<B: Backend, M: Module<Tape<B>>>(module: &M, systems: usize) -> Vector<B> {
     let mut rows = Rows::new(systems);
     module.visit(&mut Values {
@@ -77,9 +80,11 @@ pub fn fresh_leaves<B: Backend, M: Module<Tape<B>>>(module: M) -> M {
     module.map(&mut Fresh(Shared::default()))
 }
 
-/// The module with `times` copies of every float parameter, frozen ones too, behind each other along its first axis, as fresh leaves.
+/// The module with `times` copies of every float parameter, frozen ones too, behind each other
+/// along its first axis, as fresh leaves.
 ///
-/// [`pack`]ed as so many systems it is so many rows, each of which is what the module itself packs to.
+/// [`pack`]ed as so many systems it is so many rows, each of which is what the module itself packs
+/// to.
 pub fn repeated<B: Backend, M: Module<Tape<B>>>(module: M, times: usize) -> M {
     module.map(&mut Repeat {
         times,
@@ -89,7 +94,8 @@ pub fn repeated<B: Backend, M: Module<Tape<B>>>(module: M, times: usize) -> M {
 
 /// The module with the values of its parameters replaced by those of `values`, as fresh leaves.
 ///
-/// `values` is the same module on the plain backend, with other numbers. What is frozen keeps its value.
+/// `values` is the same module on the plain backend, with other numbers. What is frozen keeps its
+/// value.
 ///
 /// # Panics
 /// If a parameter has another shape, with both shapes.
@@ -142,7 +148,8 @@ pub fn non_finite_parameter<B: Backend, M: Module<Tape<B>>>(
     locate.found
 }
 
-/// Paths of the parameters that a backward pass left no gradient for: the loss does not depend on them.
+/// Paths of the parameters that a backward pass left no gradient for: the loss does not depend on
+/// them.
 pub fn unreached<B: Backend, M: Module<Tape<B>>>(
     module: &M,
     gradients: &<Tape<B> as AutodiffBackend>::Gradients,
@@ -181,8 +188,8 @@ pub fn paths_by_id<B: Backend, M: Module<B>>(module: &M) -> HashMap<ParamId, Str
     paths.1
 }
 
-/// `Σ (aᵢ − bᵢ)²` over the float parameters of two modules of one architecture: one number, recorded where they
-/// are.
+/// `Σ (aᵢ − bᵢ)²` over the float parameters of two modules of one architecture: one number,
+/// recorded where they are.
 ///
 /// # Panics
 /// If the shapes of a parameter differ.
@@ -216,8 +223,8 @@ pub fn named_values<B: Backend, M: Module<B>>(module: &M) -> BTreeMap<String, Te
 
 /// The module with every float parameter replaced by the value of its path.
 ///
-/// What requires a gradient stays so. Values that the module has no parameter for are left alone; a shared parameter has
-/// the value of its first path in all places.
+/// What requires a gradient stays so. Values that the module has no parameter for are left alone; a
+/// shared parameter has the value of its first path in all places.
 ///
 /// # Errors
 /// If a parameter is missing, or has another shape.

@@ -13,13 +13,13 @@ use crate::{Constants, Vector};
 /// min_x F(x) = f(x, y*(x))   where   y*(x) = argmin_y g(x, y)
 /// ```
 ///
-/// `f` is [`upper_loss`](Self::upper_loss), `g` is [`lower_loss`](Self::lower_loss). Both are generic
-/// over the backend, so the same code is run for values, recorded once for gradients and recorded
-/// twice for Hessian products.
+/// `f` is [`upper_loss`](Self::upper_loss), `g` is [`lower_loss`](Self::lower_loss). Both are
+/// generic over the backend, so the same code is run for values, recorded once for gradients and
+/// recorded twice for Hessian products.
 ///
-/// `Upper`, `Lower` and `Batch` are modules of Burn: a `Param`, a layer of `burn::nn`, a tuple or an array
-/// of them, or a struct that derives `Module`. In `Upper` and `Lower` the parameters are the `Param`s that
-/// require a gradient, as everywhere in Burn; a batch is plain tensors.
+/// `Upper`, `Lower` and `Batch` are modules of Burn: a `Param`, a layer of `burn::nn`, a tuple or
+/// an array of them, or a struct that derives `Module`. In `Upper` and `Lower` the parameters are
+/// the `Param`s that require a gradient, as everywhere in Burn; a batch is plain tensors.
 ///
 /// # Example
 ///
@@ -67,7 +67,8 @@ pub trait BilevelProblem {
         batch: &Self::Batch<B>,
     ) -> Tensor<B, 1>;
 
-    /// `g(x, y)`, one number, on `batch`: the sum over the independent systems where there are many.
+    /// `g(x, y)`, one number, on `batch`: the sum over the independent systems where there are
+    /// many.
     fn lower_loss<B: Backend>(
         &self,
         x: &Self::Upper<B>,
@@ -75,7 +76,8 @@ pub trait BilevelProblem {
         batch: &Self::Batch<B>,
     ) -> Tensor<B, 1>;
 
-    /// `∇y g` in closed form, `[systems, dim y]`, for problems that know it; `None` unless overridden.
+    /// `∇y g` in closed form, `[systems, dim y]`, for problems that know it; `None` unless
+    /// overridden.
     ///
     /// Lower solvers use it in place of a recorded pass. It must equal what the recording gives.
     fn lower_gradient<B: Backend>(
@@ -89,18 +91,18 @@ pub trait BilevelProblem {
 
     /// How many independent lower problems `y` holds; 1 unless overridden.
     ///
-    /// With `n` systems the first axis of every parameter of `y` has length `n`, or a multiple of it whose `i`-th part is
-    /// system i, and `g` must be a sum over systems of terms that share nothing but `x`. Then each system gets its own
-    /// step sizes and its own stopping test.
+    /// With `n` systems the first axis of every parameter of `y` has length `n`, or a multiple of
+    /// it whose `i`-th part is system i, and `g` must be a sum over systems of terms that share
+    /// nothing but `x`. Then each system gets its own step sizes and its own stopping test.
     fn systems<B: Backend>(&self, _y: &Self::Lower<B>) -> usize {
         1
     }
 
     /// The admissible `x` nearest to `x`; `x` itself unless overridden.
     ///
-    /// Algorithms apply it after every upper step: with it they are projected methods, for filters of
-    /// zero mean, weights that must not be negative, steps sizes within a box. The set must be convex.
-    /// Frozen parameters stay as they are, whatever is returned for them.
+    /// Algorithms apply it after every upper step: with it they are projected methods, for filters
+    /// of zero mean, weights that must not be negative, steps sizes within a box. The set must be
+    /// convex. Frozen parameters stay as they are, whatever is returned for them.
     fn project<B: Backend>(&self, x: Self::Upper<B>) -> Self::Upper<B> {
         x
     }

@@ -10,10 +10,10 @@ use crate::vector::norm;
 
 /// A mask for dropout that stays: each entry is `1 / keep` with the probability `keep`, and else 0.
 ///
-/// A loss that draws a mask of its own each time it is evaluated has no gradient that its values agree
-/// with, and every estimate of a hypergradient is of no use. Put a mask in the batch instead, a new one
-/// for each step of the upper problem, and multiply by it: all evaluations of the step are then of one
-/// loss.
+/// A loss that draws a mask of its own each time it is evaluated has no gradient that its values
+/// agree with, and every estimate of a hypergradient is of no use. Put a mask in the batch instead,
+/// a new one for each step of the upper problem, and multiply by it: all evaluations of the step
+/// are then of one loss.
 ///
 /// The same `seed` gives the same mask on every backend. `keep` is in (0, 1].
 ///
@@ -33,8 +33,8 @@ use crate::vector::norm;
 /// If `keep` is not in (0, 1].
 ///
 /// # References
-/// Gal, Ghahramani (2016), "A Theoretically Grounded Application of Dropout in Recurrent Neural Networks",
-/// NIPS, arXiv:1512.05287, where one mask is kept for a sequence for the same reason.
+/// Gal, Ghahramani (2016), "A Theoretically Grounded Application of Dropout in Recurrent Neural
+/// Networks", NIPS, arXiv:1512.05287, where one mask is kept for a sequence for the same reason.
 pub fn dropout_mask<B: Backend, const D: usize>(
     shape: [usize; D],
     keep: f64,
@@ -54,8 +54,8 @@ pub fn dropout_mask<B: Backend, const D: usize>(
     Tensor::from_data(TensorData::new(entries, shape), device)
 }
 
-/// A number below `n`, each as likely as the others: the leading bits of a product with 64 random bits,
-/// which favour none by more than `n / 2⁶⁴`.
+/// A number below `n`, each as likely as the others: the leading bits of a product with 64 random
+/// bits, which favour none by more than `n / 2⁶⁴`.
 pub(crate) fn below(n: usize, rng: &mut ChaCha8Rng) -> usize {
     ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize
 }

@@ -4,13 +4,16 @@ use crate::{Tolerance, WithTolerance};
 
 /// Lets an iterative solver read from the device only every `steps` steps whether it is done.
 ///
-/// For devices with a queue: on a processor a read costs nothing. A read waits until the device has done all that was asked of it, and leaves it without work until the next request
-/// arrives: on a graphics processor it may cost more than a step. Between reads all scalars of the solver stay on the device.
+/// For devices with a queue: on a processor a read costs nothing. A read waits until the device has
+/// done all that was asked of it, and leaves it without work until the next request arrives: on a
+/// graphics processor it may cost more than a step. Between reads all scalars of the solver stay on
+/// the device.
 ///
-/// Rows of a linear system that are at their goal stand still, so that [`ConjugateGradient`] and [`Minres`] return the same
-/// numbers as without, and count the same steps; [`Richardson`] and the lower solvers go on until the next read, and may return a smaller
-/// residual than was asked for. Costs at most `steps − 1` products or gradients that nobody needs. With 0 a solver looks
-/// before its first step and after its last.
+/// Rows of a linear system that are at their goal stand still, so that [`ConjugateGradient`] and
+/// [`Minres`] return the same numbers as without, and count the same steps; [`Richardson`] and the
+/// lower solvers go on until the next read, and may return a smaller residual than was asked for.
+/// Costs at most `steps − 1` products or gradients that nobody needs. With 0 a solver looks before
+/// its first step and after its last.
 ///
 /// ```
 /// use bilevel_backend::Cpu;

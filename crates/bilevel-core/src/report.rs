@@ -9,8 +9,8 @@ pub struct Report {
     pub step: usize,
     /// `f(x, y)` before the step.
     pub upper_loss: f64,
-    /// Euclidean norm of the hypergradient; of [`Maid`](crate::Maid) with a projection, of the step over
-    /// its length.
+    /// Euclidean norm of the hypergradient; of [`Maid`](crate::Maid) with a projection, of the step
+    /// over its length.
     pub hypergradient_norm: f64,
     /// Learning rate of the step, 0 if it did not move x.
     pub step_size: f64,

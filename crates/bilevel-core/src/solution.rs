@@ -9,11 +9,12 @@ use crate::vector::largest;
 pub enum Status {
     /// The residual is below the tolerance in every system.
     Converged,
-    /// All terms were added up, of a method that has no tolerance to reach: [`Neumann`](crate::Neumann),
-    /// [`Nystrom`](crate::Nystrom). The residual says how good the value is.
+    /// All terms were added up, of a method that has no tolerance to reach:
+    /// [`Neumann`](crate::Neumann), [`Nystrom`](crate::Nystrom). The residual says how good the
+    /// value is.
     Truncated,
-    /// The steps ran out first, a normal result of a truncated solve, or rounding keeps the residual above
-    /// the tolerance.
+    /// The steps ran out first, a normal result of a truncated solve, or rounding keeps the
+    /// residual above the tolerance.
     MaxSteps,
     /// The method cannot go on: a curvature `pᵀAp ≤ 0`, or a step size that shrank to nothing.
     Breakdown,

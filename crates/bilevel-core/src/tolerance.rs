@@ -5,7 +5,8 @@ use burn::tensor::backend::Backend;
 use crate::Vector;
 use crate::vector::norm;
 
-/// How small a residual `r` has to be for a solver to stop: the one meaning of `tolerance` in this library.
+/// How small a residual `r` has to be for a solver to stop: the one meaning of `tolerance` in this
+/// library.
 ///
 /// ```text
 /// Absolute(δ):   ‖r‖ ≤ δ
@@ -17,9 +18,10 @@ use crate::vector::norm;
 /// | [`LowerSolver`](crate::LowerSolver) | `∇y g(x, y)`; the gradient mapping of [`ProjectedGradient`](crate::ProjectedGradient) | the same at the first `y`, the largest of the systems |
 /// | [`LinearSolver`](crate::LinearSolver) | `b − A q`, in every row | `b` of that row |
 ///
-/// An absolute tolerance has the unit of `g`, or of `b`. A relative one has none: it is the same for `g` and for
-/// `10⁻¹² g`. After a warm start the first `y` is good already, so that a relative tolerance asks a lower solver for
-/// more than is needed; linear solvers measure against `b` whatever they start from.
+/// An absolute tolerance has the unit of `g`, or of `b`. A relative one has none: it is the same
+/// for `g` and for `10⁻¹² g`. After a warm start the first `y` is good already, so that a relative
+/// tolerance asks a lower solver for more than is needed; linear solvers measure against `b`
+/// whatever they start from.
 ///
 /// ```
 /// use bilevel_core::Tolerance;
@@ -29,8 +31,8 @@ use crate::vector::norm;
 /// ```
 ///
 /// # References
-/// Absolute ones are those of error bounds for inexact hypergradients: Ehrhardt, Roberts (2024), IMA J. Appl.
-/// Math. 89, arXiv:2301.04764.
+/// Absolute ones are those of error bounds for inexact hypergradients: Ehrhardt, Roberts (2024),
+/// IMA J. Appl. Math. 89, arXiv:2301.04764.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Tolerance {
     /// `δ`.
@@ -68,9 +70,10 @@ impl Tolerance {
 
 /// A solver, or an estimator with a solver inside, whose tolerance can be set.
 ///
-/// Algorithms that decide as they go how exactly to solve ask for it. A solver around another one sets the inner one's:
-/// [`NormalEquations`](crate::NormalEquations) that of `AᵀA q = Aᵀb`, [`Jacobi`](crate::Jacobi) and [`Damping`](crate::Damping) that of
-/// the scaled and the damped system, [`ImplicitDifferentiation`](crate::ImplicitDifferentiation) that of the adjoint.
+/// Algorithms that decide as they go how exactly to solve ask for it. A solver around another one
+/// sets the inner one's: [`NormalEquations`](crate::NormalEquations) that of `AᵀA q = Aᵀb`,
+/// [`Jacobi`](crate::Jacobi) and [`Damping`](crate::Damping) that of the scaled and the damped
+/// system, [`ImplicitDifferentiation`](crate::ImplicitDifferentiation) that of the adjoint.
 ///
 /// ```
 /// use bilevel_core::{ConjugateGradient, Tolerance, WithTolerance};

@@ -21,15 +21,16 @@ pub fn dot<B: Backend>(a: Vector<B>, b: Vector<B>) -> Vector<B> {
 
 /// Euclidean norms of the rows: `[systems, 1]`.
 ///
-/// Squares vanish below the root of the smallest number and overflow above that of the largest, in `f32` at about
-/// 1e-19 and 1e19: [`norms`] does not mind.
+/// Squares vanish below the root of the smallest number and overflow above that of the largest, in
+/// `f32` at about 1e-19 and 1e19: [`norms`] does not mind.
 pub fn norm<B: Backend>(a: Vector<B>) -> Vector<B> {
     a.square().sum_dim(1).sqrt()
 }
 
 /// Euclidean norms of the rows, read from the device, whatever the size of the entries.
 ///
-/// One read; three where squares may have vanished or overflowed, and then by `m ‖a / m‖`, m the row's largest entry.
+/// One read; three where squares may have vanished or overflowed, and then by `m ‖a / m‖`, m the
+/// row's largest entry.
 ///
 /// ```
 /// use bilevel_backend::Cpu;
@@ -72,7 +73,8 @@ pub fn read<B: Backend>(a: Vector<B>) -> Vec<f64> {
 
 thread_local!(static READS: Cell<usize> = const { Cell::new(0) });
 
-/// How often this thread has waited for a device in [`read`] so far: what solvers and estimators read they read there.
+/// How often this thread has waited for a device in [`read`] so far: what solvers and estimators
+/// read they read there.
 ///
 /// ```
 /// use bilevel_backend::Cpu;

@@ -8,9 +8,10 @@ use crate::GrayImage;
 /// Y = (R + G + B)/√3,   C₁ = (R − B)/√2,   C₂ = (R − 2G + B)/√6
 /// ```
 ///
-/// White noise stays white with the same standard deviation, and an operator that acts on every channel
-/// alike, a blur or a mask, acts on these alike. So a reconstruction of gray images serves for colour: each
-/// channel for itself. Most of what can be seen is in Y, where the noise is weakest against it.
+/// White noise stays white with the same standard deviation, and an operator that acts on every
+/// channel alike, a blur or a mask, acts on these alike. So a reconstruction of gray images serves
+/// for colour: each channel for itself. Most of what can be seen is in Y, where the noise is
+/// weakest against it.
 pub struct LumaChroma;
 
 const R3: f32 = 0.577_350_26;

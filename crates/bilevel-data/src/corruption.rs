@@ -15,8 +15,8 @@ use crate::{Error, ErrorKind};
 /// ```
 ///
 /// The new label is drawn from all classes, the old one included, so about one in `classes` of the
-/// chosen samples keeps its label: with 10 classes and the fraction 0.5, 45 % of the labels come out
-/// wrong.
+/// chosen samples keeps its label: with 10 classes and the fraction 0.5, 45 % of the labels come
+/// out wrong.
 ///
 /// A pure function of its arguments: S and the new labels depend on the number of samples, not on
 /// their labels. With the same seed a larger fraction does what a smaller one does, and then goes

@@ -10,8 +10,8 @@ use crate::{Error, ErrorKind, Labelled};
 /// Which column of a table holds the classes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum LabelColumn {
-    /// The one that the header calls `label`, `class`, `target` or `y`, in whatever case; the last if there is none. A
-    /// `y` beside an `x` is a feature, unless it is the last.
+    /// The one that the header calls `label`, `class`, `target` or `y`, in whatever case; the last
+    /// if there is none. A `y` beside an `x` is a feature, unless it is the last.
     #[default]
     Found,
     /// The one that the header calls so.
@@ -46,11 +46,13 @@ pub struct Columns {
 const LABEL_NAMES: [&str; 4] = ["label", "class", "target", "y"];
 /// Names of a column that may number the rows.
 const ROW_NAMES: [&str; 5] = ["", "id", "index", "row", "unnamed: 0"];
-/// More different numbers than these look measured if they are not whole, or nearly every row has its own.
+/// More different numbers than these look measured if they are not whole, or nearly every row has
+/// its own.
 const MANY_CLASSES: usize = 20;
 
-/// Reads a CSV file, plain or compressed by gzip: one sample a row, its features and its class, which is in the column that
-/// the header calls `label`, `class`, `target` or `y`, else in the last.
+/// Reads a CSV file, plain or compressed by gzip: one sample a row, its features and its class,
+/// which is in the column that the header calls `label`, `class`, `target` or `y`, else in the
+/// last.
 ///
 /// Cells are separated by commas. Features are finite numbers, read as they are. If all classes are
 /// numbers they are ordered as numbers, else as text by their bytes; label k is the k-th of those
@@ -92,7 +94,8 @@ pub fn load_csv(path: impl AsRef<Path>) -> Result<Labelled, Error> {
 
 /// [`load_csv`] with the classes in a column of choice, and what the columns are.
 ///
-/// A column whose name is `id`, `index`, `row` or missing and whose cells count the rows is not a feature.
+/// A column whose name is `id`, `index`, `row` or missing and whose cells count the rows is not a
+/// feature.
 ///
 /// ```
 /// use bilevel_data::load_csv_with;
@@ -110,7 +113,8 @@ pub fn load_csv(path: impl AsRef<Path>) -> Result<Labelled, Error> {
 ///
 /// # Errors
 ///
-/// As [`load_csv`]; if there is no such column; if nobody said which column it is and its numbers look measured.
+/// As [`load_csv`]; if there is no such column; if nobody said which column it is and its numbers
+/// look measured.
 pub fn load_csv_with(
     path: impl AsRef<Path>,
     label: &LabelColumn,
@@ -210,7 +214,8 @@ fn read(path: &Path, text: &[u8], label: &LabelColumn) -> Result<(Labelled, Colu
     Ok((samples, columns))
 }
 
-/// The columns that are called as those of classes are. `y` is a feature where there is an `x`, unless it is the last.
+/// The columns that are called as those of classes are. `y` is a feature where there is an `x`,
+/// unless it is the last.
 fn usual_labels(names: &[String]) -> Vec<usize> {
     let has_x = names.iter().any(|name| name.eq_ignore_ascii_case("x"));
     let usual = |(column, name): (usize, &String)| {

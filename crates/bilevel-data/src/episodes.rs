@@ -30,7 +30,8 @@ impl EpisodeSamples {
     ///
     /// # Errors
     ///
-    /// If samples of the two have different widths or classes, or a sample (by its name) is in both.
+    /// If samples of the two have different widths or classes, or a sample (by its name) is in
+    /// both.
     pub fn new(support: Labelled, query: Labelled) -> Result<Self, Error> {
         if support.width() != query.width() || support.picture() != query.picture() {
             return Err(ErrorKind::EpisodeSizes {
@@ -89,14 +90,14 @@ impl<'a> EpisodeSampler<'a> {
     ///
     /// # Errors
     ///
-    /// If there are fewer than two ways, no shot or no query, the set has fewer classes than ways, or a class fewer
-    /// samples than shots and queries.
+    /// If there are fewer than two ways, no shot or no query, the set has fewer classes than ways,
+    /// or a class fewer samples than shots and queries.
     pub fn new(set: &'a FewShotSet, shape: EpisodeShape) -> Result<Self, Error> {
         Self::with_pools(set, shape, vec![(0..set.class_count()).collect()])
     }
 
-    /// Episodes whose classes are of one group: characters of one alphabet. Groups with fewer classes than ways are passed
-    /// over; the others are drawn as often as they have classes.
+    /// Episodes whose classes are of one group: characters of one alphabet. Groups with fewer
+    /// classes than ways are passed over; the others are drawn as often as they have classes.
     ///
     /// # Errors
     ///
@@ -146,7 +147,8 @@ impl<'a> EpisodeSampler<'a> {
         Ok(Self { set, shape, pools })
     }
 
-    /// Episode `index` of `seed`: classes and samples drawn without replacement, support and queries class by class.
+    /// Episode `index` of `seed`: classes and samples drawn without replacement, support and
+    /// queries class by class.
     pub fn episode(&self, seed: u64, index: u64) -> EpisodeSamples {
         let EpisodeShape {
             ways,

@@ -49,8 +49,8 @@ impl FewShotSet {
         })
     }
 
-    /// A folder with one sub-folder of pictures for each class, all in one group: how they are read says
-    /// [`load_class_folders`].
+    /// A folder with one sub-folder of pictures for each class, all in one group: how they are read
+    /// says [`load_class_folders`].
     ///
     /// # Errors
     ///
@@ -114,8 +114,8 @@ impl FewShotSet {
         )
     }
 
-    /// The same set four times, turned by 0, 90, 180 and 270 degrees against the clock, every turn a class of its own,
-    /// as Santoro et al. (2016) enlarge Omniglot.
+    /// The same set four times, turned by 0, 90, 180 and 270 degrees against the clock, every turn
+    /// a class of its own, as Santoro et al. (2016) enlarge Omniglot.
     ///
     /// # Errors
     ///

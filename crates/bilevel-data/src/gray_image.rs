@@ -126,7 +126,8 @@ impl GrayImage {
         )
     }
 
-    /// The image with `margin` pixels more at each edge, mirrored there: the pixel at the edge comes twice.
+    /// The image with `margin` pixels more at each edge, mirrored there: the pixel at the edge
+    /// comes twice.
     ///
     /// ```
     /// use bilevel_data::GrayImage;
@@ -142,10 +143,11 @@ impl GrayImage {
         self.extended(margin, 0)
     }
 
-    /// The image with `margin` pixels more at each edge, reflected there: the pixel at the edge comes once.
+    /// The image with `margin` pixels more at each edge, reflected there: the pixel at the edge
+    /// comes once.
     ///
-    /// What a symmetric blur that reflects at its edges makes of a reflected image is the reflection of what it
-    /// makes of the image.
+    /// What a symmetric blur that reflects at its edges makes of a reflected image is the
+    /// reflection of what it makes of the image.
     ///
     /// ```
     /// use bilevel_data::GrayImage;
@@ -161,8 +163,8 @@ impl GrayImage {
         self.extended(margin, 1)
     }
 
-    /// `margin` pixels more at each edge, from the other side of it; `left_out` pixels at the edge do not
-    /// come again.
+    /// `margin` pixels more at each edge, from the other side of it; `left_out` pixels at the edge
+    /// do not come again.
     fn extended(&self, margin: usize, left_out: usize) -> Self {
         assert!(
             margin + left_out <= self.width.min(self.height),

@@ -118,8 +118,8 @@ const MOST_PIXELS: u64 = 1 << 28;
 
 /// Whether `bytes` bytes can be an image of this size, and it is not too large.
 ///
-/// JPEG has one bit a block of 8×8 pixels at least, deflate makes one byte of 1032 at most and a pixel of PNG has
-/// one bit at least.
+/// JPEG has one bit a block of 8×8 pixels at least, deflate makes one byte of 1032 at most and a
+/// pixel of PNG has one bit at least.
 fn check_size(format: ImageFormat, width: u32, height: u32, bytes: usize) -> Result<(), String> {
     let pixels = u64::from(width) * u64::from(height);
     if pixels > MOST_PIXELS {
@@ -232,8 +232,8 @@ fn jpeg_is_complete(bytes: &[u8]) -> bool {
 
 /// Whether the palettes of a PNG file, if it has any, consist of whole colours: three bytes each.
 ///
-/// The decoder panics where they do not (png 0.18.1). A chunk is its length, its name of four letters, its data and a
-/// checksum (PNG specification, section 5.3).
+/// The decoder panics where they do not (png 0.18.1). A chunk is its length, its name of four
+/// letters, its data and a checksum (PNG specification, section 5.3).
 fn png_palette_is_whole(bytes: &[u8]) -> bool {
     let mut rest = bytes.get(8..).unwrap_or_default();
     while let Some(([a, b, c, d], chunk)) = rest.split_first_chunk::<4>() {

@@ -148,8 +148,8 @@ impl Labelled {
         Ok(chosen)
     }
 
-    /// Two halves of the samples in their order, each class divided by lot: of an odd number of samples of a class the second
-    /// half has one more.
+    /// Two halves of the samples in their order, each class divided by lot: of an odd number of
+    /// samples of a class the second half has one more.
     ///
     /// ```
     /// use bilevel_data::Labelled;
@@ -338,7 +338,8 @@ mod tests {
         (0..count).map(|class| format!("class {class}")).collect()
     }
 
-    /// Six samples of two features; sample i has the features 2 i and 2 i + 1 and the label i mod 3.
+    /// Six samples of two features; sample i has the features 2 i and 2 i + 1 and the label i mod
+    /// 3.
     fn numbered() -> Labelled {
         let features = (0u8..12).map(f32::from).collect();
         let labels = (0..6).map(|sample| sample % 3).collect();

@@ -10,10 +10,10 @@ use crate::{Error, ErrorKind, Labelled};
 /// Reads the training and the test set of a folder laid out like MNIST.
 ///
 /// The images are the one file `train*-images-idx3-ubyte` and the one file
-/// `t10k*-images-idx3-ubyte` or `test*-images-idx3-ubyte`; the labels are beside them, `labels-idx1`
-/// in place of `images-idx3`. Each may be compressed, with `.gz` behind its name; if a file is there
-/// in both forms the plain one is read. How pixels and labels are read: [`load_idx`]. Both sets have
-/// the classes 0 to the highest label of the training set.
+/// `t10k*-images-idx3-ubyte` or `test*-images-idx3-ubyte`; the labels are beside them,
+/// `labels-idx1` in place of `images-idx3`. Each may be compressed, with `.gz` behind its name; if
+/// a file is there in both forms the plain one is read. How pixels and labels are read:
+/// [`load_idx`]. Both sets have the classes 0 to the highest label of the training set.
 ///
 /// ```
 /// use bilevel_data::load_mnist_like;

@@ -17,10 +17,10 @@ use crate::random::{Purpose, generator};
 /// everywhere.
 ///
 /// A pure function of its arguments: with the same seed and stream the n_i are the same, whatever
-/// the image and `sigma`. So give every image a `stream` of its own (a validation image its index, a
-/// training crop `step * batch_size + index`) and each purpose a seed of its own. The n_i are never
-/// the numbers that [`RandomCrops`](crate::RandomCrops) draws, not even for the same seed and step:
-/// both read the same ChaCha8 stream, but noise starts half a period further on.
+/// the image and `sigma`. So give every image a `stream` of its own (a validation image its index,
+/// a training crop `step * batch_size + index`) and each purpose a seed of its own. The n_i are
+/// never the numbers that [`RandomCrops`](crate::RandomCrops) draws, not even for the same seed and
+/// step: both read the same ChaCha8 stream, but noise starts half a period further on.
 ///
 /// # Panics
 ///

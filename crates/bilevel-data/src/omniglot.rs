@@ -7,14 +7,15 @@ use crate::few_shot_set::{ink, with_looks};
 use crate::folder::file_name;
 use crate::{EpisodeSamples, Error, ErrorKind, FewShotSet, GrayImage, Labelled, image_paths};
 
-/// Reads a folder of alphabets with a folder of drawings for each character, as `images_background` of Omniglot.
+/// Reads a folder of alphabets with a folder of drawings for each character, as `images_background`
+/// of Omniglot.
 ///
 /// ```text
 /// images_background/Greek/character01/0394_01.png   images_background/Greek/character01/0394_02.png
 /// ```
 ///
-/// Drawings, dark on white and of any size, become `side`×`side` pixels with ink 1 and paper 0. A class is named
-/// `Greek/character01`, its group is the alphabet.
+/// Drawings, dark on white and of any size, become `side`×`side` pixels with ink 1 and paper 0. A
+/// class is named `Greek/character01`, its group is the alphabet.
 ///
 /// # Errors
 ///
@@ -22,8 +23,8 @@ use crate::{EpisodeSamples, Error, ErrorKind, FewShotSet, GrayImage, Labelled, i
 ///
 /// # References
 ///
-/// Lake, Salakhutdinov, Tenenbaum (2015), "Human-level concept learning through probabilistic program induction",
-/// Science 350.
+/// Lake, Salakhutdinov, Tenenbaum (2015), "Human-level concept learning through probabilistic
+/// program induction", Science 350.
 pub fn load_omniglot(folder: impl AsRef<Path>, side: usize) -> Result<FewShotSet, Error> {
     let folder = folder.as_ref();
     let (mut features, mut labels, mut names) = (Vec::new(), Vec::new(), Vec::new());
@@ -50,7 +51,8 @@ pub fn load_omniglot(folder: impl AsRef<Path>, side: usize) -> Result<FewShotSet
     FewShotSet::new(with_looks(samples, Some([side, side]), names)?, groups)
 }
 
-/// Reads Omniglot's 20 one-shot runs, each 20 drawings to learn from and 20 to be named, within an alphabet.
+/// Reads Omniglot's 20 one-shot runs, each 20 drawings to learn from and 20 to be named, within an
+/// alphabet.
 ///
 /// ```text
 /// all_runs/run01/training/class01.png   all_runs/run01/test/item01.png   all_runs/run01/class_labels.txt

@@ -93,7 +93,8 @@ pub fn ssim(image: &GrayImage, reference: &GrayImage) -> f64 {
     (0..x.len()).map(similarity).sum::<f64>() / x.len() as f64
 }
 
-/// The side of the window of [`ssim`], and so the smallest side of an image that it takes, in pixels.
+/// The side of the window of [`ssim`], and so the smallest side of an image that it takes, in
+/// pixels.
 pub const SSIM_WINDOW: usize = 11;
 
 /// w_k ∝ exp(−k² / 2σ²), σ = 1.5, with sum 1.

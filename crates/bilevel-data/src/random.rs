@@ -15,10 +15,11 @@ pub(crate) enum Purpose {
 
 /// The generator for one `(seed, stream)`, the same on every machine and in every run.
 ///
-/// ChaCha8 keyed by `seed` has 2⁶⁴ streams of 2⁶⁸ words each. Crops read a stream from word 0, halves of a set from
-/// word 2⁶⁵, corrupted labels from word 2⁶⁶, a quarter of a stream further on, noise from word 2⁶⁷, half a
-/// stream further on, episodes from three quarters: no draw is long enough to get from one to the next, so no two purposes share
-/// a random number even where they are given the same seed and stream.
+/// ChaCha8 keyed by `seed` has 2⁶⁴ streams of 2⁶⁸ words each. Crops read a stream from word 0,
+/// halves of a set from word 2⁶⁵, corrupted labels from word 2⁶⁶, a quarter of a stream further on,
+/// noise from word 2⁶⁷, half a stream further on, episodes from three quarters: no draw is long
+/// enough to get from one to the next, so no two purposes share a random number even where they are
+/// given the same seed and stream.
 pub(crate) fn generator(purpose: Purpose, seed: u64, stream: u64) -> ChaCha8Rng {
     let first_word = match purpose {
         Purpose::Crops => 0,

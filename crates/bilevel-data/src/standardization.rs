@@ -8,7 +8,8 @@ use crate::{Error, Labelled};
 /// aᵢ ↦ (aᵢ − meanᵢ) / deviationᵢ          constant features become 0
 /// ```
 ///
-/// Gradient methods need it where features have units of their own; the brightness of pictures has one already.
+/// Gradient methods need it where features have units of their own; the brightness of pictures has
+/// one already.
 ///
 /// ```
 /// use bilevel_data::{Labelled, Standardization};

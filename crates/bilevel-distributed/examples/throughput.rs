@@ -1,4 +1,5 @@
-//! How many exchanges a second a network of this machine carries: vectors of 1 MB up, and 1 MB down.
+//! How many exchanges a second a network of this machine carries: vectors of 1 MB up, and 1 MB
+//! down.
 //!
 //! ```sh
 //! cargo run --release --features zenoh --example throughput -- 1000000 5

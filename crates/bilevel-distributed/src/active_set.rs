@@ -16,8 +16,8 @@ pub struct Participation {
     pub on_loss: OnLoss,
     /// With fewer workers alive the run pauses.
     pub min_live: usize,
-    /// For how long the first iteration waits for all workers; after that those that came are enough, if they are
-    /// [`min_live`](Self::min_live).
+    /// For how long the first iteration waits for all workers; after that those that came are
+    /// enough, if they are [`min_live`](Self::min_live).
     pub join_timeout: Duration,
     /// For how long a run pauses before it ends.
     pub quorum_timeout: Duration,
@@ -26,11 +26,12 @@ pub struct Participation {
 /// What becomes of a worker that is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnLoss {
-    /// It stays in the problem with its last x, y and θ. No planes are made until it is back: without it they would be of
-    /// another problem. For workers that come back.
+    /// It stays in the problem with its last x, y and θ. No planes are made until it is back:
+    /// without it they would be of another problem. For workers that come back.
     Freeze,
-    /// It leaves the sums, and the planes that were made with it are dropped; new ones are made by those who live. If it comes
-    /// back, it begins anew at v and z, and planes do once more. For workers that may not come back.
+    /// It leaves the sums, and the planes that were made with it are dropped; new ones are made by
+    /// those who live. If it comes back, it begins anew at v and z, and planes do once more. For
+    /// workers that may not come back.
     Drop,
     /// The run ends.
     Abort,
@@ -117,9 +118,10 @@ struct Slot {
 /// release when  #heard ≥ min(S, live)  and  max τᵢ < τ  over those alive;   then τᵢ ← τᵢ + 1,   τᵢ ← 0 when heard
 /// ```
 ///
-/// So an answer that is used is at most τ iterations old. It knows no threads and no clock: times are told to it, which
-/// is how it is the same under every communicator. A worker is admitted by [`admit`](Self::admit) after its first answer,
-/// and again after it was lost; an answer counts once, by incarnation and sequence number.
+/// So an answer that is used is at most τ iterations old. It knows no threads and no clock: times
+/// are told to it, which is how it is the same under every communicator. A worker is admitted by
+/// [`admit`](Self::admit) after its first answer, and again after it was lost; an answer counts
+/// once, by incarnation and sequence number.
 ///
 /// ```
 /// use std::time::Duration;
@@ -244,8 +246,8 @@ impl ActiveSet {
         slot.strikes = 0;
     }
 
-    /// Refuses an answer that is of no use: copies of it are repeats. Returns whether its worker is to be given up, which is
-    /// after three in a row.
+    /// Refuses an answer that is of no use: copies of it are repeats. Returns whether its worker is
+    /// to be given up, which is after three in a row.
     pub fn refuse(&mut self, stamp: Stamp) -> bool {
         let slot = &mut self.slots[stamp.worker.index()];
         slot.taken = Some(stamp.seq);

@@ -16,9 +16,10 @@ use crate::{
 /// λ_l ← max(0, λ_l + η_λ (a_lᵀx + b_lᵀy + κ_l − c₁ λ_l))
 /// ```
 ///
-/// The centralised baseline of [`Adbo`](crate::Adbo): the gradients are those before the step, the multipliers see the new point, and
-/// every [`Cuts::every`] steps planes are refreshed. A step costs a gradient of G and `P (dim x + dim y)` multiplications
-/// with P planes, a refresh K gradients of g and K products.
+/// The centralised baseline of [`Adbo`](crate::Adbo): the gradients are those before the step, the
+/// multipliers see the new point, and every [`Cuts::every`] steps planes are refreshed. A step
+/// costs a gradient of G and `P (dim x + dim y)` multiplications with P planes, a refresh K
+/// gradients of g and K products.
 ///
 /// # Example
 ///
@@ -43,7 +44,8 @@ use crate::{
 /// ```
 ///
 /// # References
-/// Jiao, Yang, Wu, Song, Jian (2023), "Asynchronous Distributed Bilevel Optimization", ICLR, arXiv:2212.10048.
+/// Jiao, Yang, Wu, Song, Jian (2023), "Asynchronous Distributed Bilevel Optimization", ICLR,
+/// arXiv:2212.10048.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cpbo {
     settings: CpboSettings,
@@ -124,7 +126,8 @@ impl Cpbo {
         Ok(cpbo)
     }
 
-    /// One worker that agrees with nobody: without multipliers and augmentation z stays, and adds nothing to `h`.
+    /// One worker that agrees with nobody: without multipliers and augmentation z stays, and adds
+    /// nothing to `h`.
     fn estimate(&self) -> EstimateSettings {
         EstimateSettings {
             rounds: self.settings.inner_steps,

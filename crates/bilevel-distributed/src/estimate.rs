@@ -6,7 +6,8 @@ use crate::error::{Error, in_range, not_negative};
 use crate::flat::{add_scaled, scaled_difference, squared_distance};
 use crate::{LocalProblem, LowerProducts};
 
-/// The settings of the estimate: K rounds of steps on the augmented Lagrangian of the lower problem.
+/// The settings of the estimate: K rounds of steps on the augmented Lagrangian of the lower
+/// problem.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EstimateSettings {
     /// K. One in the authors' experiments.
@@ -51,16 +52,18 @@ pub struct Lower {
 /// h(v, {yᵢ}, z) = Σᵢ ‖yᵢ − y'ᵢ‖² + ‖z − z'‖²
 /// ```
 ///
-/// K rounds from a start that does not depend on v, with φ = 0. A round takes one gradient of every worker; both sides
-/// exchange 3 m numbers with y of length m. `h` is differentiated by [`pull_back`](Self::pull_back), rounds in reverse.
-/// [`Relaxation::of`] does all of it in one process.
+/// K rounds from a start that does not depend on v, with φ = 0. A round takes one gradient of every
+/// worker; both sides exchange 3 m numbers with y of length m. `h` is differentiated by
+/// [`pull_back`](Self::pull_back), rounds in reverse. [`Relaxation::of`] does all of it in one
+/// process.
 ///
 /// # References
-/// Jiao, Yang, Wu, Song, Jian (2023), "Asynchronous Distributed Bilevel Optimization", ICLR, arXiv:2212.10048.
+/// Jiao, Yang, Wu, Song, Jian (2023), "Asynchronous Distributed Bilevel Optimization", ICLR,
+/// arXiv:2212.10048.
 ///
 /// # Differences from the paper
-/// As in the authors' program, workers step along the gradient at v itself, not along its expansion about the last v, and the
-/// multipliers follow before z' does.
+/// As in the authors' program, workers step along the gradient at v itself, not along its expansion
+/// about the last v, and the multipliers follow before z' does.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LowerEstimate {
     settings: EstimateSettings,
@@ -167,7 +170,8 @@ pub(crate) fn worker_round(
     y
 }
 
-/// The way back through the rounds of a [`LowerEstimate`]: cotangents `ȳᵢ`, `φ̄ᵢ`, `z̄` of a round's values.
+/// The way back through the rounds of a [`LowerEstimate`]: cotangents `ȳᵢ`, `φ̄ᵢ`, `z̄` of a
+/// round's values.
 ///
 /// ```text
 /// φ̄ᵢ ← φ̄ᵢ + η_z z̄                                 wᵢ = ȳᵢ + η_z μ z̄ + η_φ φ̄ᵢ
@@ -176,7 +180,8 @@ pub(crate) fn worker_round(
 /// v̄  = − η_y Σ over rounds and workers of ∇²vy gᵢ wᵢ
 /// ```
 ///
-/// A round takes one product of every worker with second derivatives at the y' that it stepped from.
+/// A round takes one product of every worker with second derivatives at the y' that it stepped
+/// from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PullBack {
     settings: EstimateSettings,

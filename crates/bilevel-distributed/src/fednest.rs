@@ -4,7 +4,8 @@ use crate::error::{Error, ErrorKind, in_range};
 use crate::flat::{add_scaled, is_finite};
 use crate::{LocalProblem, LowerProducts, UpperGradients};
 
-/// FedNest: local steps on both levels, corrected by the gradients of all, and a federated Neumann series between them.
+/// FedNest: local steps on both levels, corrected by the gradients of all, and a federated Neumann
+/// series between them.
 ///
 /// With means over the N workers, `g = mean gᵢ`, `f = mean Gᵢ`:
 ///
@@ -15,8 +16,9 @@ use crate::{LocalProblem, LowerProducts, UpperGradients};
 /// xᵢ ← x, then E times  xᵢ ← xᵢ − α (hᵢ(xᵢ) − hᵢ(x) + mean h(x)),     x ← mean xᵢ
 /// ```
 ///
-/// Every line waits for all workers: a round takes 2 T + Q + 3 exchanges of messages with each, where [`Adbo`](crate::Adbo) takes one.
-/// It costs each worker `T (E + 1)` gradients of g, E + 2 of G and Q + E + 1 products. Here all workers are in one process, in turn.
+/// Every line waits for all workers: a round takes 2 T + Q + 3 exchanges of messages with each,
+/// where [`Adbo`](crate::Adbo) takes one. It costs each worker `T (E + 1)` gradients of g, E + 2 of
+/// G and Q + E + 1 products. Here all workers are in one process, in turn.
 ///
 /// # Example
 ///
@@ -39,11 +41,12 @@ use crate::{LocalProblem, LowerProducts, UpperGradients};
 /// ```
 ///
 /// # References
-/// Tarzanagh, Li, Thrampoulidis, Oymak (2022), "FedNest: Federated Bilevel, Minimax, and Compositional Optimization", ICML,
-/// arXiv:2205.02215.
+/// Tarzanagh, Li, Thrampoulidis, Oymak (2022), "FedNest: Federated Bilevel, Minimax, and
+/// Compositional Optimization", ICML, arXiv:2205.02215.
 ///
 /// # Differences from the paper
-/// All workers take part and see all their data; the series is summed, where the paper draws one of its terms.
+/// All workers take part and see all their data; the series is summed, where the paper draws one of
+/// its terms.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FedNest {
     settings: FedNestSettings,
@@ -130,8 +133,8 @@ impl FedNest {
         finite
     }
 
-    /// E steps of every worker from `from`, each gradient corrected by what it lacks there of the mean; the mean of where
-    /// they end.
+    /// E steps of every worker from `from`, each gradient corrected by what it lacks there of the
+    /// mean; the mean of where they end.
     fn local<P: LocalProblem>(
         &self,
         workers: &[P],

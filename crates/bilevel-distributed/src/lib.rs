@@ -1,4 +1,5 @@
-//! Asynchronous distributed bilevel optimization: a master, workers, and what carries their messages.
+//! Asynchronous distributed bilevel optimization: a master, workers, and what carries their
+//! messages.
 //!
 //! ```text
 //! min_v Σᵢ Gᵢ(v, z)   s.t.   z = argmin_z Σᵢ gᵢ(v, z)          worker i holds Gᵢ and gᵢ
@@ -10,12 +11,13 @@
 //! | method | [`Adbo`] (waits for S of N workers), [`Sdbo`] (for all), [`Cpbo`] (one process), [`FedNest`] (hypergradients) |
 //! | [communicator] | [`InProcess`](communicator::InProcess) (threads), [`Simulated`](communicator::Simulated) (virtual time, faults), `ZenohMaster` (processes; feature `zenoh`) |
 //!
-//! The method is the same under every communicator: who is waited for is decided by [`ActiveSet`], which knows no clock
-//! and no threads; what is said is in [`message`]. Iterates are flat vectors of `f64`; a message may carry them in `f32`.
-//! Results depend only on the order in which answers are taken, which the [state](AdboState) logs.
+//! The method is the same under every communicator: who is waited for is decided by [`ActiveSet`],
+//! which knows no clock and no threads; what is said is in [`message`]. Iterates are flat vectors
+//! of `f64`; a message may carry them in `f32`. Results depend only on the order in which answers
+//! are taken, which the [state](AdboState) logs.
 //!
-//! Numerics end in a [`Stopped`], beside the last good state; a mistake in a setting, a file or a connection is an
-//! [`Error`]; a broken contract (two lengths that do not fit) panics.
+//! Numerics end in a [`Stopped`], beside the last good state; a mistake in a setting, a file or a
+//! connection is an [`Error`]; a broken contract (two lengths that do not fit) panics.
 
 mod active_set;
 mod adbo;

@@ -6,9 +6,11 @@
 /// min Σᵢ Gᵢ(v, yᵢ)   s.t.   y₁ = … = y_N = z,   ({yᵢ}, z) ∈ argmin Σᵢ gᵢ(v, yᵢ)  s.t. yᵢ = z
 /// ```
 ///
-/// [`ModuleProblem`](crate::ModuleProblem) makes one of any [`BilevelProblem`](bilevel_core::BilevelProblem); a problem
-/// whose derivatives are known writes them down. Numbers are `f64` here whatever the problem computes in: consensus,
-/// multipliers and planes are small differences of large numbers, and their arithmetic costs little beside a gradient.
+/// [`ModuleProblem`](crate::ModuleProblem) makes one of any
+/// [`BilevelProblem`](bilevel_core::BilevelProblem); a problem whose derivatives are known writes
+/// them down. Numbers are `f64` here whatever the problem computes in: consensus, multipliers and
+/// planes are small differences of large numbers, and their arithmetic costs little beside a
+/// gradient.
 ///
 /// ```
 /// use bilevel_distributed::{LocalProblem, LowerProducts, UpperGradients};

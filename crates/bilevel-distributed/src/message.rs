@@ -4,8 +4,8 @@
 //! "BLVL"  version u16  length u64  CRC-32 u32  body          all little-endian; the body by postcard
 //! ```
 //!
-//! A message is checked before it is read: mark, version, length against a limit and the bytes at hand, checksum. Reading
-//! it allocates no more than its bytes pay for, and runs nothing.
+//! A message is checked before it is read: mark, version, length against a limit and the bytes at
+//! hand, checksum. Reading it allocates no more than its bytes pay for, and runs nothing.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -117,7 +117,8 @@ pub struct PlaneChange {
 
 /// How numbers are sent.
 ///
-/// Both sides compute in `f64`. In single precision half the bytes are sent, and both go on with what was sent.
+/// Both sides compute in `f64`. In single precision half the bytes are sent, and both go on with
+/// what was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Precision {
     /// `f32`.

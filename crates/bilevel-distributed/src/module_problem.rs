@@ -10,11 +10,13 @@ use burn::tensor::{Tensor, TensorData};
 
 use crate::{LocalProblem, LowerProducts, UpperGradients};
 
-/// A [`BilevelProblem`](bilevel_core::BilevelProblem) with a worker's data, seen through flat vectors.
+/// A [`BilevelProblem`](bilevel_core::BilevelProblem) with a worker's data, seen through flat
+/// vectors.
 ///
-/// x and y are laid out as [`pack`] lays them out and rounded to the float type of `B` on the way in. An upper or a lower
-/// gradient costs a backward pass, [`lower_products`](LocalProblem::lower_products) what `D` takes for both. Each reads
-/// its result from the device.
+/// x and y are laid out as [`pack`] lays them out and rounded to the float type of `B` on the way
+/// in. An upper or a lower gradient costs a backward pass,
+/// [`lower_products`](LocalProblem::lower_products) what `D` takes for both. Each reads its result
+/// from the device.
 #[derive(Debug)]
 pub struct ModuleProblem<B: Backend, P: Differentiable<B>, D = DoubleBackward> {
     problem: P,

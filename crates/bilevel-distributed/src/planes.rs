@@ -58,9 +58,9 @@ impl Plane {
 
 /// When a plane is of no more use. Looked at where planes are refreshed.
 ///
-/// A multiplier that overshoots to 0 makes its plane look useless while it is needed: where multipliers rise fast, as far
-/// from the set, pruning lets the point leave it again and again. Then lower `η_λ`, or prune [`Never`](Self::Never): the number of planes is
-/// bounded anyway.
+/// A multiplier that overshoots to 0 makes its plane look useless while it is needed: where
+/// multipliers rise fast, as far from the set, pruning lets the point leave it again and again.
+/// Then lower `η_λ`, or prune [`Never`](Self::Never): the number of planes is bounded anyway.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Prune {
     /// Its multiplier was 0 after each of the last two iterations: the paper's.
@@ -189,7 +189,8 @@ impl Planes {
         gone
     }
 
-    /// Adds the plane of a relaxation; the one of the smallest multiplier makes room where there are `most`.
+    /// Adds the plane of a relaxation; the one of the smallest multiplier makes room where there
+    /// are `most`.
     ///
     /// # Panics
     /// If `most` is 0.

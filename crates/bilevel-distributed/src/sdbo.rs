@@ -5,16 +5,19 @@ use crate::{Adbo, AdboSettings, AdboState, Error, Observer, Participation, Stop,
 
 /// SDBO: [`Adbo`] with S = N. Every iteration waits for every worker that lives.
 ///
-/// The baseline of the paper: an iteration is as slow as the slowest of its workers. With the same problems, start and
-/// settings its iterates are those of one process that goes through the workers in turn, bit by bit.
+/// The baseline of the paper: an iteration is as slow as the slowest of its workers. With the same
+/// problems, start and settings its iterates are those of one process that goes through the workers
+/// in turn, bit by bit.
 ///
 /// # References
-/// Jiao, Yang, Wu, Song, Jian (2023), "Asynchronous Distributed Bilevel Optimization", ICLR, arXiv:2212.10048.
+/// Jiao, Yang, Wu, Song, Jian (2023), "Asynchronous Distributed Bilevel Optimization", ICLR,
+/// arXiv:2212.10048.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sdbo(Adbo);
 
 impl Sdbo {
-    /// For `workers` N; of [`participation`](AdboSettings::participation) S and τ are set, and the rest is kept.
+    /// For `workers` N; of [`participation`](AdboSettings::participation) S and τ are set, and the
+    /// rest is kept.
     ///
     /// # Errors
     /// If a setting is out of its range.

@@ -15,8 +15,9 @@ use crate::{LocalProblem, LowerProducts, UpperGradients};
 /// x ← x − η_x (∇x G(x, y) + θ)        y ← y − η_y (∇y G(x, y) + Σ_l λ_l b_l)
 /// ```
 ///
-/// with the multipliers of the last directive, which are those of now only if it is heard in every iteration. It knows
-/// nothing of a run but what the master's welcome says, so that it can be started anywhere, at any time, and again.
+/// with the multipliers of the last directive, which are those of now only if it is heard in every
+/// iteration. It knows nothing of a run but what the master's welcome says, so that it can be
+/// started anywhere, at any time, and again.
 #[derive(Debug)]
 pub struct Worker<P> {
     problem: P,

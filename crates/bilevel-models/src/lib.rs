@@ -1,7 +1,8 @@
 //! Ready-made bilevel problems: learned image reconstruction, and cleaning of data.
 //!
-//! A **regularizer** `R` measures how unlike a natural image an image is; a **physics** says how the
-//! data `z` came about. Together they make a lower problem, and a set of clean images an upper one:
+//! A **regularizer** `R` measures how unlike a natural image an image is; a **physics** says how
+//! the data `z` came about. Together they make a lower problem, and a set of clean images an upper
+//! one:
 //!
 //! ```text
 //! min_x  mean (y*(x) − clean)²      y*(x) = argmin_y ½‖A y − z‖² + R(x, y)

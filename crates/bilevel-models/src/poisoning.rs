@@ -1,15 +1,16 @@
 //! How far pictures that were tampered with can mislead what learns from them: a study of defences.
 //!
-//! Whoever may change each training picture by ε per pixel, and nothing else, chooses the changes so that the classifier
-//! trained on them does badly:
+//! Whoever may change each training picture by ε per pixel, and nothing else, chooses the changes
+//! so that the classifier trained on them does badly:
 //!
 //! ```text
 //! min_δ −1/m Σ_j ℓ(y*(δ); v_j)      y*(δ) = argmin_{y ∈ Y} 1/n Σ_i ℓ(y; t_i + δ_i) + ρ ‖y‖²      |δ| ≤ ε,   0 ≤ t + δ ≤ 1
 //! ```
 //!
-//! What comes out is a worst case to hold a defence against: one that was only tried on random noise of the same size was not
-//! tried. After Muñoz-González et al. (2017), "Towards Poisoning of Deep Learning Algorithms with Back-gradient Optimization",
-//! AISec, arXiv:1708.08689; the study with a constrained lower level is that of Shi, Chang, Gu (2024), ICML, PMLR 235.
+//! What comes out is a worst case to hold a defence against: one that was only tried on random
+//! noise of the same size was not tried. After Muñoz-González et al. (2017), "Towards Poisoning of
+//! Deep Learning Algorithms with Back-gradient Optimization", AISec, arXiv:1708.08689; the study
+//! with a constrained lower level is that of Shi, Chang, Gu (2024), ICML, PMLR 235.
 
 use bilevel_core::{BilevelProblem, positive};
 use burn::module::{Module, Param};
@@ -24,8 +25,8 @@ use crate::classification::{Batch, Classifier, Minibatch, mean_cross_entropy};
 /// f = −1/m Σ_j ℓ(y; v_j)        g = 1/n Σ_i ℓ(y; t_i + δ_i) + ρ ‖y‖²        ℓ: cross-entropy
 /// ```
 ///
-/// δ has a row for each training sample; y are the weights of the classifier. On a block of samples the sums are over the block.
-/// f has no lower bound: a run ends after a number of steps.
+/// δ has a row for each training sample; y are the weights of the classifier. On a block of samples
+/// the sums are over the block. f has no lower bound: a run ends after a number of steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Poisoning<C> {
     /// What is trained.
@@ -39,13 +40,15 @@ pub struct Poisoning<C> {
 pub struct Perturbation<B: Backend> {
     /// δ: `[samples, features]`.
     pub values: Param<Tensor<B, 2>>,
-    /// The least and the largest δ that leave the pictures pictures, and are no further from them than ε.
+    /// The least and the largest δ that leave the pictures pictures, and are no further from them
+    /// than ε.
     least: Tensor<B, 2>,
     largest: Tensor<B, 2>,
 }
 
 impl<B: Backend> Perturbation<B> {
-    /// None, of pictures with pixels in [0, 1], `[samples, features]`, which may be changed by `bound` ε.
+    /// None, of pictures with pixels in [0, 1], `[samples, features]`, which may be changed by
+    /// `bound` ε.
     ///
     /// # Errors
     /// If the bound is not above zero.

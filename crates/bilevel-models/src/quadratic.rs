@@ -6,10 +6,11 @@
 //! y*(x) = −A⁻¹ (Cᵀ x + a),   ∇F = ∇x f − C A⁻¹ ∇y f              A, C, a: means over the samples
 //! ```
 //!
-//! `A_i` and `H_i` are a multiple of the identity plus a product `z zᵀ` of a random vector whose entries have
-//! variances from 1 down, so that the means have eigenvalues between about `μ` and 1. As `f` is convex in both variables
-//! together, `F` is convex. The recipe of the quadratic benchmark of Dagréou, Ablin, Vaiter, Moreau (2022), NeurIPS,
-//! arXiv:2201.13409, with other random matrices.
+//! `A_i` and `H_i` are a multiple of the identity plus a product `z zᵀ` of a random vector whose
+//! entries have variances from 1 down, so that the means have eigenvalues between about `μ` and 1.
+//! As `f` is convex in both variables together, `F` is convex. The recipe of the quadratic
+//! benchmark of Dagréou, Ablin, Vaiter, Moreau (2022), NeurIPS, arXiv:2201.13409, with other random
+//! matrices.
 
 use bilevel_core::algorithm::rule::{Block, Blocks, Counter, OracleCalls, SecondDerivatives};
 use bilevel_core::vector::{norms, read};

@@ -13,15 +13,15 @@ use crate::classification::{Batch, Classifier, Linear, LinearParameters, mean_cr
 /// f = 1/m Σ_j ℓ(y; v_j)        g = 1/n Σ_i ℓ(y; t_i) + ½ Σ_{jc} e^{x_j} W_jc²   or  e^{x_c} W_jc²
 /// ```
 ///
-/// `y = (W, b)` with `W` of shape `[features, classes]`; the biases are free. A feature that says nothing about the
-/// label is held back without anybody having found out which it is.
+/// `y = (W, b)` with `W` of shape `[features, classes]`; the biases are free. A feature that says
+/// nothing about the label is held back without anybody having found out which it is.
 ///
 /// `g` is strongly convex but for the biases, which only matter up to a constant: solve from zero.
 ///
 /// # References
-/// Pedregosa (2016), "Hyperparameter optimization with approximate gradient", ICML, arXiv:1602.02355, with one weight;
-/// one a feature: Grazzi, Franceschi, Pontil, Salzo (2020), "On the Iteration Complexity of Hypergradient Computation",
-/// ICML, arXiv:2006.16218.
+/// Pedregosa (2016), "Hyperparameter optimization with approximate gradient", ICML,
+/// arXiv:1602.02355, with one weight; one a feature: Grazzi, Franceschi, Pontil, Salzo (2020), "On
+/// the Iteration Complexity of Hypergradient Computation", ICML, arXiv:2006.16218.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Selection {
     /// What is trained.

@@ -16,9 +16,10 @@ use crate::classification::{Batch, Classifier, cross_entropies, mean_cross_entro
 /// y_{k+1} = y_k − e^r ∇y g(x, y_k),   k = 0 … K − 1
 /// ```
 ///
-/// `w` has an entry a class, `t_i` is the class of sample i. A minimiser of `g` knows nothing of the learning rate, so
-/// this is a task for [`Unrolled`](bilevel_core::Unrolled) with [`Tuning::step_size`]. The mean of `w` and `r`
-/// do nearly the same; what is learned is right whichever of them moved.
+/// `w` has an entry a class, `t_i` is the class of sample i. A minimiser of `g` knows nothing of
+/// the learning rate, so this is a task for [`Unrolled`](bilevel_core::Unrolled) with
+/// [`Tuning::step_size`]. The mean of `w` and `r` do nearly the same; what is learned is right
+/// whichever of them moved.
 ///
 /// ```
 /// use bilevel_backend::Tape;
@@ -48,8 +49,9 @@ use crate::classification::{Batch, Classifier, cross_entropies, mean_cross_entro
 /// ```
 ///
 /// # References
-/// Maclaurin, Duvenaud, Adams (2015), "Gradient-based Hyperparameter Optimization through Reversible Learning", ICML,
-/// arXiv:1502.03492; Franceschi, Donini, Frasconi, Pontil (2017), ICML, arXiv:1703.01785.
+/// Maclaurin, Duvenaud, Adams (2015), "Gradient-based Hyperparameter Optimization through
+/// Reversible Learning", ICML, arXiv:1502.03492; Franceschi, Donini, Frasconi, Pontil (2017), ICML,
+/// arXiv:1703.01785.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tuning<C> {
     /// What is trained.

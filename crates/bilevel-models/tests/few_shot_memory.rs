@@ -1,4 +1,5 @@
-//! What MAML holds in memory against the number of inner steps. Alone in its binary: it counts every allocation.
+//! What MAML holds in memory against the number of inner steps. Alone in its binary: it counts
+//! every allocation.
 
 use std::sync::Mutex;
 

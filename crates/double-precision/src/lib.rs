@@ -1,8 +1,9 @@
 //! What tests compute on: the backend `Cpu` in `f64`.
 //!
-//! `burn-ndarray` is generic in its numbers, so that each test program that uses it in `f64` compiles it once more.
-//! `Cpu` is compiled once. Burn fixes the float type of a device when its first tensor is made, which tests that run
-//! beside each other cannot agree upon: a program that uses this crate computes in `f64` from before its `main`.
+//! `burn-ndarray` is generic in its numbers, so that each test program that uses it in `f64`
+//! compiles it once more. `Cpu` is compiled once. Burn fixes the float type of a device when its
+//! first tensor is made, which tests that run beside each other cannot agree upon: a program that
+//! uses this crate computes in `f64` from before its `main`.
 
 use std::any::type_name;
 use std::env;
@@ -44,7 +45,8 @@ fn begin() {
     }
 }
 
-/// Runs `test` in a process of its own that computes in `f32`. Call it with a closure, first and last in a test.
+/// Runs `test` in a process of its own that computes in `f32`. Call it with a closure, first and
+/// last in a test.
 ///
 /// # Panics
 /// If the test fails, with what it printed.

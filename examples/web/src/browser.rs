@@ -32,7 +32,8 @@ macro_rules! session {
     };
 }
 
-/// Panics go to the console; WebGPU's device is asked for. Call it once, and say whether there is WebGPU.
+/// Panics go to the console; WebGPU's device is asked for. Call it once, and say whether there is
+/// WebGPU.
 #[wasm_bindgen]
 pub async fn prepare(graphics: bool) {
     console_error_panic_hook::set_once();
@@ -43,7 +44,8 @@ pub async fn prepare(graphics: bool) {
 
 #[wasm_bindgen]
 impl Demonstration {
-    /// Degrades the gray values (0 to 1) of a photograph as `model` was trained to undo, with noise of `sigma` (0 to 1).
+    /// Degrades the gray values (0 to 1) of a photograph as `model` was trained to undo, with noise
+    /// of `sigma` (0 to 1).
     pub async fn begin(
         model: &[u8],
         pixels: Vec<f32>,

@@ -12,7 +12,8 @@ use burn::tensor::backend::Backend;
 
 use crate::model::{Learnt, Model};
 
-/// Pixels by which data are continued beyond their edges, and cut off after: filters see zeros there else.
+/// Pixels by which data are continued beyond their edges, and cut off after: filters see zeros
+/// there else.
 const MARGIN: usize = 8;
 
 /// What the model undoes, done to an image: its blur, and noise of standard deviation `sigma`.

@@ -1,7 +1,7 @@
 //! Files that are nearly right: what reads them gives a value or an error, and never a panic.
 //!
-//! `cargo test --bin bilevel damaged` tries some hundred of each kind, `bash .ci/run drivers` twenty thousand, and
-//! `cargo fuzz run tool` (see `fuzz/`) looks for more.
+//! `cargo test --bin bilevel damaged` tries some hundred of each kind, `bash .ci/run drivers`
+//! twenty thousand, and `cargo fuzz run tool` (see `fuzz/`) looks for more.
 
 use bilevel_backend::Cpu;
 

@@ -1,4 +1,5 @@
-//! The program `bilevel`: image regularizers, data cleaning, few-shot learning, audits and comparisons.
+//! The program `bilevel`: image regularizers, data cleaning, few-shot learning, audits and
+//! comparisons.
 // Macros that panic where nobody reads: `output` has others.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 #![cfg_attr(fuzzing, no_main, allow(dead_code))]

@@ -5,10 +5,11 @@
 //! moments(a)[·, c]         = m[c] = Σ over n, t of a[n, c, t] / N   and   Σ over n, t of (a[n, c, t] − m[c])² / N
 //! ```
 //!
-//! Tensors are `[n, channels, t]` and `[channels]`. Each sum and each map is one pass over memory on [`Cpu`], and the
-//! derivatives of each, of any order, are again such maps and sums: recorded on a [`Tape`] each is one step, where
-//! arithmetic with repeated vectors would be many, each with a tensor kept. Backends without kernels, and tapes of
-//! them, compute the same from Burn's own operations.
+//! Tensors are `[n, channels, t]` and `[channels]`. Each sum and each map is one pass over memory
+//! on [`Cpu`], and the derivatives of each, of any order, are again such maps and sums: recorded on
+//! a [`Tape`] each is one step, where arithmetic with repeated vectors would be many, each with a
+//! tensor kept. Backends without kernels, and tapes of them, compute the same from Burn's own
+//! operations.
 
 pub(crate) mod composed;
 
@@ -31,7 +32,8 @@ pub fn channel_affine<B: Backend>(
     by_backend!(B, affine(a, alpha, gamma))
 }
 
-/// Mean and variance of each channel, `[2, channels]`: `m[c] = Σ a[n, c, t] / N` and `Σ (a[n, c, t] − m[c])² / N`.
+/// Mean and variance of each channel, `[2, channels]`: `m[c] = Σ a[n, c, t] / N` and `Σ (a[n, c, t]
+/// − m[c])² / N`.
 ///
 /// # Panics
 /// If `a` does not have three axes.

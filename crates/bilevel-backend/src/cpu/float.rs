@@ -170,7 +170,8 @@ impl FloatTensorOps<Self> for Cpu {
     }
 }
 
-/// `function(tensor)`: in place when nobody else holds the memory, once when it is an expanded scalar.
+/// `function(tensor)`: in place when nobody else holds the memory, once when it is an expanded
+/// scalar.
 fn unary(
     function: impl Function,
     tensor: FlexTensor,
@@ -205,7 +206,8 @@ fn mapped<E: Element>(function: impl Function, mut tensor: FlexTensor) -> FlexTe
     }
 }
 
-/// `value` where the mask says so and the tensor elsewhere: in place when nobody else holds the memory.
+/// `value` where the mask says so and the tensor elsewhere: in place when nobody else holds the
+/// memory.
 fn filled<E: Element>(mut tensor: FlexTensor, mask: FlexTensor, value: Scalar) -> FlexTensor {
     let flags = mask.layout().contiguous_offsets();
     let flags = flags.map(|(start, end)| &mask.bytes()[start..end]);
@@ -223,8 +225,8 @@ fn filled<E: Element>(mut tensor: FlexTensor, mask: FlexTensor, value: Scalar) -
     }
 }
 
-/// `function(lhs, rhs)`, the smaller operand repeated along the larger one: in the memory of an operand
-/// that nobody else holds.
+/// `function(lhs, rhs)`, the smaller operand repeated along the larger one: in the memory of an
+/// operand that nobody else holds.
 fn binary(
     function: impl Function2,
     lhs: FlexTensor,
@@ -259,7 +261,8 @@ fn binary(
     }
 }
 
-/// Whether [`once`] changes a tensor: a view that repeats entries, as an expanded gradient is, or one that did.
+/// Whether [`once`] changes a tensor: a view that repeats entries, as an expanded gradient is, or
+/// one that did.
 fn repeats(tensor: &FlexTensor) -> bool {
     let layout = tensor.layout();
     layout.num_elements() > 0 && layout.strides() != once_layout(layout).strides()
@@ -274,8 +277,8 @@ fn once(view: FlexTensor) -> FlexTensor {
     view.with_layout(once)
 }
 
-/// The layout of what a view repeats. An axis of one entry has the stride that it would have in order, which Flex
-/// asks for before it calls memory contiguous.
+/// The layout of what a view repeats. An axis of one entry has the stride that it would have in
+/// order, which Flex asks for before it calls memory contiguous.
 fn once_layout(layout: &Layout) -> Layout {
     let mut sizes = layout.shape().to_vec();
     let mut strides = layout.strides().to_vec();

@@ -51,8 +51,8 @@ fn maxima_of<E: Element + PartialOrd>(x: &FlexTensor, size: [usize; 2]) -> Optio
     Some([from_vec(values, shape), places])
 }
 
-/// What came back from the maxima, where they are in tensors of `shape`; zeros elsewhere. None for half precision, and
-/// for places of another type than [`maxima`] gives.
+/// What came back from the maxima, where they are in tensors of `shape`; zeros elsewhere. None for
+/// half precision, and for places of another type than [`maxima`] gives.
 pub fn at_maxima(grad: &FlexTensor, places: &FlexTensor, shape: Shape) -> Option<FlexTensor> {
     if places.dtype() != DType::I64 {
         return None;

@@ -8,7 +8,8 @@ use crate::kernel::element::Element;
 use crate::kernel::product::{Matrices, products};
 use crate::kernel::skinny_matmul;
 
-/// `lhs · rhs` over the last two axes; `None` where shapes, or the order of memory, are others than the kernels know.
+/// `lhs · rhs` over the last two axes; `None` where shapes, or the order of memory, are others than
+/// the kernels know.
 pub fn product<E: Element>(lhs: &FlexTensor, rhs: &FlexTensor) -> Option<FlexTensor> {
     if lhs.rank() != rhs.rank() || lhs.rank() < 2 {
         return None;

@@ -27,8 +27,8 @@ macro_rules! activation_ops {
     };
 }
 
-/// What a tape composes of other operations, because burn-autodiff approximates it (`gelu`) or leaves
-/// the precision of `f64` (`sigmoid`, `hard_sigmoid`).
+/// What a tape composes of other operations, because burn-autodiff approximates it (`gelu`) or
+/// leaves the precision of `f64` (`sigmoid`, `hard_sigmoid`).
 macro_rules! composed_activation_ops {
     ($inner:ty) => {
         delegate! { $inner, ActivationOps:

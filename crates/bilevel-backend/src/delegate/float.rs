@@ -1,7 +1,7 @@
 //! The lists of float tensor operations.
 
-/// What every decorator forwards: creation, shapes, indices, comparisons, order and rounding, and the
-/// elementary functions that nobody has a better kernel or a better derivative for.
+/// What every decorator forwards: creation, shapes, indices, comparisons, order and rounding, and
+/// the elementary functions that nobody has a better kernel or a better derivative for.
 macro_rules! float_ops {
     ($inner:ty) => {
         delegate! { $inner, FloatTensorOps:

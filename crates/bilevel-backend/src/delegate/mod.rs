@@ -1,7 +1,8 @@
 //! Forwarding a whole backend to another one.
 //!
-//! Burn's `Backend` is some 370 functions. A decorator changes a few of them and passes the rest on, so
-//! each trait has its signatures written down once, in lists that are split by who overrides what:
+//! Burn's `Backend` is some 370 functions. A decorator changes a few of them and passes the rest
+//! on, so each trait has its signatures written down once, in lists that are split by who overrides
+//! what:
 //!
 //! | list | `Tape<B>` over `Autodiff<B>` | `Cpu` over `Flex` | `Wgpu` over Burn's |
 //! |---|---|---|---|
@@ -40,7 +41,8 @@ macro_rules! delegate {
     };
 }
 
-/// The same, with something done to the first tensor before: for lists of what only decorators over a wrong backend change.
+/// The same, with something done to the first tensor before: for lists of what only decorators over
+/// a wrong backend change.
 macro_rules! delegate_after {
     ($inner:ty, $trait:ident, $before:path:
         $(fn $name:ident($tensor:ident: $whose:ty $(, $arg:ident: $ty:ty)* $(,)?) -> $ret:ty;)*

@@ -1,7 +1,7 @@
 //! The lists of operations that neural network modules are made of.
 //!
-//! `conv1d` and the gradients of 1-d and 2-d convolutions and transposed convolutions are in no list:
-//! every decorator has its own.
+//! `conv1d` and the gradients of 1-d and 2-d convolutions and transposed convolutions are in no
+//! list: every decorator has its own.
 
 /// What every decorator forwards.
 macro_rules! module_ops {

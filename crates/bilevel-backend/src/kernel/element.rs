@@ -11,9 +11,10 @@ use super::elementwise::function::{Function, Function2};
 
 /// `f32` or `f64`, with the register operations that the kernels need.
 ///
-/// The innermost part of a kernel is generic over the element and over the instruction set `S`, which
-/// [`dispatch`](Self::dispatch) picks at run time: AVX-512 (`f32` only, for `f64` is what derivatives are
-/// checked in), AVX2 with FMA, NEON, or scalar code. Everything around it asks for the [`Machine`].
+/// The innermost part of a kernel is generic over the element and over the instruction set `S`,
+/// which [`dispatch`](Self::dispatch) picks at run time: AVX-512 (`f32` only, for `f64` is what
+/// derivatives are checked in), AVX2 with FMA, NEON, or scalar code. Everything around it asks for
+/// the [`Machine`].
 pub trait Element:
     Pod
     + Default

@@ -18,8 +18,9 @@ pub fn zeros<E: Element>(len: usize) -> Scratch<E> {
     scratch
 }
 
-/// Scratch memory in `count` chunks of `chunk` elements, each zero before `write(index, chunk)` is called for it, and
-/// `slack` more zeros behind them. The threads share all of it, touching new memory for the first time included.
+/// Scratch memory in `count` chunks of `chunk` elements, each zero before `write(index, chunk)` is
+/// called for it, and `slack` more zeros behind them. The threads share all of it, touching new
+/// memory for the first time included.
 #[allow(unsafe_code)]
 pub fn zeroed_chunks<E: Element>(
     count: usize,
@@ -52,7 +53,8 @@ pub fn zeroed_chunks<E: Element>(
 
 /// A vector of `len` elements that `write` writes, without a pass of zeros before.
 ///
-/// In a debug build all bits of the memory are set first, NaN or −1, so that a test sees an element that was left out.
+/// In a debug build all bits of the memory are set first, NaN or −1, so that a test sees an element
+/// that was left out.
 ///
 /// # Safety
 ///

@@ -1,4 +1,5 @@
-//! The arithmetic of [`Cpu`](crate::Cpu): plain functions of slices, generic over the instruction set.
+//! The arithmetic of [`Cpu`](crate::Cpu): plain functions of slices, generic over the instruction
+//! set.
 //!
 //! | module | what |
 //! |---|---|

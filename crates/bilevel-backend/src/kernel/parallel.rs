@@ -1,12 +1,13 @@
 //! Work shared out to the threads of rayon's pool.
 //!
-//! Each function takes its work as a `dyn` closure. A call through it costs nothing beside a piece of work, and the
-//! code that hands work to threads is compiled once for each type of element, not once for each kernel and each
-//! instruction set. One piece of work is done where it is asked for.
+//! Each function takes its work as a `dyn` closure. A call through it costs nothing beside a piece
+//! of work, and the code that hands work to threads is compiled once for each type of element, not
+//! once for each kernel and each instruction set. One piece of work is done where it is asked for.
 
 use rayon::prelude::*;
 
-/// `piece(0)`, `piece(1)`, ... `piece(count - 1)`, in this order in the result; `least` of them at least on a thread.
+/// `piece(0)`, `piece(1)`, ... `piece(count - 1)`, in this order in the result; `least` of them at
+/// least on a thread.
 pub fn map<R: Send>(count: usize, least: usize, piece: &(dyn Fn(usize) -> R + Sync)) -> Vec<R> {
     if count <= least {
         return (0..count).map(piece).collect();

@@ -8,8 +8,9 @@ use super::element::Element;
 use super::memory::written;
 use super::parallel;
 
-/// The largest entry of each `rows`×`columns` block of `planes` of `height`×`width` entries, and its place in the plane,
-/// row by row; what does not fill a block at the lower and right edge is left out.
+/// The largest entry of each `rows`×`columns` block of `planes` of `height`×`width` entries, and
+/// its place in the plane, row by row; what does not fill a block at the lower and right edge is
+/// left out.
 ///
 /// Of equal entries the first counts; a NaN is larger than any number.
 ///
@@ -69,12 +70,13 @@ pub fn largest_of_blocks<E: Element + PartialOrd>(
     (values, places)
 }
 
-/// The transpose of looking up: planes of `plane` entries, zero but for the sums of the `blocks` values of each plane at
-/// their places.
+/// The transpose of looking up: planes of `plane` entries, zero but for the sums of the `blocks`
+/// values of each plane at their places.
 ///
 /// # Panics
 ///
-/// When values and places are not equally many and a whole number of planes, or a place is outside a plane.
+/// When values and places are not equally many and a whole number of planes, or a place is outside
+/// a plane.
 #[allow(unsafe_code)]
 pub fn spread<E: Element>(values: &[E], places: &[i64], blocks: usize, plane: usize) -> Vec<E> {
     assert_eq!(values.len(), places.len(), "a place for every value");
@@ -218,7 +220,8 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Small whole numbers, so that there are ties, and a NaN now and then; lines of whole pieces and of parts.
+        /// Small whole numbers, so that there are ties, and a NaN now and then; lines of whole
+        /// pieces and of parts.
         #[test]
         fn every_block_by_itself(
             (planes, height, width) in (1usize..4, 1usize..9, 1usize..40),

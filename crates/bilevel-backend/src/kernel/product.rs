@@ -12,7 +12,8 @@ const SHARED: usize = 192 * 192 * 192;
 /// Multiplications of many products from which each goes to a thread.
 const SPREAD: usize = 128 * 128 * 128;
 
-/// Matrices of one shape in memory, where each of them begins, and how far apart rows and columns are.
+/// Matrices of one shape in memory, where each of them begins, and how far apart rows and columns
+/// are.
 #[derive(Clone, Debug)]
 pub struct Matrices<'a, E> {
     pub entries: &'a [E],
@@ -106,7 +107,8 @@ pub fn products<E: Element>(a: &Matrices<'_, E>, b: &Matrices<'_, E>) -> Vec<E> 
 mod tests {
     use super::*;
 
-    /// Against the definition: small and large, one and many, rows and columns apart, a matrix repeated.
+    /// Against the definition: small and large, one and many, rows and columns apart, a matrix
+    /// repeated.
     #[test]
     fn is_the_sum_over_the_inner_index() {
         let entries: Vec<f64> = (0..70_000).map(|i| f64::from(i * 7 % 23) - 11.0).collect();

@@ -1,7 +1,7 @@
 //! Products of a long matrix with one of a few columns, the shape of a linear classifier.
 //!
-//! They take as long as it takes to read the long matrix once; a general matrix product copies it into
-//! panels first.
+//! They take as long as it takes to read the long matrix once; a general matrix product copies it
+//! into panels first.
 
 use pulp::{Simd, WithSimd};
 
@@ -13,8 +13,8 @@ use super::tile::{self, Sink, even};
 /// Columns of the narrow matrix, at most.
 pub const WIDEST: usize = 16;
 
-/// Rows of the long matrix that are one piece of work. (Never by the number of threads: the result must
-/// not depend on it.)
+/// Rows of the long matrix that are one piece of work. (Never by the number of threads: the result
+/// must not depend on it.)
 const ROWS: usize = 256;
 
 /// Rows that stay in the second-level cache while they are read more than once.

@@ -5,14 +5,15 @@ use pulp::{Simd, WithSimd};
 use super::element::Element;
 use super::parallel;
 
-/// Rows that are one piece of work: a block of samples is one, for which no other thread is woken. (Never by the number of threads:
-/// the result must not depend on it.)
+/// Rows that are one piece of work: a block of samples is one, for which no other thread is woken.
+/// (Never by the number of threads: the result must not depend on it.)
 const ROWS: usize = 1024;
 
 /// Registers of a narrow matrix's row, at most.
 const WIDEST: usize = 8;
 
-/// Entries of a row that are summed side by side: sums that wait for each other take the latency of an addition.
+/// Entries of a row that are summed side by side: sums that wait for each other take the latency of
+/// an addition.
 const APART: usize = 4;
 
 /// A matrix by rows of its non-zero entries.

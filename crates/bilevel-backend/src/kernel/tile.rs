@@ -13,9 +13,9 @@ pub struct Tile {
     pub registers: usize,
 }
 
-/// Registers of pixels in the widest block of `rows` rows: as many accumulators as leave room for the
-/// operands. (With 32 registers `8 x 3` accumulators, 3 pixels and a weight are live; with 16, `4 x 3`.) None where
-/// blocks have not so many rows.
+/// Registers of pixels in the widest block of `rows` rows: as many accumulators as leave room for
+/// the operands. (With 32 registers `8 x 3` accumulators, 3 pixels and a weight are live; with 16,
+/// `4 x 3`.) None where blocks have not so many rows.
 pub const fn widest(registers: usize, rows: usize) -> usize {
     match (registers >= 32, rows) {
         (true, 8) | (false, 4) => 3,

@@ -7,8 +7,8 @@ use burn_backend::TensorMetadata;
 use super::Tape;
 use crate::delegate::prelude::*;
 
-/// `gelu` is Burn's own composition, `x (1 + erf(x / √2)) / 2`: burn-autodiff would record it as one
-/// operation whose gradient, on most backends, belongs to the tanh approximation.
+/// `gelu` is Burn's own composition, `x (1 + erf(x / √2)) / 2`: burn-autodiff would record it as
+/// one operation whose gradient, on most backends, belongs to the tanh approximation.
 impl<B: Backend, C: CheckpointStrategy> ActivationOps<Self> for Tape<B, C> {
     activation_ops!(Autodiff<B, C>);
 

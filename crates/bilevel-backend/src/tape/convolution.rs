@@ -6,15 +6,16 @@
 //! ```
 //!
 //! Each of the three maps is linear in both arguments, and the gradients of each are the other two:
-//! with kernels for the three, a convolution can be differentiated any number of times. A transposed
-//! convolution is `X`, so its gradients are `∗` and `W`.
+//! with kernels for the three, a convolution can be differentiated any number of times. A
+//! transposed convolution is `X`, so its gradients are `∗` and `W`.
 
 use burn_backend::ops::{ConvOptions, ConvTransposeOptions};
 use burn_backend::tensor::FloatTensor;
 use burn_backend::{Backend, Shape, Slice, TensorMetadata};
 
-/// The gradients of one kind of convolution, recorded; the value of `W` is computed by the function after
-/// `by`. (`conv*_bias_backward` and `conv_transpose*_x_backward` are compositions in Burn's own trait.)
+/// The gradients of one kind of convolution, recorded; the value of `W` is computed by the function
+/// after `by`. (`conv*_bias_backward` and `conv_transpose*_x_backward` are compositions in Burn's
+/// own trait.)
 macro_rules! recorded_convolution_gradients {
     ($rank:literal, $conv:ident, $x_backward:ident, $weight_backward:ident by $weight_gradient:path,
      $transpose_weight_backward:ident) => {
@@ -81,8 +82,9 @@ pub(super) fn transposed<const N: usize>(options: ConvTransposeOptions<N>) -> Co
     )
 }
 
-/// `x` with zeros behind it along every axis whose output padding makes room for further steps of the
-/// stride: the size of the output of [`transposed`] on the output of the transposed convolution of `x`.
+/// `x` with zeros behind it along every axis whose output padding makes room for further steps of
+/// the stride: the size of the output of [`transposed`] on the output of the transposed convolution
+/// of `x`.
 pub(super) fn pad_to_output<B: Backend, const N: usize>(
     x: FloatTensor<B>,
     options: &ConvTransposeOptions<N>,
@@ -113,8 +115,9 @@ pub(super) fn conv1d_as_2d<B: Backend>(
 
 /// `W(x, ȳ)` in one dimension.
 ///
-/// With several groups and a stride that leaves a rest of the input over, Burn's default for it is wrong:
-/// it panics on `NdArray`, and mixes up the weights on `Flex`. Its default in two dimensions is right.
+/// With several groups and a stride that leaves a rest of the input over, Burn's default for it is
+/// wrong: it panics on `NdArray`, and mixes up the weights on `Flex`. Its default in two dimensions
+/// is right.
 pub(super) fn weight_gradient_1d<B: Backend>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,

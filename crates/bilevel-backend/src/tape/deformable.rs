@@ -10,9 +10,10 @@ use crate::delegate::prelude::*;
 /// y_o(p) = b_o + Σ_{c, t} W_{o c t} m_t(p) x_c(s p − P + d t + Δ_t(p))        t over the taps of the kernel, c over the weight group of o
 /// ```
 ///
-/// `x_c` between pixels is bilinear, and zero outside. Stride `s`, padding `P`, dilation `d`; offsets `Δ`, for each group of channels its
-/// own: `[images, offset groups · taps · 2, rows, columns]`, y before x; masks `m`: `[images, offset groups · taps, rows, columns]`. Costs
-/// four look-ups for every channel, tap and pixel, and one matrix product.
+/// `x_c` between pixels is bilinear, and zero outside. Stride `s`, padding `P`, dilation `d`;
+/// offsets `Δ`, for each group of channels its own: `[images, offset groups · taps · 2, rows,
+/// columns]`, y before x; masks `m`: `[images, offset groups · taps, rows, columns]`. Costs four
+/// look-ups for every channel, tap and pixel, and one matrix product.
 ///
 /// # Panics
 /// If the offsets do not have the height and width of the output.
@@ -111,7 +112,8 @@ pub(super) fn convolution<K: Backend>(
     }
 }
 
-/// Where each tap would look along an axis without an offset: `s p − P + d t`, in the shape and type of the offsets.
+/// Where each tap would look along an axis without an offset: `s p − P + d t`, in the shape and
+/// type of the offsets.
 fn grid<K: Backend>(
     axis: usize,
     kernel: [usize; 2],

@@ -15,7 +15,8 @@ impl<B: Backend, C: CheckpointStrategy> FloatTensorOps<Self> for Tape<B, C> {
     patched_float_ops!(Autodiff<B, C>);
     reduction_ops!(Autodiff<B, C>);
 
-    /// burn-autodiff's gradient divides in `f32`, which leaves an error of 3e-8 on an `f64` backend.
+    /// burn-autodiff's gradient divides in `f32`, which leaves an error of 3e-8 on an `f64`
+    /// backend.
     fn float_div_scalar(lhs: FloatTensor<Self>, rhs: Scalar) -> FloatTensor<Self> {
         linear::<B, C, _>(
             lhs,
@@ -24,8 +25,8 @@ impl<B: Backend, C: CheckpointStrategy> FloatTensorOps<Self> for Tape<B, C> {
         )
     }
 
-    /// `Σ x`, whose transpose repeats a number without writing it down; burn-autodiff multiplies it with
-    /// a tensor of ones.
+    /// `Σ x`, whose transpose repeats a number without writing it down; burn-autodiff multiplies it
+    /// with a tensor of ones.
     fn float_sum(tensor: FloatTensor<Self>) -> FloatTensor<Self> {
         let shape = tensor.shape();
         linear::<B, C, _>(tensor, B::float_sum, move |g| {
@@ -77,7 +78,8 @@ impl<B: Backend, C: CheckpointStrategy> FloatTensorOps<Self> for Tape<B, C> {
         })
     }
 
-    /// burn-autodiff's gradient puts the copies in the wrong order if the axis has more than one entry.
+    /// burn-autodiff's gradient puts the copies in the wrong order if the axis has more than one
+    /// entry.
     fn float_repeat_dim(tensor: FloatTensor<Self>, dim: usize, times: usize) -> FloatTensor<Self> {
         let shape = tensor.shape();
         linear::<B, C, _>(
@@ -97,8 +99,8 @@ impl<B: Backend, C: CheckpointStrategy> FloatTensorOps<Self> for Tape<B, C> {
         Self::float_prod_dim(Self::float_reshape(tensor, Shape::new([entries])), 0)
     }
 
-    /// The product of one half with the other, until one entry is left: right for negative entries and
-    /// for zeros, where Burn's `exp Σ log x` is NaN.
+    /// The product of one half with the other, until one entry is left: right for negative entries
+    /// and for zeros, where Burn's `exp Σ log x` is NaN.
     fn float_prod_dim(tensor: FloatTensor<Self>, dim: usize) -> FloatTensor<Self> {
         let mut product = tensor;
         loop {

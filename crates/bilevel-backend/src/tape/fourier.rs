@@ -5,9 +5,9 @@
 //! c = 1 at the ends k = 0 and k = N/2 (where Im X counts for nothing), 2 between
 //! ```
 //!
-//! As maps between real vectors they are each other's transposes, up to the factors `c` and `N`. In `f64`
-//! the synthesis of a signal is done with `rfft` as well, because burn-flex computes `irfft` in `f32`
-//! (errors of 1e-4; those of its `rfft` are 1e-8).
+//! As maps between real vectors they are each other's transposes, up to the factors `c` and `N`. In
+//! `f64` the synthesis of a signal is done with `rfft` as well, because burn-flex computes `irfft`
+//! in `f32` (errors of 1e-4; those of its `rfft` are 1e-8).
 
 use burn_autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn_backend::ops::FloatTensorOps;

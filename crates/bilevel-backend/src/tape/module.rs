@@ -12,8 +12,8 @@ use super::linear::linear;
 use super::{Tape, deformable, fourier, pooling, separable};
 use crate::delegate::prelude::*;
 
-/// The gradients of `linear` and those in the biases of convolutions are Burn's own compositions, which
-/// burn-autodiff replaces by a panic.
+/// The gradients of `linear` and those in the biases of convolutions are Burn's own compositions,
+/// which burn-autodiff replaces by a panic.
 impl<B: Backend, C: CheckpointStrategy> ModuleOps<Self> for Tape<B, C> {
     module_ops!(Autodiff<B, C>);
     pooling_ops!(Autodiff<B, C>);
@@ -72,8 +72,8 @@ impl<B: Backend, C: CheckpointStrategy> ModuleOps<Self> for Tape<B, C> {
 
     /// The 1-d pools and their gradients are Burn's compositions of the 2-d ones.
     ///
-    /// With `ceil_mode` the kernels for the transpose disagree about the divisor at the border (`Flex`
-    /// ignores the mode): then it is transposed as a matrix.
+    /// With `ceil_mode` the kernels for the transpose disagree about the divisor at the border
+    /// (`Flex` ignores the mode): then it is transposed as a matrix.
     fn avg_pool2d(
         x: FloatTensor<Self>,
         kernel_size: [usize; 2],
@@ -156,8 +156,8 @@ impl<B: Backend, C: CheckpointStrategy> ModuleOps<Self> for Tape<B, C> {
         MaxPool2dBackward::new(x_grad)
     }
 
-    /// Backends have a kernel for the transpose of some modes only (`NdArray` for nearest neighbours alone):
-    /// all others are transposed as matrices.
+    /// Backends have a kernel for the transpose of some modes only (`NdArray` for nearest
+    /// neighbours alone): all others are transposed as matrices.
     fn interpolate(
         x: FloatTensor<Self>,
         output_size: [usize; 2],

@@ -14,8 +14,8 @@ use burn_backend::{Backend, Shape, TensorData, TensorMetadata};
 
 /// `Hᵀ ȳ W` for images of size `[height, width]`.
 ///
-/// `along(axis, image, length)` applies the map for that axis (0: rows, 1: columns) to the first spatial
-/// axis of an image one pixel wide, which it brings to `length`.
+/// `along(axis, image, length)` applies the map for that axis (0: rows, 1: columns) to the first
+/// spatial axis of an image one pixel wide, which it brings to `length`.
 pub(super) fn transposed<B: Backend>(
     grad: FloatTensor<B>,
     [height, width]: [usize; 2],

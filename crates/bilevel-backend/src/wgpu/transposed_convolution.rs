@@ -1,4 +1,5 @@
-//! Transposed convolutions in any number of dimensions, right where the stride is longer than the kernel too.
+//! Transposed convolutions in any number of dimensions, right where the stride is longer than the
+//! kernel too.
 
 use burn_backend::TensorMetadata;
 
@@ -13,8 +14,8 @@ type Transposed<const N: usize> = fn(
     ConvTransposeOptions<N>,
 ) -> FloatTensor<Wgpu>;
 
-/// `inner` with zeros behind a kernel that is shorter than the stride: they change no entry, but make the output longer,
-/// which then ends where it should.
+/// `inner` with zeros behind a kernel that is shorter than the stride: they change no entry, but
+/// make the output longer, which then ends where it should.
 pub(super) fn transposed_convolution<const N: usize>(
     inner: Transposed<N>,
     x: FloatTensor<Wgpu>,
@@ -47,8 +48,8 @@ pub(super) fn transposed_convolution<const N: usize>(
     Inner::float_slice(y, &wanted)
 }
 
-/// The transposed convolution that is the gradient of a convolution in its input `x`: what the convolution left over
-/// at the end of an axis is padding of the output.
+/// The transposed convolution that is the gradient of a convolution in its input `x`: what the
+/// convolution left over at the end of an axis is padding of the output.
 pub(super) fn adjoint<const N: usize>(
     x: &FloatTensor<Wgpu>,
     weight: &FloatTensor<Wgpu>,

@@ -54,7 +54,8 @@ fn moments<B: Backend>(how: How, a: Tensor<B, 3>) -> Tensor<B, 2> {
     }
 }
 
-/// `Σ (b / (1 + b²))`, `b = affine(a, α / √(v + 1), γ − m v)`: batch normalisation and something to differentiate.
+/// `Σ (b / (1 + b²))`, `b = affine(a, α / √(v + 1), γ − m v)`: batch normalisation and something to
+/// differentiate.
 fn function<B: Backend>(
     how: How,
     a: &Tensor<B, 3>,

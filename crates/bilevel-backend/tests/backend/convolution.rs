@@ -1,5 +1,5 @@
-//! `Cpu`'s convolutions and their adjoints against the definition and against Flex, for random shapes,
-//! strides, paddings, dilations and groups.
+//! `Cpu`'s convolutions and their adjoints against the definition and against Flex, for random
+//! shapes, strides, paddings, dilations and groups.
 
 use bilevel_backend::Cpu;
 use burn::tensor::TensorData;

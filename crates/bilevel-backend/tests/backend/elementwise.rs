@@ -1,5 +1,5 @@
-//! `Cpu`'s arithmetic against the standard library, and against Flex for every way in which operands
-//! can meet.
+//! `Cpu`'s arithmetic against the standard library, and against Flex for every way in which
+//! operands can meet.
 
 use bilevel_backend::Cpu;
 use burn::tensor::TensorData;
@@ -108,8 +108,8 @@ const OPERATIONS: [(Binary, Binary); 4] = [
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Shared or not, in order or transposed, repeated along the other or not: the numbers are Flex's,
-    /// and an operand that somebody else holds is not changed.
+    /// Shared or not, in order or transposed, repeated along the other or not: the numbers are
+    /// Flex's, and an operand that somebody else holds is not changed.
     #[test]
     fn operands_meet_as_in_flex((a, b) in shapes(), seed in any::<u64>(), swap in any::<bool>()) {
         for dtype in [DType::F32, DType::F64] {

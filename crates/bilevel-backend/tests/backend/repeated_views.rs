@@ -5,7 +5,8 @@ use burn::tensor::{Tensor, TensorData};
 use burn_flex::Flex;
 use proptest::prelude::*;
 
-/// A tensor made by the same steps on two backends: values of the axes that `kept` says, expanded to `shape`.
+/// A tensor made by the same steps on two backends: values of the axes that `kept` says, expanded
+/// to `shape`.
 macro_rules! view {
     ($backend:ty, $shape:expr, $kept:expr, $turn:expr) => {{
         let small: [usize; 3] = std::array::from_fn(|i| if $kept[i] { $shape[i] } else { 1 });

@@ -28,7 +28,8 @@ fn turned(a: &[f64], [m, k]: [usize; 2]) -> Vec<f64> {
 }
 
 proptest! {
-    /// Rows that are empty, matrices of more rows than one piece of work, columns that fill no register.
+    /// Rows that are empty, matrices of more rows than one piece of work, columns that fill no
+    /// register.
     #[test]
     fn products_are_those_of_the_dense_matrix(
         m in prop_oneof![1usize..8, 1020usize..1100], k in 1usize..40, n in 1usize..34, seed in any::<u64>(),

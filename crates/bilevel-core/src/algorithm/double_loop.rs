@@ -22,8 +22,9 @@ use crate::{
 /// ```
 ///
 /// The upper step is any Burn optimizer's, `Π` the problem's projection
-/// ([`project`](crate::BilevelProblem::project)). Every [`Task`] starts warm where it stopped, and the tasks
-/// of a step run on separate threads. The result does not depend on how many threads there are.
+/// ([`project`](crate::BilevelProblem::project)). Every [`Task`] starts warm where it stopped, and
+/// the tasks of a step run on separate threads. The result does not depend on how many threads
+/// there are.
 ///
 /// # References
 /// The scheme of Pedregosa (2016), arXiv:1602.02355, with fixed instead of scheduled accuracies.
@@ -44,8 +45,8 @@ impl<P>
         ImplicitDifferentiation<DoubleBackward, ConjugateGradient>,
     >
 {
-    /// A problem with the default parts: [`Accelerated`] with backtracking, and [`ImplicitDifferentiation`] by conjugate
-    /// gradients with exact second derivatives.
+    /// A problem with the default parts: [`Accelerated`] with backtracking, and
+    /// [`ImplicitDifferentiation`] by conjugate gradients with exact second derivatives.
     pub fn new(problem: P) -> Self {
         Self {
             problem,
@@ -94,8 +95,8 @@ pub struct Trained<B: Backend, P: Differentiable<B>, O> {
 impl<P: Sync, L: Sync, H: Sync> DoubleLoop<P, L, H> {
     /// One upper step on `tasks`, which come back with their solvers advanced.
     ///
-    /// If the numbers on the way are of no use, state and tasks come back as they were, but for what was
-    /// spent, and the report says where ([`Report::failure`](crate::Report::failure)).
+    /// If the numbers on the way are of no use, state and tasks come back as they were, but for
+    /// what was spent, and the report says where ([`Report::failure`](crate::Report::failure)).
     ///
     /// # Panics
     /// If there is no task.
@@ -133,9 +134,11 @@ impl<P: Sync, L: Sync, H: Sync> DoubleLoop<P, L, H> {
         (state, here.tasks, report)
     }
 
-    /// So many upper steps from `x`, by a fresh optimizer, on lower problems given as `(batch, first y)`.
+    /// So many upper steps from `x`, by a fresh optimizer, on lower problems given as `(batch,
+    /// first y)`.
     ///
-    /// The short form of [`run`](Self::run): reports are collected, and the run ends early at a step that fails.
+    /// The short form of [`run`](Self::run): reports are collected, and the run ends early at a
+    /// step that fails.
     ///
     /// ```
     /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }

@@ -12,7 +12,8 @@ use crate::{
     Point, Report, Status, Vector, parallel,
 };
 
-/// `work` on every task, on separate threads; it is given the task's index and a handle of x of its own.
+/// `work` on every task, on separate threads; it is given the task's index and a handle of x of its
+/// own.
 pub(super) fn each<'a, B, P, T>(
     x: &P::Upper<Tape<B>>,
     tasks: impl Iterator<Item = &'a Task<B, P>>,
@@ -44,7 +45,8 @@ pub(super) struct Solved<B: Backend, P: Differentiable<B>> {
 }
 
 impl<P, L, H> Solvers<'_, P, L, H> {
-    /// The lower solve and the estimate for one task; `number` is another one in every call of a run.
+    /// The lower solve and the estimate for one task; `number` is another one in every call of a
+    /// run.
     pub fn solve<B>(&self, number: u64, x: &P::Upper<Tape<B>>, task: Task<B, P>) -> Solved<B, P>
     where
         B: Backend,

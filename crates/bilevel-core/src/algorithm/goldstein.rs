@@ -14,12 +14,14 @@ use crate::vector::read;
 /// min ‖Σ λ_i g_i‖  over λ in the simplex,   g_i = ∇F(x + δ u_i),   u₀ = 0, the others uniform in the ball
 /// ```
 ///
-/// At a kink of F no gradient is small, but their convex hull may hold zero: that is what (δ, ε)-stationarity asks.
-/// With more samples the bound falls towards the value it bounds. `gradient` is asked `samples` times.
+/// At a kink of F no gradient is small, but their convex hull may hold zero: that is what (δ,
+/// ε)-stationarity asks. With more samples the bound falls towards the value it bounds. `gradient`
+/// is asked `samples` times.
 ///
 /// # References
-/// Goldstein (1977), "Optimization of Lipschitz continuous functions", Mathematical Programming 13; Burke, Lewis, Overton
-/// (2005), "A robust gradient sampling algorithm for nonsmooth, nonconvex optimization", SIAM J. Optim. 15(3).
+/// Goldstein (1977), "Optimization of Lipschitz continuous functions", Mathematical Programming 13;
+/// Burke, Lewis, Overton (2005), "A robust gradient sampling algorithm for nonsmooth, nonconvex
+/// optimization", SIAM J. Optim. 15(3).
 pub fn goldstein<B: Backend>(
     x: &Vector<B>,
     delta: f64,
@@ -41,7 +43,8 @@ pub fn goldstein<B: Backend>(
     shortest(&gradients)
 }
 
-/// The length of the shortest vector of a convex hull, by Frank and Wolfe's method with steps away from vertices.
+/// The length of the shortest vector of a convex hull, by Frank and Wolfe's method with steps away
+/// from vertices.
 fn shortest(points: &[Vec<f64>]) -> f64 {
     let inner = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let mut weights = vec![0.0f64; points.len()];

@@ -25,10 +25,11 @@ use crate::{
 /// else:                                    x ← x₊
 /// ```
 ///
-/// `f₋`, `ε₋` are those of the step before. ε_k is a [`Schedule`]: `0.9ᵏ`, `(k+1)^{−2}` and `(k+1)^{−3}` are the
-/// usual ones. It is the number in the tolerances of both solvers, which are absolute in the paper. A step is judged one step later, by an inexact loss, and never taken back: with a
-/// first step that is too long the loss grows before it falls. Costs one lower solve and one estimate
-/// a step.
+/// `f₋`, `ε₋` are those of the step before. ε_k is a [`Schedule`]: `0.9ᵏ`, `(k+1)^{−2}` and
+/// `(k+1)^{−3}` are the usual ones. It is the number in the tolerances of both solvers, which are
+/// absolute in the paper. A step is judged one step later, by an inexact loss, and never taken
+/// back: with a first step that is too long the loss grows before it falls. Costs one lower solve
+/// and one estimate a step.
 ///
 /// # Example
 ///
@@ -51,8 +52,9 @@ use crate::{
 /// ```
 ///
 /// # References
-/// Pedregosa (2016), "Hyperparameter optimization with approximate gradient", ICML, arXiv:1602.02355,
-/// Algorithm 1; the rule for L as the experiments of Salehi et al. (2025), arXiv:2308.10098, have it.
+/// Pedregosa (2016), "Hyperparameter optimization with approximate gradient", ICML,
+/// arXiv:1602.02355, Algorithm 1; the rule for L as the experiments of Salehi et al. (2025),
+/// arXiv:2308.10098, have it.
 ///
 /// # Differences from the paper
 /// The paper leaves the step size open. A halved ε stays halved under every schedule.
@@ -126,9 +128,9 @@ impl<P, L, H> Hoag<P, L, H> {
 impl<P: Sync, L: Sync, H: Sync> Hoag<P, L, H> {
     /// One upper step on `tasks`, which come back with their solvers advanced.
     ///
-    /// If the numbers on the way are of no use, state and tasks come back as they were, but for what was
-    /// spent, and the report says where ([`Report::failure`]). A step that was refused has learning rate
-    /// 0 in its report.
+    /// If the numbers on the way are of no use, state and tasks come back as they were, but for
+    /// what was spent, and the report says where ([`Report::failure`]). A step that was refused has
+    /// learning rate 0 in its report.
     ///
     /// # Panics
     /// If there is no task.

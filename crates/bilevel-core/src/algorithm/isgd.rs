@@ -24,8 +24,8 @@ use crate::{
 ///
 /// Every task keeps its own y and adjoint: it starts warm whenever it is drawn again, in whatever
 /// order. Plain SGD is the method of the paper; with Adam or momentum, or with
-/// [`ScheduleFreeSgd`](crate::ScheduleFreeSgd), it is what the paper calls after them. Costs a step what
-/// the solves of a batch cost; memory: y and adjoint of every task.
+/// [`ScheduleFreeSgd`](crate::ScheduleFreeSgd), it is what the paper calls after them. Costs a step
+/// what the solves of a batch cost; memory: y and adjoint of every task.
 ///
 /// With constant α the iterates end in a ball around a stationary point whose size the noise of the
 /// batches and the bias of the accuracies decide; with α and ε that decay they converge.
@@ -61,13 +61,14 @@ use crate::{
 /// ```
 ///
 /// # References
-/// Salehi, Mukherjee, Roberts, Ehrhardt (2025), "Bilevel Learning with Inexact Stochastic Gradients",
-/// SSVM, arXiv:2412.12049.
+/// Salehi, Mukherjee, Roberts, Ehrhardt (2025), "Bilevel Learning with Inexact Stochastic
+/// Gradients", SSVM, arXiv:2412.12049.
 ///
 /// # Differences from the paper
-/// The accuracy of the adjoint has a schedule of its own. Accuracies are norms of residuals: divide by μ
-/// for distances to the solution. ε and δ are the numbers in the solvers' tolerances: the paper's are
-/// [`Absolute`](crate::Tolerance::Absolute). A task that is drawn twice into a batch is solved once and counts twice.
+/// The accuracy of the adjoint has a schedule of its own. Accuracies are norms of residuals: divide
+/// by μ for distances to the solution. ε and δ are the numbers in the solvers' tolerances: the
+/// paper's are [`Absolute`](crate::Tolerance::Absolute). A task that is drawn twice into a batch is
+/// solved once and counts twice.
 #[derive(Debug, Clone)]
 pub struct Isgd<P, L, H> {
     problem: P,
@@ -126,8 +127,8 @@ impl<P: Sync, L: Sync, H: Sync> Isgd<P, L, H> {
     /// One upper step on a batch of `tasks`; all come back, those of the batch with their solvers
     /// advanced.
     ///
-    /// If the numbers on the way are of no use, state and tasks come back as they were, but for what was
-    /// spent, and the report says where ([`Report::failure`](crate::Report::failure)).
+    /// If the numbers on the way are of no use, state and tasks come back as they were, but for
+    /// what was spent, and the report says where ([`Report::failure`](crate::Report::failure)).
     ///
     /// # Panics
     /// If there is no task.

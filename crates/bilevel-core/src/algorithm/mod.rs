@@ -9,8 +9,9 @@
 //! | [`PerturbedAid`](escape::PerturbedAid) and [its kin](escape) | fixed | fixed | the hypergradient may vanish at saddles |
 //! | [update rules](rule) such as [`Bome`] and [`Soba`] | none is solved: both levels move at once | fixed | steps have to be cheap |
 //!
-//! Every step takes the state and the tasks and gives them back with a [`Report`](crate::Report); every
-//! `run` ends by a [`Stop`], which can be a budget ([`Cost`]) that all of them count in the same way.
+//! Every step takes the state and the tasks and gives them back with a [`Report`](crate::Report);
+//! every `run` ends by a [`Stop`], which can be a budget ([`Cost`]) that all of them count in the
+//! same way.
 
 mod cost;
 mod double_loop;

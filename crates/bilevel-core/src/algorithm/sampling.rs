@@ -5,8 +5,8 @@ use rand_chacha::rand_core::SeedableRng;
 
 use crate::random::below;
 
-/// How batches are drawn. They depend on the seed and the step's number alone: a run that goes on after
-/// a break sees the batches it would have seen.
+/// How batches are drawn. They depend on the seed and the step's number alone: a run that goes on
+/// after a break sees the batches it would have seen.
 ///
 /// ```
 /// use bilevel_core::Sampling;
@@ -19,8 +19,8 @@ use crate::random::below;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sampling {
-    /// Every task of a batch from all tasks, independently, so that one may come twice: the case that
-    /// theorems are about.
+    /// Every task of a batch from all tasks, independently, so that one may come twice: the case
+    /// that theorems are about.
     Independent,
     /// All tasks in a new random order every epoch, batch by batch. The last batch of an epoch is
     /// smaller if the tasks do not come out even.

@@ -4,8 +4,8 @@ use std::f64::consts::E;
 
 use crate::{Error, ErrorKind, positive};
 
-/// A sequence of positive numbers that does not rise, for step sizes, weights and accuracies; `t` counts steps (or
-/// batches) from 0.
+/// A sequence of positive numbers that does not rise, for step sizes, weights and accuracies; `t`
+/// counts steps (or batches) from 0.
 ///
 /// ```text
 /// Constant      a
@@ -14,8 +14,8 @@ use crate::{Error, ErrorKind, positive};
 /// Geometric     a cᵗ
 /// ```
 ///
-/// All of them begin at `a`. Stochastic methods with a step size of power `q` in (½, 1] and accuracies
-/// that vanish converge; a constant step size leaves noise, a constant accuracy a bias.
+/// All of them begin at `a`. Stochastic methods with a step size of power `q` in (½, 1] and
+/// accuracies that vanish converge; a constant step size leaves noise, a constant accuracy a bias.
 ///
 /// ```
 /// use bilevel_core::Schedule;
@@ -60,7 +60,8 @@ impl Schedule {
         }
     }
 
-    /// The sequence, if it is one of positive numbers that does not rise; `name` is what it is used for.
+    /// The sequence, if it is one of positive numbers that does not rise; `name` is what it is used
+    /// for.
     pub(super) fn checked(self, name: &'static str) -> Result<Self, Error> {
         match self {
             Schedule::Constant(initial) | Schedule::Logarithmic { initial } => {

@@ -20,9 +20,9 @@ use crate::{Error, ErrorKind, positive};
 /// z ← z − γ ∇F(y),   x ← (1 − c) x + c z,   c = γ² / Σ γ²
 /// ```
 ///
-/// `x`, an average of all `z`, is what converges: [`evaluation_point`] gives the module with it. With
-/// `β = 0` this is averaged SGD, with `β = 1` primal averaging. γ is the learning rate of the step; where
-/// it is constant, `c = 1/t`. Costs two vectors of memory.
+/// `x`, an average of all `z`, is what converges: [`evaluation_point`] gives the module with it.
+/// With `β = 0` this is averaged SGD, with `β = 1` primal averaging. γ is the learning rate of the
+/// step; where it is constant, `c = 1/t`. Costs two vectors of memory.
 ///
 /// # Example
 ///
@@ -51,8 +51,8 @@ use crate::{Error, ErrorKind, positive};
 /// arXiv:2405.15682.
 ///
 /// # Differences from the paper
-/// No weight decay; warm-up is the caller's learning rate. A projection moves the parameter y and neither
-/// z nor x: project the evaluation point, too.
+/// No weight decay; warm-up is the caller's learning rate. A projection moves the parameter y and
+/// neither z nor x: project the evaluation point, too.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScheduleFreeSgd {
     beta: f64,
@@ -123,8 +123,8 @@ impl ScheduleFreeSgd {
 }
 
 impl ScheduleFreeAdam {
-    /// With interpolation `beta_1`, memory `beta_2` of squares, and `epsilon` added to their root; usual
-    /// are 0.9, 0.999 and 1e-8.
+    /// With interpolation `beta_1`, memory `beta_2` of squares, and `epsilon` added to their root;
+    /// usual are 0.9, 0.999 and 1e-8.
     ///
     /// # Errors
     /// If a beta is not in [0, 1], or `epsilon` not above zero.
@@ -253,8 +253,8 @@ impl<B: Backend> ScheduleFree<B> for ScheduleFreeAdam {
     }
 }
 
-/// The module with the averages `x` that `optimizer` holds, as fresh leaves: to look at, to save, not
-/// to go on from. Parameters that were not stepped yet are as they were.
+/// The module with the averages `x` that `optimizer` holds, as fresh leaves: to look at, to save,
+/// not to go on from. Parameters that were not stepped yet are as they were.
 pub fn evaluation_point<B, M, O>(module: M, optimizer: &OptimizerAdaptor<O, M, Tape<B>>) -> M
 where
     B: Backend,

@@ -18,11 +18,11 @@ use super::Cost;
 pub struct Stop {
     /// Upper steps that the state has behind it, those of earlier runs included.
     pub steps: usize,
-    /// What the state has spent ([`Cost::steps`]), in earlier runs too. The step that crosses it is still
-    /// completed.
+    /// What the state has spent ([`Cost::steps`]), in earlier runs too. The step that crosses it is
+    /// still completed.
     pub cost: u64,
-    /// Euclidean norm of the hypergradient; where its error is bounded, the bound must be as small. 0:
-    /// not tested.
+    /// Euclidean norm of the hypergradient; where its error is bounded, the bound must be as small.
+    /// 0: not tested.
     pub gradient_norm: f64,
 }
 
@@ -85,7 +85,8 @@ pub enum Stopped {
     Failed,
 }
 
-/// Steps until `stop`, each seen by `observer`. `progress` are the steps behind a state and what it spent.
+/// Steps until `stop`, each seen by `observer`. `progress` are the steps behind a state and what it
+/// spent.
 pub(super) fn run<S, T, E>(
     (mut state, mut tasks): (S, T),
     stop: Stop,

@@ -20,8 +20,8 @@ use crate::{LinearOperator, TwiceDifferentiable, Vector};
 ///
 /// The inner tape records the backward pass of the outer one, so `s.backward()` on the inner tape
 /// gives both products. A Hessian product costs about 2.2 gradients (the tape is recorded anew each
-/// time: Burn's `backward` consumes it), the cross term as much and the gradient in x. The transposed
-/// cross term exchanges the roles of x and y.
+/// time: Burn's `backward` consumes it), the cross term as much and the gradient in x. The
+/// transposed cross term exchanges the roles of x and y.
 ///
 /// Needs every operation of `g` to be twice differentiable on [`Tape`].
 ///
@@ -43,8 +43,9 @@ impl<B: Backend, P: TwiceDifferentiable<B>> SecondOrder<B, P> for DoubleBackward
 impl DoubleBackward {
     /// Records `∇y g` at a point, for one Hessian product later.
     ///
-    /// For whoever needs the gradient first and the product much later, as the reversal of a chain of steps does: the
-    /// gradient is not computed again, and the memory of its tape is held until then.
+    /// For whoever needs the gradient first and the product much later, as the reversal of a chain
+    /// of steps does: the gradient is not computed again, and the memory of its tape is held until
+    /// then.
     pub fn record<B: Backend, P: TwiceDifferentiable<B>>(
         &self,
         point: Point<'_, B, P>,
@@ -79,7 +80,8 @@ impl<B: Backend, L: AutodiffModule<Tape<B>>> RecordedGradient<B, L> {
     }
 }
 
-/// `∇y g` on `Tape<B>`, `x` and `y` its leaves, which nothing else may have been recorded on (decision 0011).
+/// `∇y g` on `Tape<B>`, `x` and `y` its leaves, which nothing else may have been recorded on
+/// (decision 0011).
 fn recorded<B: Backend, P: TwiceDifferentiable<B>>(
     point: &Point<'_, B, P>,
     x: &P::Upper<Tape<B>>,

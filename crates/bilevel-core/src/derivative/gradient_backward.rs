@@ -17,9 +17,10 @@ use crate::{LinearOperator, TwiceDifferentiable, Vector};
 /// s(x, y) = ∇y g(x, y) · v        ∇y s = ∇²yy g · v        ∇x s = ∇²xy g · v
 /// ```
 ///
-/// The same numbers as [`DoubleBackward`] gives, with one tape instead of two: a Hessian product costs
-/// a recorded gradient and a backward pass through it, and the cross term comes with it. A problem that
-/// does not state its gradient, and the transposed cross term, go to [`DoubleBackward`].
+/// The same numbers as [`DoubleBackward`] gives, with one tape instead of two: a Hessian product
+/// costs a recorded gradient and a backward pass through it, and the cross term comes with it. A
+/// problem that does not state its gradient, and the transposed cross term, go to
+/// [`DoubleBackward`].
 ///
 /// # References
 /// Pearlmutter (1994), "Fast Exact Multiplication by the Hessian", Neural Computation 6(1).

@@ -8,8 +8,8 @@ use super::Point;
 use crate::parameters::{fresh_leaves, pack_gradients, unreached};
 use crate::{Differentiable, Vector};
 
-/// `x` and `y` made anew, for one recording: on leaves that were differentiated before, parts of a gradient get lost
-/// (decisions 0011 and 0014).
+/// `x` and `y` made anew, for one recording: on leaves that were differentiated before, parts of a
+/// gradient get lost (decisions 0011 and 0014).
 pub(super) struct Leaves<B: Backend, P: Differentiable<B>> {
     pub x: P::Upper<Tape<B>>,
     pub y: P::Lower<Tape<B>>,

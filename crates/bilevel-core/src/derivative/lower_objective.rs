@@ -11,9 +11,9 @@ use crate::{Differentiable, Vector};
 
 /// `y ↦ g(x, y)` on `[systems, dim]`, with `x` and the data held fixed.
 ///
-/// What lower solvers see: it knows the module that a vector stands for, they need not. A value costs
-/// a forward pass; a gradient costs a forward and a backward pass, or what the problem's closed form
-/// costs. Nothing is read back from the device.
+/// What lower solvers see: it knows the module that a vector stands for, they need not. A value
+/// costs a forward pass; a gradient costs a forward and a backward pass, or what the problem's
+/// closed form costs. Nothing is read back from the device.
 #[derive(Debug)]
 pub struct LowerObjective<'a, B: Backend, P: Differentiable<B>> {
     point: Point<'a, B, P>,
@@ -60,8 +60,8 @@ impl<'a, B: Backend, P: Differentiable<B>> LowerObjective<'a, B, P> {
         unpack(self.point.y.clone(), y)
     }
 
-    /// `g`: one number on the device. Run on the tape, without recording, so that layers that behave
-    /// differently in training (dropout, batch normalisation) do as they do in the gradient.
+    /// `g`: one number on the device. Run on the tape, without recording, so that layers that
+    /// behave differently in training (dropout, batch normalisation) do as they do in the gradient.
     pub fn value(&self, y: Vector<B>) -> Tensor<B, 1> {
         let y = self.module(y).no_grad();
         self.problem()

@@ -94,7 +94,8 @@ impl<'a, B: Backend, P: Differentiable<B>> Point<'a, B, P> {
         lower.solve(self)
     }
 
-    /// The hypergradient here by `method`: [`Hypergradient::estimate`] with no warm start and the seed 0.
+    /// The hypergradient here by `method`: [`Hypergradient::estimate`] with no warm start and the
+    /// seed 0.
     pub fn hypergradient(self, method: &impl Hypergradient<B, P>) -> Estimate<B> {
         method.estimate(self, None, 0)
     }

@@ -11,16 +11,18 @@ use crate::Vector;
 /// c = 0;   steps on g(y) − ⟨c, y⟩ = ½ ‖y − (y₀ + c)‖² + R(y) + const;   after every T of them:   c ← c + b (y₀ − y)
 /// ```
 ///
-/// A part b of what is missing from the data is added to them, and the new problem is solved from where y is, the momentum
-/// beginning at rest. A regularizer that flattens noise flattens edges and texture too; each of the problems is as convex as
-/// the first, and if `R` is convex, what is missing from the data becomes less with each that is solved, for `b` in (0, 1].
-/// [`Unrolled`](super::Unrolled) differentiates through all of them. The lower residual that it reports is that of `g`
-/// itself, which is not to become zero.
+/// A part b of what is missing from the data is added to them, and the new problem is solved from
+/// where y is, the momentum beginning at rest. A regularizer that flattens noise flattens edges and
+/// texture too; each of the problems is as convex as the first, and if `R` is convex, what is
+/// missing from the data becomes less with each that is solved, for `b` in (0, 1].
+/// [`Unrolled`](super::Unrolled) differentiates through all of them. The lower residual that it
+/// reports is that of `g` itself, which is not to become zero.
 ///
-/// `y₀` is where the steps start: every estimate has to start at the data. After another lower solver, or from an earlier
-/// estimate's y, it gives back something else.
+/// `y₀` is where the steps start: every estimate has to start at the data. After another lower
+/// solver, or from an earlier estimate's y, it gives back something else.
 ///
-/// The state is `(y, d, c, y₀)`. A step costs what [`Nesterov`]'s costs; a stored state has four vectors, not two.
+/// The state is `(y, d, c, y₀)`. A step costs what [`Nesterov`]'s costs; a stored state has four
+/// vectors, not two.
 ///
 /// # Example
 ///
@@ -49,8 +51,9 @@ use crate::Vector;
 /// ```
 ///
 /// # References
-/// Osher, Burger, Goldfarb, Xu, Yin (2005), "An iterative regularization method for total variation-based image
-/// restoration", Multiscale Model. Simul. 4(2), where `b = 1` and each problem is solved.
+/// Osher, Burger, Goldfarb, Xu, Yin (2005), "An iterative regularization method for total
+/// variation-based image restoration", Multiscale Model. Simul. 4(2), where `b = 1` and each
+/// problem is solved.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bregman {
     /// Momentum β of the steps, in `[0, 1)`.

@@ -13,9 +13,10 @@ pub struct Certificate {
     pub lower: Option<Outcome>,
     /// How the solve for the adjoint ended, if there was one; residual `‖∇²yy g · q − ∇y f‖`.
     pub adjoint: Option<Outcome>,
-    /// `‖a₀‖ / ‖∇y f‖` for the adjoint a₀ of the first step that was reversed, the largest of the systems; of
-    /// estimators that reverse steps. Steps that contract keep it below 1. Far above 1 the estimate is mostly
-    /// rounding: the step size is too long, or [`Adam`](super::Adam)'s ε too small for steps near a solution.
+    /// `‖a₀‖ / ‖∇y f‖` for the adjoint a₀ of the first step that was reversed, the largest of the
+    /// systems; of estimators that reverse steps. Steps that contract keep it below 1. Far above 1
+    /// the estimate is mostly rounding: the step size is too long, or [`Adam`](super::Adam)'s ε too
+    /// small for steps near a solution.
     pub adjoint_growth: Option<f64>,
     /// Gradients of `g` computed, the one for `‖∇y g‖` in the evidence not counted.
     pub gradients: usize,
@@ -119,8 +120,8 @@ impl Certificate {
     /// ω = c ε + J δ/μ + (L_J L_f/μ) ε²,   c = L_d + L_f J/μ + (L_H/μ²) ‖∇y f‖ J + L_J ‖∇y f‖/μ
     /// ```
     ///
-    /// summed over the systems, whose cross terms add up in the hypergradient. `∇y f` is taken at the
-    /// y of the estimate. Valid while y is where the constants hold.
+    /// summed over the systems, whose cross terms add up in the hypergradient. `∇y f` is taken at
+    /// the y of the estimate. Valid while y is where the constants hold.
     ///
     /// ```
     /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
@@ -150,7 +151,8 @@ impl Certificate {
     /// arXiv:2308.10098, Theorem 2.1.
     ///
     /// # Differences from the paper
-    /// `L_{H⁻¹} = L_H/μ²` is written out, and `L_d ε` is added for an `f` that depends on x directly.
+    /// `L_{H⁻¹} = L_H/μ²` is written out, and `L_d ε` is added for an `f` that depends on x
+    /// directly.
     pub fn bound_for(&self, constants: &Constants) -> Bound {
         let deltas: Option<Vec<f64>> = self.evidence.iter().map(|e| e.adjoint_residual).collect();
         let Some(deltas) = deltas else {

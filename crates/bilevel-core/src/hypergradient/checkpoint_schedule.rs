@@ -9,8 +9,8 @@ use std::ops::Range;
 /// ```
 ///
 /// is the fewest forward steps in which `l` steps can be reversed with `s` stored states, the first
-/// included; no step is made more than `r` times. 1000 steps need 2 forward passes with 44 states, 3
-/// with 17.
+/// included; no step is made more than `r` times. 1000 steps need 2 forward passes with 44 states,
+/// 3 with 17.
 ///
 /// # References
 /// Griewank, Walther (2000), "Algorithm 799: revolve", ACM Trans. Math. Softw. 26(1).
@@ -23,15 +23,15 @@ pub struct CheckpointSchedule {
 }
 
 impl CheckpointSchedule {
-    /// `t(l, s)`: forward steps, those that only lead to stored states included. Keeping every state
-    /// costs `l − 1`.
+    /// `t(l, s)`: forward steps, those that only lead to stored states included. Keeping every
+    /// state costs `l − 1`.
     pub fn forward_steps(self) -> usize {
         forward_steps(self.steps, self.states)
     }
 
-    /// Reverses the steps `first..first + l` from the state `start` before the first of them: `back(k, state)` is
-    /// called for the last step first, with the state before step `k`. `advance(state, range)` makes the steps of
-    /// a range.
+    /// Reverses the steps `first..first + l` from the state `start` before the first of them:
+    /// `back(k, state)` is called for the last step first, with the state before step `k`.
+    /// `advance(state, range)` makes the steps of a range.
     ///
     /// Returns the largest number of states that were held at once.
     ///

@@ -9,7 +9,8 @@ use crate::random::unit;
 use crate::vector::{epsilon, largest, norm, norms, read};
 use crate::{Differentiable, Point, SecondOrder, Vector};
 
-/// What is known of the smoothness of a problem's losses, of each system for itself. `None`: not known.
+/// What is known of the smoothness of a problem's losses, of each system for itself. `None`: not
+/// known.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Constants {
     /// `μ`: g is μ-strongly convex in y.
@@ -85,9 +86,9 @@ impl Constants {
 /// L_f, L_d:    max ‖∇f(y + d) − ∇f(y)‖ / ‖d‖          over random d
 /// ```
 ///
-/// Probes find maxima from below and minima from above: a bound computed from them is an estimate and
-/// no certificate; one that is not finite is not given. The systems share the constants: the worst of them counts. Costs about
-/// `6 probes` products and as many cross terms.
+/// Probes find maxima from below and minima from above: a bound computed from them is an estimate
+/// and no certificate; one that is not finite is not given. The systems share the constants: the
+/// worst of them counts. Costs about `6 probes` products and as many cross terms.
 ///
 /// # References
 /// The practical estimates that MAID (Salehi et al. 2025, arXiv:2308.10098) runs with.

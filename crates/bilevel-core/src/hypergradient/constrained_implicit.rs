@@ -15,17 +15,20 @@ use crate::{Differentiable, LinearOperator, LinearSolver, Point, SecondOrder, Ve
 /// [I − (I − ηH) D] v = ∇y f,      ∇F = ∇x f − η C D v
 /// ```
 ///
-/// Where P is differentiable at z the result does not depend on η; at a kink it is one of the values that Clarke's
-/// Jacobian allows, and does. With `Y` everything it is [`ImplicitDifferentiation`](super::ImplicitDifferentiation). The system is
-/// not symmetric: [`Gmres`](crate::Gmres), or for `η ≤ 1/L` [`Richardson`](crate::Richardson), whose factor is `1 − ημ`. Costs one
-/// gradient of each loss, a Hessian product for each step of the solver, one for the residual, and the cross term that
-/// comes with it.
+/// Where P is differentiable at z the result does not depend on η; at a kink it is one of the
+/// values that Clarke's Jacobian allows, and does. With `Y` everything it is
+/// [`ImplicitDifferentiation`](super::ImplicitDifferentiation). The system is not symmetric:
+/// [`Gmres`](crate::Gmres), or for `η ≤ 1/L` [`Richardson`](crate::Richardson), whose factor is `1
+/// − ημ`. Costs one gradient of each loss, a Hessian product for each step of the solver, one for
+/// the residual, and the cross term that comes with it.
 ///
-/// The estimate's adjoint is `v`, the next estimate's warm start. The lower residual in the certificate is that of the fixed point, `‖y − P(z)‖/η`; a bound on the error is not given.
+/// The estimate's adjoint is `v`, the next estimate's warm start. The lower residual in the
+/// certificate is that of the fixed point, `‖y − P(z)‖/η`; a bound on the error is not given.
 ///
 /// # References
-/// Shi, Chang, Gu (2024), "Double momentum method for lower-level constrained bilevel optimization", ICML, PMLR 235.
-/// Blondel et al. (2022), "Efficient and modular implicit differentiation", NeurIPS, arXiv:2105.15183.
+/// Shi, Chang, Gu (2024), "Double momentum method for lower-level constrained bilevel
+/// optimization", ICML, PMLR 235. Blondel et al. (2022), "Efficient and modular implicit
+/// differentiation", NeurIPS, arXiv:2105.15183.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ConstrainedImplicit<D, S, C> {
     /// How second derivatives are made.

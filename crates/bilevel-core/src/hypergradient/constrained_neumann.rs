@@ -11,19 +11,21 @@ use crate::projection::{Projection, ProjectionJacobian};
 use crate::random::below;
 use crate::{Differentiable, LinearOperator, Point, SecondOrder, Vector};
 
-/// An unbiased estimate of a truncated series for [`ConstrainedImplicit`](super::ConstrainedImplicit), with any Jacobian of the
-/// projection, random ones included.
+/// An unbiased estimate of a truncated series for
+/// [`ConstrainedImplicit`](super::ConstrainedImplicit), with any Jacobian of the projection, random
+/// ones included.
 ///
 /// ```text
 /// E[w̄] = ∇x f − η C Σ_{q<Q} (D (I − ηH))^q D ∇y f
 /// w̄ = ∇x f − η Q C u,    u = H₀ᵀ ∇y f,   then c times   u ← H_jᵀ (I − ηH) u,    c uniform in {0, …, Q−1}
 /// ```
 ///
-/// Every factor draws a direction of its own. The bias is `O((1 − ημ)^Q/μ)`. Costs a gradient of each loss, at most `Q − 1`
-/// Hessian products and one cross term.
+/// Every factor draws a direction of its own. The bias is `O((1 − ημ)^Q/μ)`. Costs a gradient of
+/// each loss, at most `Q − 1` Hessian products and one cross term.
 ///
 /// # References
-/// Shi, Chang, Gu (2024), "Double momentum method for lower-level constrained bilevel optimization", ICML, PMLR 235.
+/// Shi, Chang, Gu (2024), "Double momentum method for lower-level constrained bilevel
+/// optimization", ICML, PMLR 235.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ConstrainedNeumann<D, C> {
     /// How second derivatives are made.
@@ -78,7 +80,8 @@ where
     }
 }
 
-/// A random term of the series: `η Q H₀ᵀ v`, then c times `u ↦ H_jᵀ (I − ηH) u`, c uniform in `{0, …, Q−1}`.
+/// A random term of the series: `η Q H₀ᵀ v`, then c times `u ↦ H_jᵀ (I − ηH) u`, c uniform in `{0,
+/// …, Q−1}`.
 pub(crate) struct RandomTerm<'a, B: Backend> {
     pub projection: &'a dyn Projection<B>,
     pub jacobian: ProjectionJacobian,
@@ -91,7 +94,8 @@ pub(crate) struct RandomTerm<'a, B: Backend> {
 }
 
 impl<B: Backend> RandomTerm<'_, B> {
-    /// The term of `v`, whose mean is `η Σ_{q<Q} (Dᵀ(I − ηH))^q Dᵀ v`; `hessian` may be of another sample each time.
+    /// The term of `v`, whose mean is `η Σ_{q<Q} (Dᵀ(I − ηH))^q Dᵀ v`; `hessian` may be of another
+    /// sample each time.
     pub fn of(
         &self,
         v: Vector<B>,

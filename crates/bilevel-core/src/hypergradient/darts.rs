@@ -16,8 +16,8 @@ use crate::{Differentiable, LowerObjective, Outcome, Point, Status, Vector};
 /// ∇F ≈ ∇x f(x, y₊) − η (∇x g(x, y + e p) − ∇x g(x, y − e p)) / 2e
 /// ```
 ///
-/// [`OneStep`](super::OneStep) without second derivatives, for losses that cannot be recorded twice;
-/// the difference adds an error of `O(e²)`. Costs three gradients of `g` and one of `f`.
+/// [`OneStep`](super::OneStep) without second derivatives, for losses that cannot be recorded
+/// twice; the difference adds an error of `O(e²)`. Costs three gradients of `g` and one of `f`.
 ///
 /// # Example
 ///

@@ -215,8 +215,8 @@ impl<B: Backend> EstimateBuilder<B> {
     }
 }
 
-/// The estimate `∇x f − ∇²xy g · q` for an adjoint `q` that came without a solve; one pass gives the
-/// cross term and the residual.
+/// The estimate `∇x f − ∇²xy g · q` for an adjoint `q` that came without a solve; one pass gives
+/// the cross term and the residual.
 pub(super) fn with_adjoint<B, P, D>(
     point: Point<'_, B, P>,
     f: LossGradients<B>,

@@ -11,15 +11,16 @@ use crate::parameters::pack;
 use crate::vector::dot;
 use crate::{Differentiable, Point, SecondOrder, Vector};
 
-/// Iterative differentiation in forward mode: the same numbers as [`Unrolled`](super::Unrolled), with
-/// memory that does not grow with the steps.
+/// Iterative differentiation in forward mode: the same numbers as [`Unrolled`](super::Unrolled),
+/// with memory that does not grow with the steps.
 ///
 /// ```text
 /// Z_0 = 0;   Z_{k+1} = Φ_s Z_k + Φ_g (∇²yy g Z_k + ∇²yx g)              ∇F_K = ∇x f + Z_Kᵀ ∇y f
 /// ```
 ///
 /// `Z` has one column for every entry of x, so it costs `K · dim x` products and as many transposed
-/// cross terms, and `dim x` states: for a handful of upper variables. Step sizes may not depend on x.
+/// cross terms, and `dim x` states: for a handful of upper variables. Step sizes may not depend on
+/// x.
 ///
 /// # Example
 ///

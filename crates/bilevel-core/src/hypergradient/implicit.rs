@@ -16,10 +16,10 @@ use crate::{
 /// ∇F = ∇x f − ∇²xy g · q      where      ∇²yy g · q = ∇y f
 /// ```
 ///
-/// Exact at `y = y*(x)` with an exact linear solver. With `‖y − y*‖ ≤ ε` and `‖∇²yy g · q − ∇y f‖ ≤ δ`
-/// the error is `O(ε + δ/μ)`; [`Bound`](super::Bound) puts a number to it. Memory does not grow with
-/// the lower solver's steps. Costs one gradient of `f`, the linear solver's Hessian products and one
-/// cross term, which comes with the product that checks the residual.
+/// Exact at `y = y*(x)` with an exact linear solver. With `‖y − y*‖ ≤ ε` and `‖∇²yy g · q − ∇y f‖ ≤
+/// δ` the error is `O(ε + δ/μ)`; [`Bound`](super::Bound) puts a number to it. Memory does not grow
+/// with the lower solver's steps. Costs one gradient of `f`, the linear solver's Hessian products
+/// and one cross term, which comes with the product that checks the residual.
 ///
 /// The solver decides the rest: [`ConjugateGradient`](crate::ConjugateGradient) is the default,
 /// [`Neumann`](crate::Neumann) the series of hyperparameter optimization,
@@ -41,9 +41,9 @@ use crate::{
 /// ```
 ///
 /// # References
-/// Pedregosa (2016), "Hyperparameter optimization with approximate gradient", ICML, arXiv:1602.02355;
-/// error bound: Ehrhardt, Roberts (2024), "Analyzing inexact hypergradients for bilevel learning",
-/// IMA J. Appl. Math. 89, arXiv:2301.04764.
+/// Pedregosa (2016), "Hyperparameter optimization with approximate gradient", ICML,
+/// arXiv:1602.02355; error bound: Ehrhardt, Roberts (2024), "Analyzing inexact hypergradients for
+/// bilevel learning", IMA J. Appl. Math. 89, arXiv:2301.04764.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ImplicitDifferentiation<D, S> {
     /// How second derivatives are made.
@@ -52,7 +52,8 @@ pub struct ImplicitDifferentiation<D, S> {
     pub solver: S,
 }
 
-/// Exact second derivatives, and at most 50 steps of conjugate gradients to a millionth of `‖∇y f‖`.
+/// Exact second derivatives, and at most 50 steps of conjugate gradients to a millionth of `‖∇y
+/// f‖`.
 impl Default for ImplicitDifferentiation<DoubleBackward, ConjugateGradient> {
     fn default() -> Self {
         Self::new(ConjugateGradient::default())

@@ -13,10 +13,10 @@ use crate::{Differentiable, Point, SecondOrder, Tolerance, Vector, WithTolerance
 /// ∇F ≈ ∇x f − η ∇²xy g · ∇y f
 /// ```
 ///
-/// The inverse Hessian is replaced by `η I`: the first term of its Neumann series. A biased estimate;
-/// for `η ≤ 1/L` the adjoint `η ∇y f` is off by `(1 − ημ)` of the exact one at most, and a step along the
-/// result still descends when the condition number is small. Costs one gradient of `f` and one pass for
-/// the cross term, which brings the adjoint's residual along.
+/// The inverse Hessian is replaced by `η I`: the first term of its Neumann series. A biased
+/// estimate; for `η ≤ 1/L` the adjoint `η ∇y f` is off by `(1 − ημ)` of the exact one at most, and
+/// a step along the result still descends when the condition number is small. Costs one gradient of
+/// `f` and one pass for the cross term, which brings the adjoint's residual along.
 ///
 /// # Example
 ///

@@ -12,7 +12,8 @@ use crate::vector::quotient;
 /// ```
 ///
 /// The state `s` is a list of vectors, the first of them y. Derivatives of `g` are not the map's
-/// business: it sees a gradient and gives back what the hypergradient's adjoint of that gradient is.
+/// business: it sees a gradient and gives back what the hypergradient's adjoint of that gradient
+/// is.
 pub trait LowerMap<B: Backend> {
     /// Whether [`pull_back`](Self::pull_back) reads the gradient.
     const READS_GRADIENT: bool;
@@ -32,7 +33,8 @@ pub trait LowerMap<B: Backend> {
     fn step(&self, k: usize, state: &[Vector<B>], g: &Vector<B>, eta: &Vector<B>)
     -> Vec<Vector<B>>;
 
-    /// Adjoints of state, gradient and step size from the adjoint `bar` of the state after step `k`.
+    /// Adjoints of state, gradient and step size from the adjoint `bar` of the state after step
+    /// `k`.
     ///
     /// `g` is `None` where nobody needs it: the adjoint of the step size is then `None` too.
     fn pull_back(
@@ -235,11 +237,11 @@ impl<B: Backend> LowerMap<B> for Nesterov {
 /// m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,   y ← y − η m̂ / (√v̂ + ε),   m̂ = m/(1 − β₁^k), v̂ = v/(1 − β₂^k)
 /// ```
 ///
-/// `√v̂` has no derivative at 0. It is taken as 0 there, which is the limit of the step's derivative as
-/// the gradients so far go to zero: `∂y/∂g → −η (1 − β₁)/((1 − β₁^k) ε)`. Differentiating the formula
-/// mechanically gives NaN. Near a solution the differentiated step is therefore as long as `η/ε`: with
-/// the default ε the adjoint grows from step to step unless `η < 2ε/L`. Take a larger ε to
-/// differentiate many steps there.
+/// `√v̂` has no derivative at 0. It is taken as 0 there, which is the limit of the step's
+/// derivative as the gradients so far go to zero: `∂y/∂g → −η (1 − β₁)/((1 − β₁^k) ε)`.
+/// Differentiating the formula mechanically gives NaN. Near a solution the differentiated step is
+/// therefore as long as `η/ε`: with the default ε the adjoint grows from step to step unless `η <
+/// 2ε/L`. Take a larger ε to differentiate many steps there.
 ///
 /// # References
 /// Kingma, Ba (2015), "Adam: A Method for Stochastic Optimization", ICLR, arXiv:1412.6980.

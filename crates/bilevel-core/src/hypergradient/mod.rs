@@ -2,9 +2,10 @@
 //!
 //! # Which estimator when
 //!
-//! `K`: steps of the estimator or its linear solver; `N`: directions; gradients are of `g` unless said
-//! otherwise and without the one of a certificate, an HVP is a product with `∇²yy g` (about 2.2 gradients), memory is counted in vectors of
-//! the size of `y` beyond the tape of one pass. Every estimator also takes one gradient of `f`.
+//! `K`: steps of the estimator or its linear solver; `N`: directions; gradients are of `g` unless
+//! said otherwise and without the one of a certificate, an HVP is a product with `∇²yy g` (about
+//! 2.2 gradients), memory is counted in vectors of the size of `y` beyond the tape of one pass.
+//! Every estimator also takes one gradient of `f`.
 //!
 //! | estimator | use it when | gradients | HVPs | memory | error |
 //! |---|---|---|---|---|---|
@@ -92,7 +93,8 @@ pub struct Estimate<B: Backend> {
     /// The y at which it was made, the point's own or where the estimator's steps ended:
     /// `[systems, dim y]`.
     pub y: Vector<B>,
-    /// The adjoint `q` with `∇²yy g · q = ∇y f`, the next estimate's warm start: `[systems, dim y]`.
+    /// The adjoint `q` with `∇²yy g · q = ∇y f`, the next estimate's warm start: `[systems, dim
+    /// y]`.
     pub adjoint: Option<Vector<B>>,
     /// What was measured on the way.
     pub certificate: Certificate,
@@ -110,15 +112,17 @@ impl<B: Backend> Estimate<B> {
     }
 }
 
-/// The hypergradient at a solved y: exact second derivatives, and an adjoint by conjugate gradients to a millionth.
+/// The hypergradient at a solved y: exact second derivatives, and an adjoint by conjugate gradients
+/// to a millionth.
 ///
 /// ```text
 /// dF/dx = ∇x f − ∇²xy g · q      where      ∇²yy g · q = ∇y f
 /// ```
 ///
-/// [`ImplicitDifferentiation`] with its defaults, for a training loop of your own: `y` is near a minimiser of `g(x, ·)`
-/// however it was found, [`Estimate::grads`] goes into an optimizer of Burn, and [`Estimate::certificate`] says how far y
-/// and the adjoint are from solutions. For another estimator see [`Point::hypergradient`].
+/// [`ImplicitDifferentiation`] with its defaults, for a training loop of your own: `y` is near a
+/// minimiser of `g(x, ·)` however it was found, [`Estimate::grads`] goes into an optimizer of Burn,
+/// and [`Estimate::certificate`] says how far y and the adjoint are from solutions. For another
+/// estimator see [`Point::hypergradient`].
 ///
 /// ```
 /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
@@ -149,17 +153,17 @@ pub fn hypergradient<B: Backend, P: TwiceDifferentiable<B>>(
 
 /// An estimator of the hypergradient.
 ///
-/// All of them may be called at a point whose `y` is (nearly) `y*(x)`. Those that make lower steps of
-/// their own ([`Unrolled`], [`ForwardMode`], [`OneStep`], [`Darts`], [`ZerothOrder`]) begin them at the
-/// point's `y`, which can be any.
+/// All of them may be called at a point whose `y` is (nearly) `y*(x)`. Those that make lower steps
+/// of their own ([`Unrolled`], [`ForwardMode`], [`OneStep`], [`Darts`], [`ZerothOrder`]) begin them
+/// at the point's `y`, which can be any.
 pub trait Hypergradient<B: Backend, P: Differentiable<B>> {
     /// The estimate at `point`.
     ///
     /// `warm` is the adjoint of an earlier estimate on the same batch. `seed` is what the random
     /// numbers of the estimate depend on, and nothing else: give every estimate another one. Most
-    /// estimators draw none. What a loss draws itself, as dropout does, it does not decide: a loss has
-    /// to be the same each time it is evaluated in an estimate ([`dropout_mask`](crate::dropout_mask)
-    /// makes it so).
+    /// estimators draw none. What a loss draws itself, as dropout does, it does not decide: a loss
+    /// has to be the same each time it is evaluated in an estimate
+    /// ([`dropout_mask`](crate::dropout_mask) makes it so).
     fn estimate(&self, point: Point<'_, B, P>, warm: Option<Vector<B>>, seed: u64) -> Estimate<B>;
 }
 

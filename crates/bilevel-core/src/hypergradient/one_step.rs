@@ -5,15 +5,16 @@ use burn::tensor::backend::Backend;
 use super::{Checkpointing, Descent, Estimate, Hypergradient, StepSize, Unrolled};
 use crate::{Differentiable, Point, SecondOrder, Vector};
 
-/// One-step differentiation (T1–T2): makes one lower step from the point's `y` and differentiates it.
+/// One-step differentiation (T1–T2): makes one lower step from the point's `y` and differentiates
+/// it.
 ///
 /// ```text
 /// y₊ = y − η ∇y g(x, y)              ∇F ≈ ∇x f(x, y₊) − η ∇²xy g(x, y) · ∇y f(x, y₊)
 /// ```
 ///
-/// The greedy estimate for training both levels at once. [`Unrolled`] with one step of [`Descent`]; near
-/// a solution the same as [`JacobianFree`](super::JacobianFree). Costs one gradient of `g`, one of `f`
-/// and one pass for the cross term.
+/// The greedy estimate for training both levels at once. [`Unrolled`] with one step of [`Descent`];
+/// near a solution the same as [`JacobianFree`](super::JacobianFree). Costs one gradient of `g`,
+/// one of `f` and one pass for the cross term.
 ///
 /// # Example
 ///
@@ -28,8 +29,8 @@ use crate::{Differentiable, Point, SecondOrder, Vector};
 ///
 /// # References
 /// Luketina, Berglund, Greff, Raiko (2016), "Scalable Gradient-Based Tuning of Continuous
-/// Regularization Hyperparameters", ICML, arXiv:1511.06727; Bolte, Pauwels, Vaiter (2023), "One-step
-/// differentiation of iterative algorithms", NeurIPS, arXiv:2305.13768.
+/// Regularization Hyperparameters", ICML, arXiv:1511.06727; Bolte, Pauwels, Vaiter (2023),
+/// "One-step differentiation of iterative algorithms", NeurIPS, arXiv:2305.13768.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OneStep<D, R> {
     /// How second derivatives are made.

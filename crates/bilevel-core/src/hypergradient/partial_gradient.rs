@@ -9,8 +9,8 @@ use crate::{Differentiable, Point, Vector};
 
 /// `∇x f(x, y)` alone.
 ///
-/// The hypergradient where `∇y f = 0` at `y*(x)`, as in minimax problems; elsewhere the implicit term is missing, and what
-/// descent finds is not a minimum of F. Costs one gradient of each loss.
+/// The hypergradient where `∇y f = 0` at `y*(x)`, as in minimax problems; elsewhere the implicit
+/// term is missing, and what descent finds is not a minimum of F. Costs one gradient of each loss.
 ///
 /// # Example
 ///

@@ -16,10 +16,10 @@ use crate::{BilevelProblem, Differentiable, LowerSolver, Point, Vector};
 /// ∇F ≈ ∇x f(x, y_λ) + λ (∇x g(x, y_λ) − ∇x g(x, z))
 /// ```
 ///
-/// The point's `y` is `z`, which should be solved well: an error `ε` in `z` or `y_λ` costs `λ ε`. The bias
-/// is `O(1/λ)`: it halves when λ doubles. Both halves see the same batch. Only first derivatives: for
-/// losses that cannot be recorded twice. Costs the solve for `y_λ`, each step a gradient of `g` and of `f`,
-/// and then two gradients of each.
+/// The point's `y` is `z`, which should be solved well: an error `ε` in `z` or `y_λ` costs `λ ε`.
+/// The bias is `O(1/λ)`: it halves when λ doubles. Both halves see the same batch. Only first
+/// derivatives: for losses that cannot be recorded twice. Costs the solve for `y_λ`, each step a
+/// gradient of `g` and of `f`, and then two gradients of each.
 ///
 /// `λ (z − y_λ) ≈ q` is an adjoint and is returned as a warm start for other estimators.
 ///
@@ -36,8 +36,8 @@ use crate::{BilevelProblem, Differentiable, LowerSolver, Point, Vector};
 /// ```
 ///
 /// # References
-/// Kwon, Kwon, Wright, Nowak (2023), "A Fully First-Order Method for Stochastic Bilevel Optimization",
-/// ICML, arXiv:2301.10945, equation 3.
+/// Kwon, Kwon, Wright, Nowak (2023), "A Fully First-Order Method for Stochastic Bilevel
+/// Optimization", ICML, arXiv:2301.10945, equation 3.
 ///
 /// # Differences from the paper
 /// `y_λ` is solved for from `z`, not tracked over the upper steps.
@@ -49,7 +49,8 @@ pub struct Penalty<L> {
     pub weight: f64,
 }
 
-/// The lower problem of the penalty, `g + f/λ`: scaled so that step sizes and tolerances for `g` fit.
+/// The lower problem of the penalty, `g + f/λ`: scaled so that step sizes and tolerances for `g`
+/// fit.
 #[derive(Debug)]
 pub struct Penalized<'a, P> {
     /// The problem.

@@ -70,7 +70,8 @@ impl<B: Backend, P: Differentiable<B>> StepSize<B, P> for PerParameter<B> {
 
 /// Steps computed from x, whose hypergradient then has a part through them.
 ///
-/// The function returns a tensor that broadcasts to `[systems, dim y]`; it is recorded where its derivative is wanted.
+/// The function returns a tensor that broadcasts to `[systems, dim y]`; it is recorded where its
+/// derivative is wanted.
 ///
 /// # References
 /// Li, Zhou, Chen, Li (2017), "Meta-SGD: Learning to Learn Quickly for Few-Shot Learning",

@@ -18,10 +18,11 @@ use crate::{Cause, Differentiable, Failure, LinearOperator, Phase, Point, Second
 /// ```
 ///
 /// Both have the same mean; the product costs half the HVPs on average and has the larger variance.
-/// The bias against `H⁻¹ ∇y f` is `(1 − ημ)ⁿ`. The gradients of `f` and the cross term use the point's own
-/// batch, every factor `H_j` a batch that `batches` draws; with batches that are independent the
-/// products stay unbiased. For `η ≤ 2/L` on every batch no factor lengthens a vector, and the residual is
-/// `(1 + 2n) ‖∇y f‖` at most: beyond that the estimate is a failure, diverged. Costs at most `n − 1` HVPs and one cross term, without a read.
+/// The bias against `H⁻¹ ∇y f` is `(1 − ημ)ⁿ`. The gradients of `f` and the cross term use the
+/// point's own batch, every factor `H_j` a batch that `batches` draws; with batches that are
+/// independent the products stay unbiased. For `η ≤ 2/L` on every batch no factor lengthens a
+/// vector, and the residual is `(1 + 2n) ‖∇y f‖` at most: beyond that the estimate is a failure,
+/// diverged. Costs at most `n − 1` HVPs and one cross term, without a read.
 ///
 /// # Example
 ///
@@ -42,8 +43,8 @@ use crate::{Cause, Differentiable, Failure, LinearOperator, Phase, Point, Second
 ///
 /// # References
 /// Random product (HIA): Ghadimi, Wang (2018), "Approximation Methods for Bilevel Programming",
-/// arXiv:1802.02246. Sum (SHIA): Ji, Yang, Liang (2021), "Bilevel Optimization: Convergence Analysis and
-/// Enhanced Design", ICML, arXiv:2010.07962.
+/// arXiv:1802.02246. Sum (SHIA): Ji, Yang, Liang (2021), "Bilevel Optimization: Convergence
+/// Analysis and Enhanced Design", ICML, arXiv:2010.07962.
 ///
 /// # Differences from the papers
 /// `n` counts the terms of the series in both forms, so that their means agree.

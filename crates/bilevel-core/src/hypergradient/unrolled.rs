@@ -12,24 +12,26 @@ use crate::{
     Vector,
 };
 
-/// Iterative differentiation (ITD) in reverse mode: the exact gradient of what `steps` lower steps from
-/// the point's `y` reach.
+/// Iterative differentiation (ITD) in reverse mode: the exact gradient of what `steps` lower steps
+/// from the point's `y` reach.
 ///
 /// ```text
 /// s_{k+1} = Φ(s_k, ∇y g(x, z_k), η),   y_K from s_K              F_K(x) = f(x, y_K(x))
 /// a_K = ∇y f(y_K);   k = K−1 … 0:   ḡ from Φᵀ,   ∇F_K += ∇²xy g(z_k) ḡ,   a_k = Φ_sᵀ a_{k+1} + ∇²yy g(z_k) ḡ
 /// ```
 ///
-/// No tape spans the steps: the states are stored, or computed again, and each step is reversed by one
-/// double backward pass, which gives both products. [`Checkpointing`] says what is stored: all states, the last
-/// ones only (truncation, K-RMD), or as many as fit in a number of bytes, the others being computed
-/// again from binomial checkpoints.
+/// No tape spans the steps: the states are stored, or computed again, and each step is reversed by
+/// one double backward pass, which gives both products. [`Checkpointing`] says what is stored: all
+/// states, the last ones only (truncation, K-RMD), or as many as fit in a number of bytes, the
+/// others being computed again from binomial checkpoints.
 ///
-/// For gradient descent with `η ≤ 1/L` the error against `dF/dx` is `O((1 − ημ)^K)`, for the truncation to
-/// `k` steps `O((1 − ημ)^k)` at a solution. The derivative of the start in x is taken as 0.
+/// For gradient descent with `η ≤ 1/L` the error against `dF/dx` is `O((1 − ημ)^K)`, for the
+/// truncation to `k` steps `O((1 − ημ)^k)` at a solution. The derivative of the start in x is taken
+/// as 0.
 ///
-/// Costs K gradients (more if states are computed again, see [`Unrolled::plan`]), one product and cross
-/// term a differentiated step, and the memory of the states kept. 1,000 steps of gradient descent:
+/// Costs K gradients (more if states are computed again, see [`Unrolled::plan`]), one product and
+/// cross term a differentiated step, and the memory of the states kept. 1,000 steps of gradient
+/// descent:
 ///
 /// | states kept | gradients for stepping |
 /// |---|---|
@@ -91,7 +93,8 @@ pub enum Checkpointing {
 }
 
 impl Checkpointing {
-    /// How many of `steps` steps are differentiated, and how many states of `bytes` bytes are stored for it.
+    /// How many of `steps` steps are differentiated, and how many states of `bytes` bytes are
+    /// stored for it.
     ///
     /// # Errors
     /// If the bytes of [`Checkpointing::Bytes`] do not hold two states: one stored, one to work on.

@@ -21,11 +21,12 @@ use crate::{
 /// d_j = (y_K(x + μ u_j) − y_K(x)) / μ,   u_j ~ N(0, I)         ∇F ≈ ∇x f + 1/N Σ_j ⟨d_j, ∇y f⟩ u_j
 /// ```
 ///
-/// `y_K` is what `lower` makes of the point's `y`; all solves start there, so that their errors cancel in
-/// the difference. Unbiased for an affine `y_K(x)`, biased by `O(μ)` otherwise; the variance is
-/// about `(dim x + 1)/N` of the squared indirect part. The radius must move the solution by more than
-/// the lower solver's tolerance lets pass; if no solve moves at all the estimate is a failure. No second derivatives. Costs `N + 1` lower solves
-/// and one gradient of `f`.
+/// `y_K` is what `lower` makes of the point's `y`; all solves start there, so that their errors
+/// cancel in the difference. Unbiased for an affine `y_K(x)`, biased by `O(μ)` otherwise; the
+/// variance is about `(dim x + 1)/N` of the squared indirect part. The radius must move the
+/// solution by more than the lower solver's tolerance lets pass; if no solve moves at all the
+/// estimate is a failure. No second derivatives. Costs `N + 1` lower solves and one gradient of
+/// `f`.
 ///
 /// # Example
 ///

@@ -30,9 +30,9 @@ impl<'a, B: Backend> CachedProduct<'a, B> {
         largest(&self.residuals(b, q))
     }
 
-    /// What a solve of another system by a solver with that `tolerance` is for this one: `solution` with the residual
-    /// of this one, and converged only if that is within the tolerance in every row. Of a solver without a
-    /// tolerance the status is left as it is.
+    /// What a solve of another system by a solver with that `tolerance` is for this one: `solution`
+    /// with the residual of this one, and converged only if that is within the tolerance in every
+    /// row. Of a solver without a tolerance the status is left as it is.
     pub fn judged(
         self,
         b: Vector<B>,

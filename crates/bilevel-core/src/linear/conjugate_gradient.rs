@@ -17,15 +17,16 @@ use crate::{ReadEvery, Solution, Status, Tolerance, Vector, WithTolerance};
 /// repeat:  α = rᵀr / pᵀAp,  q ← q + α p,  r₊ = r − α A p,  β = r₊ᵀr₊ / rᵀr,  p ← r₊ + β p
 /// ```
 ///
-/// A row stops when `‖r‖` is within the tolerance, or where `pᵀAp ≤ 0` shows that `A` is not positive
-/// definite ([`Status::Breakdown`]); the other rows go on. The last iterate is returned: its error is
-/// the smallest, even where its residual is not. Only a row that broke down, and all of them after a
-/// number that is not finite, return their iterate with the smallest residual. The residual is computed
-/// afresh. If rounding made the recursion lie about it, the iteration restarts from the true residual
-/// while steps are left and every sweep at least halves it.
+/// A row stops when `‖r‖` is within the tolerance, or where `pᵀAp ≤ 0` shows that `A` is not
+/// positive definite ([`Status::Breakdown`]); the other rows go on. The last iterate is returned:
+/// its error is the smallest, even where its residual is not. Only a row that broke down, and all
+/// of them after a number that is not finite, return their iterate with the smallest residual. The
+/// residual is computed afresh. If rounding made the recursion lie about it, the iteration restarts
+/// from the true residual while steps are left and every sweep at least halves it.
 ///
-/// Error after k steps in the A-norm: at most `2 ((√κ−1)/(√κ+1))ᵏ` of the first; exact in `dim` steps.
-/// Costs one product a step, one for the final residual, one more for a warm start and for every restart.
+/// Error after k steps in the A-norm: at most `2 ((√κ−1)/(√κ+1))ᵏ` of the first; exact in `dim`
+/// steps. Costs one product a step, one for the final residual, one more for a warm start and for
+/// every restart.
 ///
 /// ```
 /// use bilevel_backend::Cpu;

@@ -34,8 +34,8 @@ impl<B: Backend> LinearOperator<B> for Damped<'_, B> {
 /// (A + λI) q = b
 /// ```
 ///
-/// For lower Hessians that are singular or slightly indefinite. The error is `λ/μ` of the solution at
-/// most, for `A` with smallest eigenvalue `μ > 0`. The status is that of the damped system, the
+/// For lower Hessians that are singular or slightly indefinite. The error is `λ/μ` of the solution
+/// at most, for `A` with smallest eigenvalue `μ > 0`. The status is that of the damped system, the
 /// residual that of `A q = b` itself. Costs what `solver` costs.
 ///
 /// ```

@@ -16,8 +16,8 @@ use crate::{Solution, Status, Tolerance, Vector, WithTolerance};
 /// q = q₀ + V z,   z = argmin ‖‖r₀‖ e₁ − H z‖
 /// ```
 ///
-/// The residual is the smallest over the Krylov space and never grows; exact in `dim` steps. Holds one
-/// vector a step. For maps that are not symmetric, and for nearly singular symmetric ones where
+/// The residual is the smallest over the Krylov space and never grows; exact in `dim` steps. Holds
+/// one vector a step. For maps that are not symmetric, and for nearly singular symmetric ones where
 /// [`Minres`](super::Minres) loses its orthogonality. Costs one product a step, one for the final
 /// residual, one more for a warm start, and one read a step.
 ///

@@ -39,9 +39,9 @@ impl<B: Backend> LinearOperator<B> for Scaled<'_, B> {
 /// ```
 ///
 /// Pays where the diagonal spans orders of magnitude, as with weights of different layers. The
-/// estimate of an entry has the variance `2/m` times the squares of the other entries of its row; it
-/// is exact for a diagonal `A`. Costs `m` products before `solver` begins. The tolerance of `solver` is
-/// that of the scaled system; residual and status are those of `A q = b`.
+/// estimate of an entry has the variance `2/m` times the squares of the other entries of its row;
+/// it is exact for a diagonal `A`. Costs `m` products before `solver` begins. The tolerance of
+/// `solver` is that of the scaled system; residual and status are those of `A q = b`.
 ///
 /// ```
 /// use bilevel_backend::Cpu;
@@ -57,8 +57,8 @@ impl<B: Backend> LinearOperator<B> for Scaled<'_, B> {
 /// ```
 ///
 /// # References
-/// Hutchinson (1990), Commun. Stat. Simul. 19(2); Bekas, Kokiopoulou, Saad (2007), "An estimator for
-/// the diagonal of a matrix", Appl. Numer. Math. 57.
+/// Hutchinson (1990), Commun. Stat. Simul. 19(2); Bekas, Kokiopoulou, Saad (2007), "An estimator
+/// for the diagonal of a matrix", Appl. Numer. Math. 57.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Jacobi<S> {
     /// Probes `m`, at least 1.

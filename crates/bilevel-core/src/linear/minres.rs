@@ -17,11 +17,11 @@ use crate::{ReadEvery, Solution, Status, Tolerance, Vector, WithTolerance};
 /// update:    w ← (v − ε₋ w₋₋ − δ w₋)/γ,   q ← q + φ̄ c w,   φ̄ ← φ̄ s
 /// ```
 ///
-/// `φ̄ = ‖b − A q‖` is the smallest over the Krylov space and never grows. A row stops when it is at
-/// most the tolerance. For a singular `A` it tends to a least squares solution, whose residual
+/// `φ̄ = ‖b − A q‖` is the smallest over the Krylov space and never grows. A row stops when it is
+/// at most the tolerance. For a singular `A` it tends to a least squares solution, whose residual
 /// stays; for a lower Hessian that is singular or not positive definite, where conjugate gradients
-/// break down. Exact in `dim` steps. Costs one product a step, one for the final residual, one more for
-/// a warm start, and one read a step.
+/// break down. Exact in `dim` steps. Costs one product a step, one for the final residual, one more
+/// for a warm start, and one read a step.
 ///
 /// ```
 /// use bilevel_backend::Cpu;
@@ -38,8 +38,8 @@ use crate::{ReadEvery, Solution, Status, Tolerance, Vector, WithTolerance};
 /// ```
 ///
 /// # References
-/// Paige, Saunders (1975), "Solution of Sparse Indefinite Systems of Linear Equations", SIAM J. Numer.
-/// Anal. 12(4).
+/// Paige, Saunders (1975), "Solution of Sparse Indefinite Systems of Linear Equations", SIAM J.
+/// Numer. Anal. 12(4).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Minres {
     /// Steps at most.

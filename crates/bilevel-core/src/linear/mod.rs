@@ -10,9 +10,9 @@
 //! | [`Nystrom`] | symmetric positive semidefinite, few large eigenvalues | rank + 1 |
 //! | [`Dense`] | any; a test's oracle | dim + 1 |
 //!
-//! A warm start costs one product more. Three more solvers wrap a solver: [`NormalEquations`] squares the
-//! system, [`Damping`] solves `A + λI`, [`Jacobi`] preconditions with the diagonal. [`ReadEvery`](crate::ReadEvery) lets solvers look at the device only every few
-//! steps.
+//! A warm start costs one product more. Three more solvers wrap a solver: [`NormalEquations`]
+//! squares the system, [`Damping`] solves `A + λI`, [`Jacobi`] preconditions with the diagonal.
+//! [`ReadEvery`](crate::ReadEvery) lets solvers look at the device only every few steps.
 
 mod cached_product;
 mod conjugate_gradient;
@@ -138,8 +138,8 @@ fn residuals<B: Backend>(a: &dyn LinearOperator<B>, b: &Vector<B>, q: &Vector<B>
     norms(b.clone() - a.apply_at_solution(q.clone()))
 }
 
-/// Whether the recomputed residuals are at their goals, up to a tenth by which rounding lets a recursion
-/// drift from them.
+/// Whether the recomputed residuals are at their goals, up to a tenth by which rounding lets a
+/// recursion drift from them.
 fn reached(residuals: &[f64], goals: &[f64]) -> bool {
     let reached = |(r, goal): (&f64, &f64)| *r <= goal * 1.1 + f64::MIN_POSITIVE;
     residuals.iter().zip(goals).all(reached)

@@ -14,14 +14,15 @@ use crate::{Solution, Status, Vector};
 /// q_K = η Σ_{k=0}^{K} (I − ηA)ᵏ b  →  A⁻¹ b
 /// ```
 ///
-/// For symmetric positive definite `A` and `0 < η ≤ 1/L` the relative error is at most `(1 − ημ)^(K+1)`.
-/// From a warm start the series is applied to the residual. The same numbers as [`Richardson`]'s after
-/// `K + 1` steps, without its reads from the device: K products, one more for the residual, one more
-/// for a warm start, and one read at the end.
+/// For symmetric positive definite `A` and `0 < η ≤ 1/L` the relative error is at most `(1 −
+/// ημ)^(K+1)`. From a warm start the series is applied to the residual. The same numbers as
+/// [`Richardson`]'s after `K + 1` steps, without its reads from the device: K products, one more
+/// for the residual, one more for a warm start, and one read at the end.
 ///
-/// For `η > 2/L` the terms grow, and never shrink again (for symmetric `A`). A row whose residual, the
-/// next term, is larger than its last term is given back as it started, with [`Status::Diverged`].
-/// There is no tolerance to reach, so the status is [`Status::Truncated`] otherwise.
+/// For `η > 2/L` the terms grow, and never shrink again (for symmetric `A`). A row whose residual,
+/// the next term, is larger than its last term is given back as it started, with
+/// [`Status::Diverged`]. There is no tolerance to reach, so the status is [`Status::Truncated`]
+/// otherwise.
 ///
 /// ```
 /// use bilevel_backend::Cpu;

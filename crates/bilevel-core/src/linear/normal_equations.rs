@@ -31,9 +31,9 @@ impl<B: Backend> LinearOperator<B> for NormalOperator<'_, B> {
 /// Makes any invertible `A` positive definite, so that conjugate gradients apply, and squares its
 /// condition number: for symmetric `A` prefer [`Minres`](super::Minres), for others
 /// [`Gmres`](super::Gmres) while its memory lasts. Costs two products where `solver` makes one. The
-/// tolerance of `solver` is that of `AᵀA q = Aᵀb`; residual and status are those of `A q = b`. Where that
-/// has no solution q is of least squares and not converged; where it is badly conditioned a smaller tolerance helps, and
-/// more steps do not.
+/// tolerance of `solver` is that of `AᵀA q = Aᵀb`; residual and status are those of `A q = b`.
+/// Where that has no solution q is of least squares and not converged; where it is badly
+/// conditioned a smaller tolerance helps, and more steps do not.
 ///
 /// ```
 /// use bilevel_backend::Cpu;

@@ -18,11 +18,11 @@ use crate::{Solution, Status, Vector};
 /// q = b/ρ − C (M + CᵀC/ρ)⁻¹ Cᵀb / ρ²  =  (C M⁺ Cᵀ + ρI)⁻¹ b
 /// ```
 ///
-/// For `A` with few large eigenvalues, as Hessians of networks have: no iteration, and all products are
-/// independent. Exact, up to `ρ`, when the columns span the range of `A`; elsewhere it divides by `ρ`
-/// what it does not see. Rounding costs `ε‖b‖/ρ`, so `ρ` should not be tiny. Costs `rank` products, one
-/// for the residual, one more for a warm start; holds `rank` vectors. There is no tolerance to
-/// reach: the status is [`Status::Truncated`], the residual says how good it is.
+/// For `A` with few large eigenvalues, as Hessians of networks have: no iteration, and all products
+/// are independent. Exact, up to `ρ`, when the columns span the range of `A`; elsewhere it divides
+/// by `ρ` what it does not see. Rounding costs `ε‖b‖/ρ`, so `ρ` should not be tiny. Costs `rank`
+/// products, one for the residual, one more for a warm start; holds `rank` vectors. There is no
+/// tolerance to reach: the status is [`Status::Truncated`], the residual says how good it is.
 ///
 /// ```
 /// use bilevel_backend::Cpu;
@@ -125,8 +125,8 @@ fn sample(rank: usize, dim: usize, seed: u64) -> Vec<usize> {
     indices
 }
 
-/// Solves with a matrix that is positive semidefinite up to rounding: by Cholesky's factors, or where
-/// they fail by the eigenvalues that are not rounding.
+/// Solves with a matrix that is positive semidefinite up to rounding: by Cholesky's factors, or
+/// where they fail by the eigenvalues that are not rounding.
 fn solve_semidefinite(matrix: DMatrix<f64>, right: DVector<f64>) -> Vec<f64> {
     if let Some(factors) = matrix.clone().cholesky() {
         return factors.solve(&right).as_slice().to_vec();

@@ -16,12 +16,12 @@ use crate::{ReadEvery, Solution, Status, Tolerance, Vector, WithTolerance};
 /// ```
 ///
 /// Converges if the eigenvalues of `A` lie in `(0, 2/η)`, the error falling by `1 − η μ` a step for
-/// `η ≤ 1/L`. Where a residual grows it never stops growing (for symmetric `A`): that row goes back to
-/// where it started and the status is [`Status::Diverged`].
+/// `η ≤ 1/L`. Where a residual grows it never stops growing (for symmetric `A`): that row goes back
+/// to where it started and the status is [`Status::Diverged`].
 ///
-/// The fixed-point form of implicit differentiation: with `η` the step of the lower solver, `q / η` is
-/// the fixed point of the map's adjoint. Costs one product a step, one for the final residual, one more
-/// for a warm start, and one read a step.
+/// The fixed-point form of implicit differentiation: with `η` the step of the lower solver, `q / η`
+/// is the fixed point of the map's adjoint. Costs one product a step, one for the final residual,
+/// one more for a warm start, and one read a step.
 ///
 /// ```
 /// use bilevel_backend::Cpu;
@@ -39,7 +39,8 @@ use crate::{ReadEvery, Solution, Status, Tolerance, Vector, WithTolerance};
 ///
 /// # References
 /// Richardson (1911), Phil. Trans. R. Soc. A 210; for hypergradients: Grazzi, Franceschi, Pontil,
-/// Salzo (2020), "On the Iteration Complexity of Hypergradient Computation", ICML, arXiv:2006.16218.
+/// Salzo (2020), "On the Iteration Complexity of Hypergradient Computation", ICML,
+/// arXiv:2006.16218.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Richardson {
     /// Step size η.
@@ -180,6 +181,6 @@ pub(super) fn has_grown<B: Backend>(now: &Vector<B>, before: &Vector<B>) -> Vect
     ratio.greater_elem(GROWTH).float()
 }
 
-/// A residual grows if it is larger than before by more than this: the residual in the kernel of `A`
-/// stays as it is, up to rounding.
+/// A residual grows if it is larger than before by more than this: the residual in the kernel of
+/// `A` stays as it is, up to rounding.
 const GROWTH: f64 = 1.0 + 1e-5;

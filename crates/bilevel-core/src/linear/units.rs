@@ -11,15 +11,17 @@ use crate::{Solution, Vector};
 /// Rows whose largest entry lies between `2^−20` and `2^20` are solved as they are.
 const MODERATE: f64 = 20.0;
 
-/// `solve`, which gets the units as its last argument, for `b` in units of each row's largest entry, powers of two, if one of them is very small or large.
+/// `solve`, which gets the units as its last argument, for `b` in units of each row's largest
+/// entry, powers of two, if one of them is very small or large.
 ///
 /// ```text
 /// A q' = b / u,   q = u q'
 /// ```
 ///
-/// Solvers compare squares of norms, which vanish in `f32` for numbers below 1e-19. Division by a power of two does not
-/// round: the same bits come out wherever both can be computed. A start is of no use then, for it is of another size.
-/// Costs a read from the device, and one more where rows are scaled.
+/// Solvers compare squares of norms, which vanish in `f32` for numbers below 1e-19. Division by a
+/// power of two does not round: the same bits come out wherever both can be computed. A start is of
+/// no use then, for it is of another size. Costs a read from the device, and one more where rows
+/// are scaled.
 pub(super) fn in_units<B: Backend>(
     a: &dyn LinearOperator<B>,
     b: Vector<B>,

@@ -21,10 +21,10 @@ use crate::{
 /// restart (t₊ ← 1) in the systems where ∇y g(z)ᵀ(y₊ − y) > 0
 /// ```
 ///
-/// With `μ > 0` the squared error is at most `min{(1+√q)(1−√q)ᵏ, 4/(k+1)²} (L/μ) ‖y₀ − y*‖²` after k
-/// steps. With `μ = 0` it is plain FISTA, and the restarts recover a linear rate where there is one;
-/// they also keep it stable when `g` is only weakly convex, as learned regularizers are. Costs one
-/// gradient a step, one more at the end, and one read of its norm a step.
+/// With `μ > 0` the squared error is at most `min{(1+√q)(1−√q)ᵏ, 4/(k+1)²} (L/μ) ‖y₀ − y*‖²` after
+/// k steps. With `μ = 0` it is plain FISTA, and the restarts recover a linear rate where there is
+/// one; they also keep it stable when `g` is only weakly convex, as learned regularizers are. Costs
+/// one gradient a step, one more at the end, and one read of its norm a step.
 ///
 /// # References
 /// Beck, Teboulle (2009), SIAM J. Imaging Sci. 2(1); Chambolle, Pock (2016), "An introduction to

@@ -88,10 +88,11 @@ fn fixed_directions<B: Backend>(like: &Vector<B>) -> Vector<B> {
 /// g(y₊) ≤ g(z) + ∇g(z)ᵀ(y₊ − z) + L/2 ‖y₊ − z‖²,   y₊ = z − ∇g(z)/L
 /// ```
 ///
-/// The first guess, where none is given, is the curvature along the gradient at the start, which is at most `L`. Costs
-/// one value a step and one a trial, and two gradients for the first guess. Values cannot show that `L` is too small where the decrease
-/// drowns in their rounding, at `‖∇y g‖` around `4 √(ε L |g|)` (`ε`: precision of the float type): for a
-/// smaller tolerance than that use another source.
+/// The first guess, where none is given, is the curvature along the gradient at the start, which is
+/// at most `L`. Costs one value a step and one a trial, and two gradients for the first guess.
+/// Values cannot show that `L` is too small where the decrease drowns in their rounding, at `‖∇y
+/// g‖` around `4 √(ε L |g|)` (`ε`: precision of the float type): for a smaller tolerance than that
+/// use another source.
 ///
 /// # References
 /// Beck, Teboulle (2009), "A Fast Iterative Shrinkage-Thresholding Algorithm for Linear Inverse

@@ -15,14 +15,16 @@ use crate::{Differentiable, LowerObjective, Point, Solution, Tolerance, Vector, 
 /// z  = y + β (y − y₋),   β = (t₋ − 1)/t,   t = (1 + √(1 + 4 t₋²))/2,   t ← 1 where ⟨z − y₊, y₊ − y⟩ > 0     with it
 /// ```
 ///
-/// `G` is the gradient where nothing is constrained, and zero exactly at the minimiser over the set: its norm is the
-/// residual. For μ-strongly convex g and `η ≤ 1/L` the error falls by `1 − ημ` a step without momentum, by about
-/// `1 − √(ημ)` with it. A start outside the set is projected first: how far it was, [`Projection::distance`] says. Every value that is returned is in the set. Costs one
-/// gradient and one projection a step, and one read.
+/// `G` is the gradient where nothing is constrained, and zero exactly at the minimiser over the
+/// set: its norm is the residual. For μ-strongly convex g and `η ≤ 1/L` the error falls by `1 − ημ`
+/// a step without momentum, by about `1 − √(ημ)` with it. A start outside the set is projected
+/// first: how far it was, [`Projection::distance`] says. Every value that is returned is in the
+/// set. Costs one gradient and one projection a step, and one read.
 ///
 /// # References
-/// Beck, Teboulle (2009), "A Fast Iterative Shrinkage-Thresholding Algorithm for Linear Inverse Problems", SIAM J. Imaging
-/// Sci. 2(1); restarts after O'Donoghue, Candès (2015), Found. Comput. Math. 15, the gradient scheme.
+/// Beck, Teboulle (2009), "A Fast Iterative Shrinkage-Thresholding Algorithm for Linear Inverse
+/// Problems", SIAM J. Imaging Sci. 2(1); restarts after O'Donoghue, Candès (2015), Found. Comput.
+/// Math. 15, the gradient scheme.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ProjectedGradient<C> {
     /// The set.

@@ -15,8 +15,8 @@ use crate::{Error, Vector, positive};
 /// S is the support of P(z), s its signs.
 ///
 /// # References
-/// Duchi, Shalev-Shwartz, Singer, Chandra (2008), "Efficient projections onto the l1-ball for learning in high
-/// dimensions", ICML.
+/// Duchi, Shalev-Shwartz, Singer, Chandra (2008), "Efficient projections onto the l1-ball for
+/// learning in high dimensions", ICML.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct L1Ball {
     radius: f64,

@@ -12,9 +12,9 @@
 //! | [`Affine`] | z − Aᵀ(AAᵀ)⁺(Az − b) | I − Aᵀ(AAᵀ)⁺A |
 //! | [`Product`] | each block by itself | blocks |
 //!
-//! Every row of a vector is projected by itself. Sets are the same in every row. What is written of a Jacobian
-//! is an element of Clarke's: where the projection is smooth it is the derivative, at a kink it is the derivative
-//! from the one side that the table's conditions name.
+//! Every row of a vector is projected by itself. Sets are the same in every row. What is written of
+//! a Jacobian is an element of Clarke's: where the projection is smooth it is the derivative, at a
+//! kink it is the derivative from the one side that the table's conditions name.
 
 mod affine;
 mod bounds;

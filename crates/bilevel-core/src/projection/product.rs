@@ -25,8 +25,8 @@ impl<B: Backend> Product<B> {
         Ok(Self { parts })
     }
 
-    /// A set for each parameter of a module that belongs to one system, chosen by its path; a parameter without a set
-    /// is free.
+    /// A set for each parameter of a module that belongs to one system, chosen by its path; a
+    /// parameter without a set is free.
     ///
     /// # Errors
     /// If a set does not consist of vectors of its parameter's length.

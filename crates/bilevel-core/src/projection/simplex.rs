@@ -14,7 +14,8 @@ use crate::{Error, Vector, positive};
 /// θ from the entries in order, `O(dim log dim)`.
 ///
 /// # References
-/// Held, Wolfe, Crowder (1974), "Validation of subgradient optimization", Mathematical Programming 6.
+/// Held, Wolfe, Crowder (1974), "Validation of subgradient optimization", Mathematical Programming
+/// 6.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Simplex {
     total: f64,

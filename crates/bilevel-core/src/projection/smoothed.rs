@@ -8,8 +8,9 @@ use crate::random::{normal, unit};
 use crate::vector::dot;
 use crate::{Error, Vector, positive};
 
-/// The Jacobian of a projection: an element of the generalised one, or a random estimate of that of the projection
-/// smoothed over a small neighbourhood, which needs projections alone and knows both sides of a kink.
+/// The Jacobian of a projection: an element of the generalised one, or a random estimate of that of
+/// the projection smoothed over a small neighbourhood, which needs projections alone and knows both
+/// sides of a kink.
 ///
 /// ```text
 /// Exact      D
@@ -18,8 +19,9 @@ use crate::{Error, Vector, positive};
 /// ```
 ///
 /// # References
-/// Shi, Chang, Gu (2024), "Double momentum method for lower-level constrained bilevel optimization", ICML;
-/// Nesterov, Spokoiny (2017), "Random gradient-free minimization of convex functions", Found. Comput. Math. 17.
+/// Shi, Chang, Gu (2024), "Double momentum method for lower-level constrained bilevel
+/// optimization", ICML; Nesterov, Spokoiny (2017), "Random gradient-free minimization of convex
+/// functions", Found. Comput. Math. 17.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ProjectionJacobian {
     /// The element of the generalised Jacobian that the projection gives.
@@ -40,8 +42,9 @@ impl ProjectionJacobian {
         Ok(self)
     }
 
-    /// `Hᵀ v` at `z`. (The exact one is symmetric.) Every call draws a direction of its own, as every factor of a
-    /// product has to have: powers of one random matrix are not those of its mean.
+    /// `Hᵀ v` at `z`. (The exact one is symmetric.) Every call draws a direction of its own, as
+    /// every factor of a product has to have: powers of one random matrix are not those of its
+    /// mean.
     pub(crate) fn transposed<B: Backend>(
         self,
         projection: &dyn Projection<B>,

@@ -49,7 +49,8 @@ fn sets() -> Vec<(&'static str, Box<dyn Projection<B>>)> {
 }
 
 proptest! {
-    /// `⟨z − P(z), q − P(z)⟩ ≤ 0` for every q of the set, which is what makes P(z) the nearest point; rows by themselves.
+    /// `⟨z − P(z), q − P(z)⟩ ≤ 0` for every q of the set, which is what makes P(z) the nearest
+    /// point; rows by themselves.
     #[test]
     fn the_nearest_point_of_the_set(
         z in prop::collection::vec(prop::collection::vec(-3.0..3.0f64, DIM), 2),
@@ -71,8 +72,8 @@ proptest! {
         }
     }
 
-    /// The Jacobian is the derivative wherever two differences of steps of both signs agree, symmetric, and between
-    /// 0 and I.
+    /// The Jacobian is the derivative wherever two differences of steps of both signs agree,
+    /// symmetric, and between 0 and I.
     #[test]
     fn the_jacobian_is_the_derivative(
         z in prop::collection::vec(-3.0..3.0f64, DIM),
@@ -150,8 +151,8 @@ fn empty_and_unfit_sets_are_errors() {
     assert!(Product::new(parts).is_err());
 }
 
-/// The means of the random Jacobians at `[−1, 1]`, whose closed forms are differences of normal probabilities and of
-/// lengths.
+/// The means of the random Jacobians at `[−1, 1]`, whose closed forms are differences of normal
+/// probabilities and of lengths.
 #[test]
 fn smoothed_jacobians_have_their_means() {
     let set = Bounds::all(-1.0, 1.0).unwrap();

@@ -250,7 +250,8 @@ fn every_fault_is_found_and_named() {
     );
 }
 
-/// `g = ½ (y − x)²`, `f = ½ y²`: at `x = 0` the hypergradient is zero, and so is everything that it is made of.
+/// `g = ½ (y − x)²`, `f = ½ y²`: at `x = 0` the hypergradient is zero, and so is everything that it
+/// is made of.
 #[derive(Debug)]
 struct Parabola;
 

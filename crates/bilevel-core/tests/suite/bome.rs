@@ -222,7 +222,8 @@ fn the_gap_is_differentiated_with_its_minimiser_fixed() {
     assert!(through > 1e-2, "y⁽ᵀ⁾ does depend on x: {through}");
 }
 
-/// B3: many lower solutions. BOME finds the one that the upper loss wants; the adjoint system has none.
+/// B3: many lower solutions. BOME finds the one that the upper loss wants; the adjoint system has
+/// none.
 #[test]
 fn a_lower_problem_with_many_solutions() {
     for inner in [1, 10, 100] {
@@ -255,9 +256,9 @@ fn a_lower_problem_with_many_solutions() {
     assert!(adjoint.residual > 0.1, "{adjoint:?}");
 }
 
-/// B4: the minimum is 0.72 at (1.8, 0.4), the mixture of two of the points nearest to (3, −2). At a constant
-/// step the constraint is violated a little, less at half the step, and the last iterates go round in a small
-/// circle.
+/// B4: the minimum is 0.72 at (1.8, 0.4), the mixture of two of the points nearest to (3, −2). At a
+/// constant step the constraint is violated a little, less at half the step, and the last iterates
+/// go round in a small circle.
 #[test]
 fn the_coreset() {
     let end = |step: f64, start: &[f64], steps: usize| {
@@ -298,8 +299,8 @@ fn two_levels_that_oppose_each_other() {
     }
 }
 
-/// B6: where there is a hypergradient, BOME ends where it vanishes, the nearer the smaller its step (T large
-/// enough that (1 − αμ)ᵀ does not matter).
+/// B6: where there is a hypergradient, BOME ends where it vanishes, the nearer the smaller its step
+/// (T large enough that (1 − αμ)ᵀ does not matter).
 #[test]
 fn it_agrees_with_the_closed_form() {
     let error = |step: f64, steps: usize| {
@@ -322,7 +323,8 @@ fn it_agrees_with_the_closed_form() {
     assert!(fine < 0.6 * coarse && fine < 0.1, "{coarse} {fine}");
 }
 
-/// B7, and bits: gradients only, T + 2 of g and one of f; a run that goes on from a saved state is the same.
+/// B7, and bits: gradients only, T + 2 of g and one of f; a run that goes on from a saved state is
+/// the same.
 #[test]
 fn it_counts_and_resumes() {
     in_single_precision(|| {

@@ -255,8 +255,8 @@ fn a_probed_bound_holds_on_logistic_regression() {
     }
 }
 
-/// Near a solution Adam's differentiated step is as long as η/ε: the certificate says so, and says nothing where steps
-/// contract.
+/// Near a solution Adam's differentiated step is as long as η/ε: the certificate says so, and says
+/// nothing where steps contract.
 #[test]
 fn an_adjoint_that_grows_is_in_the_certificate() {
     let problem = Coupled::random(5.0, 3);

@@ -178,7 +178,8 @@ fn near(found: &[f64], expected: &[f64], tolerance: f64) {
     }
 }
 
-/// Where the bounds hold, `∂y/∂x` is zero; elsewhere it is `−H_FF⁻¹ C_Fᵀ`. For every η, and as differences say.
+/// Where the bounds hold, `∂y/∂x` is zero; elsewhere it is `−H_FF⁻¹ C_Fᵀ`. For every η, and as
+/// differences say.
 #[test]
 fn a_box_frees_a_block() {
     let setup = Setup::random(5, 3, 6);
@@ -318,8 +319,8 @@ fn projected_gradients_end_in_the_set() {
     }
 }
 
-/// `y* = clip(x)`, `f = ½ (y − 2)² + 0.05 x²`: at the kink `x = 1` the exact Jacobian gives one side, the smoothed ones
-/// `0.1 − ηD/(1 − (1 − η) D)` with `D = ½`.
+/// `y* = clip(x)`, `f = ½ (y − 2)² + 0.05 x²`: at the kink `x = 1` the exact Jacobian gives one
+/// side, the smoothed ones `0.1 − ηD/(1 − (1 − η) D)` with `D = ½`.
 #[test]
 fn a_kink_by_one_side_or_by_both() {
     let setup = Setup::nearest(&[2.0], &[0.0], 0.1);
@@ -362,7 +363,8 @@ fn a_kink_by_one_side_or_by_both() {
     assert!(kink < 1e-6, "{kink}");
 }
 
-/// `H = diag(0.5, 1, 2)`, `η = 0.4`, ten terms: the mean of the random term is the truncated series.
+/// `H = diag(0.5, 1, 2)`, `η = 0.4`, ten terms: the mean of the random term is the truncated
+/// series.
 #[test]
 fn a_random_term_has_the_mean_of_the_series() {
     let mut setup = Setup::nearest(&[-1.0; 3], &[0.0; 3], 0.0);
@@ -392,8 +394,8 @@ fn a_random_term_has_the_mean_of_the_series() {
     assert!((bias - 0.214_748_364_8).abs() < 1e-9);
 }
 
-/// `f = ½ (y − t)² + ½ ρ (x − s)²`, `y* = clip(x)`: descent ends where a grid of F has its least value, whether the
-/// constraint holds there or not.
+/// `f = ½ (y − t)² + ½ ρ (x − s)²`, `y* = clip(x)`: descent ends where a grid of F has its least
+/// value, whether the constraint holds there or not.
 #[test]
 fn interior_and_active_solutions() {
     let set = Bounds::all(-1.0, 1.0).unwrap();
@@ -412,8 +414,8 @@ fn interior_and_active_solutions() {
     }
 }
 
-/// `f = −x y`, `g = x y + ½ m y²` on `[−1, 1]`: `y* = −clip(x/m)`, so that `∇F = 2x/m` inside and `sign(x)` outside. A
-/// missing sign in the implicit term gives zero inside.
+/// `f = −x y`, `g = x y + ½ m y²` on `[−1, 1]`: `y* = −clip(x/m)`, so that `∇F = 2x/m` inside and
+/// `sign(x)` outside. A missing sign in the implicit term gives zero inside.
 #[test]
 fn the_sign_of_the_implicit_term() {
     #[derive(Debug)]
@@ -507,7 +509,8 @@ impl Oracle<B> for Noisy {
     }
 }
 
-/// The minimiser is the kink `x = 1`, where `y = 1`; from −1, with noise, the mean of the last tenth of x.
+/// The minimiser is the kink `x = 1`, where `y = 1`; from −1, with noise, the mean of the last
+/// tenth of x.
 #[test]
 fn dmlcbo_finds_the_kink() {
     let sphere = ProjectionJacobian::Sphere(0.02);
@@ -556,8 +559,8 @@ fn dmlcbo_finds_the_kink() {
     }
 }
 
-/// One gradient of each loss, fewer Hessian products than terms, one cross product; the same bits after a break; a start
-/// outside is projected, and the run says how far it was.
+/// One gradient of each loss, fewer Hessian products than terms, one cross product; the same bits
+/// after a break; a start outside is projected, and the run says how far it was.
 #[test]
 fn a_step_of_dmlcbo_costs_what_it_says() {
     let Setup { problem, data } = Setup::random(4, 3, 6);

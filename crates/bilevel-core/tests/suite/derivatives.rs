@@ -63,7 +63,8 @@ proptest! {
         prop_assert!(size(&(sum - parts)) <= 1e-12 * scale);
     }
 
-    /// The cross term by moving x, where the engines only move y: uᵀ ∇²xy g v = ∂/∂e vᵀ∇y g(x + e u).
+    /// The cross term by moving x, where the engines only move y: uᵀ ∇²xy g v = ∂/∂e vᵀ∇y g(x + e
+    /// u).
     #[test]
     fn the_cross_term_is_the_change_of_the_lower_gradient_with_x(seed in any::<u64>()) {
         let setup = curved(SYSTEMS, seed);
@@ -94,7 +95,8 @@ proptest! {
         }
     }
 
-    /// The rows of y are systems of their own: neither v nor y of one reaches the product of another.
+    /// The rows of y are systems of their own: neither v nor y of one reaches the product of
+    /// another.
     #[test]
     fn rows_do_not_mix(seed in any::<u64>(), moved in 0..SYSTEMS) {
         let move_one = |v: &Vector<B>| {
@@ -184,7 +186,8 @@ fn upper_gradients_are_the_slopes_of_the_upper_loss() {
     assert!((difference - slope).abs() < 1e-7 * (1.0 + slope.abs()));
 }
 
-/// Four uses of y, one point: each product is the same, however many were made before (decision 0011).
+/// Four uses of y, one point: each product is the same, however many were made before (decision
+/// 0011).
 #[test]
 fn a_hundred_products_are_one() {
     use burn::module::{Module, Param};

@@ -193,8 +193,8 @@ fn the_time_of_an_escape() {
     }
 }
 
-/// Around a minimum displacements die out, and there are no more than the window allows; with a decrease to be reached the
-/// first one ends the run.
+/// Around a minimum displacements die out, and there are no more than the window allows; with a
+/// decrease to be reached the first one ends the run.
 #[test]
 fn a_minimum_is_not_left() {
     let (end, _) = escape(1.0, 0.5, PERTURBATION, 2000, 1);
@@ -212,7 +212,8 @@ fn a_minimum_is_not_left() {
     assert!((end.loss + 0.25).abs() < 1e-6, "{}", end.loss);
 }
 
-/// `g = ½ ‖Y − X‖²,  f = ¼ ‖XYᵀ − M‖²,  M = 2 q₁q₁ᵀ + q₂q₂ᵀ`:  `Φ = ¼ ‖XXᵀ − M‖²`, a saddle where a column is zero.
+/// `g = ½ ‖Y − X‖²,  f = ¼ ‖XYᵀ − M‖²,  M = 2 q₁q₁ᵀ + q₂q₂ᵀ`:  `Φ = ¼ ‖XXᵀ − M‖²`, a saddle where a
+/// column is zero.
 #[test]
 fn a_matrix_is_factored() {
     #[derive(Debug)]
@@ -485,7 +486,8 @@ fn ineon_goes_from_a_saddle_to_a_minimum() {
     );
 }
 
-/// Where a gradient is small but no saddle is near, a search finds nothing: the paper's method ends, one of more attempts goes on.
+/// Where a gradient is small but no saddle is near, a search finds nothing: the paper's method
+/// ends, one of more attempts goes on.
 #[test]
 fn ineon_searches_again_further_on() {
     let method = Ineon {
@@ -512,7 +514,8 @@ fn ineon_searches_again_further_on() {
     assert!((end.loss + 0.25).abs() < 1e-5, "{}", end.loss);
 }
 
-/// With D lower steps warm starts keep `‖y − y*‖` at `q/(1 − q) ‖x₊ − x‖`, `q = (1 − τμ)^D`; cold ones do not.
+/// With D lower steps warm starts keep `‖y − y*‖` at `q/(1 − q) ‖x₊ − x‖`, `q = (1 − τμ)^D`; cold
+/// ones do not.
 #[test]
 fn warm_starts_follow() {
     /// `g = ½ Σ h (y − x)²`, `f = ½ ‖y − c‖²`.
@@ -592,8 +595,8 @@ fn displacements_fill_the_ball() {
     }
 }
 
-/// The settings of the theory keep its promise: at a saddle with `λ ≤ −√(ρε)` Φ falls by half of the decrease within the
-/// window, with at least the probability that the theory gives.
+/// The settings of the theory keep its promise: at a saddle with `λ ≤ −√(ρε)` Φ falls by half of
+/// the decrease within the window, with at least the probability that the theory gives.
 #[test]
 fn the_theory_keeps_its_promise() {
     // ½ x₁² − ¼ x₂² + ¼ x₂⁴ where |x₂| ≤ 1: curvature at most 3, its slope at most 6.
@@ -638,8 +641,8 @@ fn the_theory_keeps_its_promise() {
     );
 }
 
-/// `‖ĥ − ∇Φ‖ ≤ (L + Lκ + (ρM/μ)(1 + κ)) ‖y − y*‖ + L ‖q − q̂‖` on random problems with a quartic term, where all constants are
-/// known on the region that is visited.
+/// `‖ĥ − ∇Φ‖ ≤ (L + Lκ + (ρM/μ)(1 + κ)) ‖y − y*‖ + L ‖q − q̂‖` on random problems with a quartic
+/// term, where all constants are known on the region that is visited.
 #[test]
 fn the_error_of_the_hypergradient_is_bounded() {
     /// `g = ½ yᵀHy + ¼ c Σ y⁴ − (x B) yᵀ`, `f = ½ ‖y − t‖²`; batch: H above B.
@@ -735,7 +738,8 @@ fn the_error_of_the_hypergradient_is_bounded() {
     }
 }
 
-/// Numbers that are of no use end a run at the last point where they were, and never pass for a minimum.
+/// Numbers that are of no use end a run at the last point where they were, and never pass for a
+/// minimum.
 #[test]
 fn a_failure_is_not_a_minimum() {
     let prgda = Prgda {

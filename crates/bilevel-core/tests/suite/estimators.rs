@@ -628,8 +628,8 @@ impl LowerHessian<B> for CountedHessian<'_> {
     }
 }
 
-/// K solver steps: K products, and one pass that gives the cross term and the residual. No more. The
-/// certificate counts the same.
+/// K solver steps: K products, and one pass that gives the cross term and the residual. No more.
+/// The certificate counts the same.
 #[test]
 fn passes_are_counted() {
     let setup = Coupled::random(50.0, 12).setup::<B>(&[0.5, 0.1, -0.2, 0.3], &[0.3; 5]);

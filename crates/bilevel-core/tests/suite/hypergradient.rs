@@ -89,7 +89,8 @@ fn the_scalar_example_by_hand() {
     assert!((rows(&h.adjoint.expect("an adjoint"))[0][0] - 0.15).abs() < 1e-15);
 }
 
-/// The error of a truncated solve falls with its steps and is zero after as many as there are entries.
+/// The error of a truncated solve falls with its steps and is zero after as many as there are
+/// entries.
 #[test]
 fn truncation_costs_accuracy_and_no_more() {
     let (setup, exact) = solved(7);

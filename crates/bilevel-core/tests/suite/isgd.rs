@@ -375,7 +375,8 @@ fn a_task_drawn_twice_counts_twice() {
     assert_eq!(entries(&store[1].y), [0.0; 2]);
 }
 
-/// A run that is taken up again is the run that went on, warm starts included; tasks keep their places.
+/// A run that is taken up again is the run that went on, warm starts included; tasks keep their
+/// places.
 #[test]
 fn a_run_in_two_parts_is_the_same_run() {
     let centers = centers(7, 2);

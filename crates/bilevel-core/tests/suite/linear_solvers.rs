@@ -307,7 +307,8 @@ fn rows_are_systems_of_their_own() {
     }
 }
 
-/// K steps cost K products and one at the end, which is an `apply_at_solution` with the value returned.
+/// K steps cost K products and one at the end, which is an `apply_at_solution` with the value
+/// returned.
 #[test]
 fn products_are_counted() {
     let rng = &mut generator(2);
@@ -523,8 +524,8 @@ fn singular_systems_are_not_called_solved() {
     );
 }
 
-/// `C (M + CᵀC/ρ)⁻¹ Cᵀ` in closed form: `(A + ρI)⁻¹` with all columns, and with enough of them for a
-/// matrix of low rank.
+/// `C (M + CᵀC/ρ)⁻¹ Cᵀ` in closed form: `(A + ρI)⁻¹` with all columns, and with enough of them for
+/// a matrix of low rank.
 #[test]
 fn nystrom_is_exact_when_the_rank_covers() {
     let rng = &mut generator(6);

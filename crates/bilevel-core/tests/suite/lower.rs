@@ -140,7 +140,8 @@ proptest! {
         }
     }
 
-    /// Each system has its own constant. Power iteration comes from below, and the margin covers that.
+    /// Each system has its own constant. Power iteration comes from below, and the margin covers
+    /// that.
     #[test]
     fn power_iteration_finds_every_constant(dim in 1..=6usize, seed in any::<u64>()) {
         let rng = &mut generator(seed);
@@ -198,7 +199,8 @@ fn the_default_finds_its_own_step_size() {
     }
 }
 
-/// The point of acceleration: √κ instead of κ steps, whether μ is known or restarts have to find it.
+/// The point of acceleration: √κ instead of κ steps, whether μ is known or restarts have to find
+/// it.
 #[test]
 fn acceleration_needs_fewer_steps() {
     let problem = Convex::new(2, 6, 1.0, 1000.0, 11);
@@ -228,7 +230,8 @@ fn acceleration_needs_fewer_steps() {
     }
 }
 
-/// A step that is too long makes gradient descent diverge: it is reported, and no NaN is handed out.
+/// A step that is too long makes gradient descent diverge: it is reported, and no NaN is handed
+/// out.
 #[test]
 fn divergence_is_reported() {
     let problem = Convex::new(2, 3, 1.0, 10.0, 12);

@@ -180,8 +180,8 @@ fn the_bound_holds_with_uniform_matrices() {
     assert!(worst > 1e-3, "a bound that is nowhere near: {worst}");
 }
 
-/// M3: a step decreases the exact loss by `λ α ‖z‖²`, and its bound bounds the error of its gradient;
-/// with an adjoint as bad as allowed, and for both forms of the test.
+/// M3: a step decreases the exact loss by `λ α ‖z‖²`, and its bound bounds the error of its
+/// gradient; with an adjoint as bad as allowed, and for both forms of the test.
 #[test]
 fn every_step_decreases_the_exact_loss() {
     let problem = LeastSquares::conditioned(20, 3.0, NOISE, 41);
@@ -285,8 +285,8 @@ fn cross_terms_are_adjoint() {
     assert!(left.abs() > 1e-3);
 }
 
-/// M6: every system has the absolute residual, however small its right side; a start that has it needs
-/// no step.
+/// M6: every system has the absolute residual, however small its right side; a start that has it
+/// needs no step.
 #[test]
 fn the_absolute_rule_holds_in_every_system() {
     let rng = &mut generator(53);
@@ -427,9 +427,9 @@ fn the_mean_of_different_tasks_decreases() {
     assert_eq!((last.step, state.step), (reports.len(), reports.len() - 1));
 }
 
-/// Solves a quadratic problem whose Hessians are 1 as badly as it may, in every system: `y − y*` has the
-/// length of the tolerance and points to where the loss is too large at the `x` that it knows, and too
-/// small at every other, so that a new x looks better than it is.
+/// Solves a quadratic problem whose Hessians are 1 as badly as it may, in every system: `y − y*`
+/// has the length of the tolerance and points to where the loss is too large at the `x` that it
+/// knows, and too small at every other, so that a new x looks better than it is.
 #[derive(Clone)]
 struct Liar {
     x: Vec<f64>,
@@ -469,8 +469,8 @@ impl LowerSolver<B, Stated<Quadratic>> for Liar {
     }
 }
 
-/// The value test adds up over systems and averages over tasks: not even a liar in every system gets a
-/// step accepted that does not decrease the exact loss as asked.
+/// The value test adds up over systems and averages over tasks: not even a liar in every system
+/// gets a step accepted that does not decrease the exact loss as asked.
 #[test]
 fn a_liar_in_every_system_gains_nothing() {
     const SYSTEMS: usize = 5;
@@ -592,8 +592,8 @@ fn a_trial_that_is_not_finite_is_rejected() {
     }
 }
 
-/// With a bound on x the run ends at the nearest admissible point, and the norm there is small though
-/// the hypergradient is not.
+/// With a bound on x the run ends at the nearest admissible point, and the norm there is small
+/// though the hypergradient is not.
 #[test]
 fn a_projected_run_ends_at_the_boundary() {
     let method = Maid::new(
@@ -636,8 +636,8 @@ fn logistic(probe: Option<Probe>) -> (Method<Logistic, ConjugateGradient>, Run<L
     (method, (MaidState::new(setup.x), tasks))
 }
 
-/// Constants that nobody states are an error that says what to do; a probe finds them, and they only
-/// get worse.
+/// Constants that nobody states are an error that says what to do; a probe finds them, and they
+/// only get worse.
 #[test]
 fn constants_are_stated_or_probed() {
     let (method, (state, tasks)) = logistic(None);
@@ -732,7 +732,8 @@ fn settings_are_checked() {
     }
 }
 
-/// The budget is kept up to the step that crosses it, and lower solves that hit their limit are counted.
+/// The budget is kept up to the step that crosses it, and lower solves that hit their limit are
+/// counted.
 #[test]
 fn a_run_ends_when_its_budget_is_spent() {
     let problem = LeastSquares::conditioned(12, 3.0, NOISE, 47);

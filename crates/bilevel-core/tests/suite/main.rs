@@ -87,7 +87,8 @@ fn minus(a: &[f64], b: &[f64]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a - b).collect()
 }
 
-/// What a file would give back; of tensors on `Cpu`, which Burn reads as `f32`, in single precision only.
+/// What a file would give back; of tensors on `Cpu`, which Burn reads as `f32`, in single precision
+/// only.
 fn saved_and_loaded<R: Record<B>>(record: R) -> R {
     let recorder = BinBytesRecorder::<DoublePrecisionSettings>::default();
     let bytes = Recorder::<B>::record(&recorder, record, ()).expect("saved");

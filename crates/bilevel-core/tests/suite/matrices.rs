@@ -119,8 +119,8 @@ impl<B: Backend> LinearOperator<B> for Blocks<B> {
     }
 }
 
-/// `A q = b` with a positive definite `A` of any size up to `largest_dim`, any condition number up to
-/// `10^largest_exponent`, and any scale.
+/// `A q = b` with a positive definite `A` of any size up to `largest_dim`, any condition number up
+/// to `10^largest_exponent`, and any scale.
 pub fn systems(
     largest_dim: usize,
     largest_exponent: f64,

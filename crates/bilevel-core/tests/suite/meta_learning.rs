@@ -1,7 +1,7 @@
 //! MAML and its kin on one-dimensional quadratic tasks (E8): the estimators are all they need.
 //!
-//! The adapted weights are `θ + d`. The initialisation θ is the upper variable, the displacement d the
-//! lower one, which starts at 0 whatever θ is.
+//! The adapted weights are `θ + d`. The initialisation θ is the upper variable, the displacement d
+//! the lower one, which starts at 0 whatever θ is.
 
 use bilevel_core::hypergradient::Descent;
 use bilevel_core::{

@@ -221,8 +221,8 @@ pub fn curved(systems: usize, seed: u64) -> Setup<Curved> {
     }
 }
 
-/// Sound while `b` (and `y`) is positive. Descent on `f` lowers `b`, and `√b` then breaks the stage of
-/// `breaks`.
+/// Sound while `b` (and `y`) is positive. Descent on `f` lowers `b`, and `√b` then breaks the stage
+/// of `breaks`.
 ///
 /// ```text
 /// g = ½ (y − a)²        f = ½ (y − 1)² + b

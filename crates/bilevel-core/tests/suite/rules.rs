@@ -118,7 +118,8 @@ fn exact_methods_end_at_the_optimum() {
     }
 }
 
-/// E6: on random blocks constant steps converge where variance is reduced, and do not where it is not.
+/// E6: on random blocks constant steps converge where variance is reduced, and do not where it is
+/// not.
 #[test]
 fn memories_and_recursions_remove_the_noise() {
     let step = Schedule::Constant(0.1);
@@ -234,7 +235,8 @@ fn bvfsm_comes_near() {
     );
 }
 
-/// Half a squared residual, the case that BSG-1 is exact for: `g = ½ (y − x)²`, `f = ½ (y − 1)² + ½ x²`.
+/// Half a squared residual, the case that BSG-1 is exact for: `g = ½ (y − x)²`, `f = ½ (y − 1)² + ½
+/// x²`.
 #[derive(Debug)]
 struct Residual;
 
@@ -325,7 +327,8 @@ fn series_have_the_mean_of_the_formula() {
     );
 }
 
-/// E7: STORM with η = 1 is the stochastic gradient, SARAH with period 1 the gradient on all samples.
+/// E7: STORM with η = 1 is the stochastic gradient, SARAH with period 1 the gradient on all
+/// samples.
 #[test]
 fn limits_of_the_recursions() {
     let iterates = |rule: &dyn Fn(&dyn Oracle<B>) -> Iterate<B>, spread| rule(&oracle(spread));
@@ -389,7 +392,8 @@ fn check<R: Rule<B>>(name: &str, rule: &dyn Fn() -> R, expected: [u64; 4]) {
     assert_eq!(rows(&end.at.y), rows(&whole.at.y), "{name}");
 }
 
-/// What a step costs is what the documentation says, and all that a rule remembers is in its memory.
+/// What a step costs is what the documentation says, and all that a rule remembers is in its
+/// memory.
 ///
 /// Gradients of g, of f, Hessian products, cross products; random products are drawn with one term.
 #[test]

@@ -12,7 +12,8 @@ use double_precision::in_single_precision;
 use crate::problems::{Nothing, Shift, shift};
 use crate::{B, rows};
 
-/// `g = s (½ y² + ¼ y⁴ − x y)`, `f = r (½ (y − 2)² + ½ x²)`: at `x = 2`, `y* = 1`, `dF/dx = r (2 − 1/4)`.
+/// `g = s (½ y² + ¼ y⁴ − x y)`, `f = r (½ (y − 2)² + ½ x²)`: at `x = 2`, `y* = 1`, `dF/dx = r (2 −
+/// 1/4)`.
 #[derive(Debug, Clone)]
 struct Scaled {
     upper: f64,
@@ -44,7 +45,8 @@ fn implicit<S>(solver: S) -> ImplicitDifferentiation<DoubleBackward, S> {
     }
 }
 
-/// The hypergradient with `f` and `g` in other units, scaled back; `accuracy` is what the float type allows.
+/// The hypergradient with `f` and `g` in other units, scaled back; `accuracy` is what the float
+/// type allows.
 fn check<S: LinearSolver<B>>(solver: S, powers: [i32; 5], accuracy: f64) {
     let method = implicit(solver);
     for upper in powers {
@@ -143,7 +145,8 @@ fn judged(lower: f64, tolerance: f64) -> Vec<Finding> {
     audit(point, &solver, &estimator, &AuditSettings::default()).findings
 }
 
-/// An absolute tolerance has the units of `g`: where it is above every gradient nothing is solved, and the audit says so.
+/// An absolute tolerance has the units of `g`: where it is above every gradient nothing is solved,
+/// and the audit says so.
 #[test]
 fn an_audit_notices_that_nothing_was_solved() {
     assert_eq!(judged(1.0, 1e-10), []);

@@ -36,7 +36,8 @@ fn values<B: Backend>(two: &Two<B>) -> [f64; 2] {
     [&two.a, &two.b].map(|p| p.val().into_data().iter::<f64>().next().expect("a number"))
 }
 
-/// `g = ½ (a − s)² + ½ (b − 3)²`, `f = ½ a² + ½ (t − 1)²` with `x = (s, t)`; a and b are one parameter, and s and t are.
+/// `g = ½ (a − s)² + ½ (b − 3)²`, `f = ½ a² + ½ (t − 1)²` with `x = (s, t)`; a and b are one
+/// parameter, and s and t are.
 ///
 /// ```text
 /// y* = (s + 3) / 2,   F = ½ y*² + ½ (s − 1)²,   dF/ds = ½ y* + s − 1
@@ -159,7 +160,8 @@ fn vectors_have_one_place_for_it() {
     assert_eq!(rows(&pack(&loaded, 1)), [[3.0]]);
 }
 
-/// A y that begins as a copy of x, as in MAML, is a variable of its own, whatever the identities of its parameters.
+/// A y that begins as a copy of x, as in MAML, is a variable of its own, whatever the identities of
+/// its parameters.
 #[test]
 fn a_copy_of_x_is_not_x() {
     let (x, batch) = (Two::of(1.0), Nothing::new());

@@ -32,7 +32,8 @@ fn it_ends_at_the_optimum() {
     assert_eq!((calls.hessian_products, calls.cross_products), (7000, 7000));
 }
 
-/// With random blocks a constant step leaves noise, whose mean square falls in proportion to the step.
+/// With random blocks a constant step leaves noise, whose mean square falls in proportion to the
+/// step.
 #[test]
 fn random_blocks_leave_noise_that_falls_with_the_step() {
     let noise = |step: f64| {

@@ -15,7 +15,8 @@ use burn::tensor::backend::Backend;
 use crate::problems::Nothing;
 use crate::{B, row, rows};
 
-/// Parts of the variables side by side: what a joined part is needed for is recorded after the part was given away.
+/// Parts of the variables side by side: what a joined part is needed for is recorded after the part
+/// was given away.
 ///
 /// ```text
 /// w(z) = (z_1, z_1, z_2, z_2, z_3)        f = Σ w(x)³ + Σ w(y)²        g = Σ (½ w(y)² − w(x) w(y))
@@ -73,7 +74,8 @@ impl Drop for Ended<'_> {
     }
 }
 
-/// Computes `numbers` again and again while another thread differentiates without a pause: they stay what they are.
+/// Computes `numbers` again and again while another thread differentiates without a pause: they
+/// stay what they are.
 fn stays(expected: &[f64], numbers: impl Fn() -> Vector<B>) {
     const TIMES: usize = 3000;
     let over = AtomicBool::new(false);

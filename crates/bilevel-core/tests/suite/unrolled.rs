@@ -120,8 +120,9 @@ fn every_map_is_differentiated_exactly() {
     check("adam, default", Adam::default(), 0.05, 1e-5);
 }
 
-/// `⟨pull back of b, (ds, dg)⟩ = ⟨b, push forward of (ds, dg)⟩` for all of the state, the query too. What no estimator
-/// asks for, such as the adjoint of the data that [`Bregman`] keeps, is seen here alone.
+/// `⟨pull back of b, (ds, dg)⟩ = ⟨b, push forward of (ds, dg)⟩` for all of the state, the query
+/// too. What no estimator asks for, such as the adjoint of the data that [`Bregman`] keeps, is seen
+/// here alone.
 #[test]
 fn pull_back_is_the_adjoint_of_push_forward() {
     fn agree<M: LowerMap<B>>(name: &str, map: M) {
@@ -169,7 +170,8 @@ fn pull_back_is_the_adjoint_of_push_forward() {
     agree("bregman", bregman);
 }
 
-/// After data were given back the momentum begins at rest: the next step is that from a fresh start.
+/// After data were given back the momentum begins at rest: the next step is that from a fresh
+/// start.
 #[test]
 fn bregman_steps_begin_afresh() {
     let device = Default::default();

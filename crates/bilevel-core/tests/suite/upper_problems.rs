@@ -79,8 +79,8 @@ impl BilevelProblem for LeastSquares {
 }
 
 impl LeastSquares {
-    /// `A_i = Q_i diag(s)` of `n` rows and 4 columns, `s` from 1 to `condition`; the right sides are
-    /// those of a solution at both levels, and noise of the size `noise`.
+    /// `A_i = Q_i diag(s)` of `n` rows and 4 columns, `s` from 1 to `condition`; the right sides
+    /// are those of a solution at both levels, and noise of the size `noise`.
     pub fn conditioned(n: usize, condition: f64, noise: f64, seed: u64) -> Self {
         let rng = &mut generator(seed);
         let mut a = || {
@@ -306,8 +306,8 @@ pub const UNIT: Constants = Constants {
     direct_lipschitz: Some(0.0),
 };
 
-/// Solves exactly, and then spoils the solution so that the residual in the first system is the tolerance
-/// it was given, in a direction that changes with the right side.
+/// Solves exactly, and then spoils the solution so that the residual in the first system is the
+/// tolerance it was given, in a direction that changes with the right side.
 #[derive(Debug, Clone, Copy)]
 pub struct Adversary {
     pub tolerance: Tolerance,

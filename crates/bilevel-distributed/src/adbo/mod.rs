@@ -35,27 +35,31 @@ impl<F: FnMut(&AdboState, &Report)> Observer for F {
 /// L = Σᵢ Gᵢ(xᵢ, yᵢ) + Σ_l λ_l (a_lᵀv + Σᵢ b_{i,l}ᵀyᵢ + c_lᵀz + κ_l) + Σᵢ θᵢᵀ(xᵢ − v) − ½ c₁ ‖λ‖² − ½ c₂ Σᵢ ‖θᵢ‖²
 /// ```
 ///
-/// `h` is the squared distance from an [estimate](crate::LowerEstimate) of the lower solution; `h ≤ ε` is replaced by
-/// [cutting planes](crate::Planes). Workers descend `L` in `xᵢ`, `yᵢ` with the multipliers that they were told last;
-/// the master, when it has [heard enough of them](crate::ActiveSet), descends in v, then z, and ascends in λ and the
-/// θᵢ of those heard. Inactive workers keep all that is theirs.
+/// `h` is the squared distance from an [estimate](crate::LowerEstimate) of the lower solution; `h ≤
+/// ε` is replaced by [cutting planes](crate::Planes). Workers descend `L` in `xᵢ`, `yᵢ` with the
+/// multipliers that they were told last; the master, when it has [heard enough of
+/// them](crate::ActiveSet), descends in v, then z, and ascends in λ and the θᵢ of those heard.
+/// Inactive workers keep all that is theirs.
 ///
-/// Every [`Cuts::every`] iterations planes are refreshed: that iteration waits for all workers that live, then they
-/// make the rounds of the estimate together, and, if `h > ε`, the rounds back. It is the one synchronous place; what becomes
-/// of it where workers are lost is said at [`OnLoss`](crate::OnLoss).
+/// Every [`Cuts::every`] iterations planes are refreshed: that iteration waits for all workers that
+/// live, then they make the rounds of the estimate together, and, if `h > ε`, the rounds back. It
+/// is the one synchronous place; what becomes of it where workers are lost is said at
+/// [`OnLoss`](crate::OnLoss).
 ///
-/// A worker costs a gradient of `G` an iteration that it takes part in; the rounds cost it K gradients of `g` and K
-/// products. The master costs `|Q| P dim y + P (dim x + dim y) + N dim x` multiplications with P planes. Sent: see
-/// [`Traffic`]. Memory of the master: `(N + 1)(2 dim x + dim y)` numbers and `dim x + (N + 1) dim y` a plane.
+/// A worker costs a gradient of `G` an iteration that it takes part in; the rounds cost it K
+/// gradients of `g` and K products. The master costs `|Q| P dim y + P (dim x + dim y) + N dim x`
+/// multiplications with P planes. Sent: see [`Traffic`]. Memory of the master: `(N + 1)(2 dim x +
+/// dim y)` numbers and `dim x + (N + 1) dim y` a plane.
 ///
-/// **Step sizes.** A plane made at distance `√h` from the set has a gradient of about `2 √h`, and y and λ circle about each
-/// other: with P such planes `η_λ η_y 4 h P` has to stay well below 4, which bounds `η_λ` by the largest h of the run. Smaller c and
-/// steps circle less; with few of N heard the average of the iterates is nearer to the optimum than the last one.
+/// **Step sizes.** A plane made at distance `√h` from the set has a gradient of about `2 √h`, and y
+/// and λ circle about each other: with P such planes `η_λ η_y 4 h P` has to stay well below 4,
+/// which bounds `η_λ` by the largest h of the run. Smaller c and steps circle less; with few of N
+/// heard the average of the iterates is nearer to the optimum than the last one.
 ///
 /// # Example
 ///
-/// Two workers with `gᵢ = ½ (y − aᵢ v)²`, `Gᵢ = ½ (y − tᵢ)² + ¼ x²`; the lower solution is `y = 1.5 v`, the best v is `1.5 · 2 / (1.5² + 0.5)`,
-/// or 1.077 where `h ≤ ε = 10⁻²` is enough.
+/// Two workers with `gᵢ = ½ (y − aᵢ v)²`, `Gᵢ = ½ (y − tᵢ)² + ¼ x²`; the lower solution is `y = 1.5
+/// v`, the best v is `1.5 · 2 / (1.5² + 0.5)`, or 1.077 where `h ≤ ε = 10⁻²` is enough.
 ///
 /// ```
 /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
@@ -102,14 +106,17 @@ impl<F: FnMut(&AdboState, &Report)> Observer for F {
 /// ```
 ///
 /// # References
-/// Jiao, Yang, Wu, Song, Jian (2023), "Asynchronous Distributed Bilevel Optimization", ICLR, arXiv:2212.10048.
+/// Jiao, Yang, Wu, Song, Jian (2023), "Asynchronous Distributed Bilevel Optimization", ICLR,
+/// arXiv:2212.10048.
 ///
 /// # Differences from the paper
-/// Where paper and program of the authors differ: planes are added only where `h > ε` and pruned by the paper's rule or
-/// the program's ([`Prune`](crate::Prune)); regularisations fall as in the paper or are constant as in the program; the refresh is the
-/// program's barrier. The start of the estimate's rounds counts as fixed when `h` is differentiated, as in the program.
-/// Lost workers, which the paper does not have, see [`OnLoss`](crate::OnLoss). Without a detector of losses a silent worker stops
-/// the run after τ iterations, or at a refresh: that is what a bounded delay means.
+/// Where paper and program of the authors differ: planes are added only where `h > ε` and pruned by
+/// the paper's rule or the program's ([`Prune`](crate::Prune)); regularisations fall as in the
+/// paper or are constant as in the program; the refresh is the program's barrier. The start of the
+/// estimate's rounds counts as fixed when `h` is differentiated, as in the program. Lost workers,
+/// which the paper does not have, see [`OnLoss`](crate::OnLoss). Without a detector of losses a
+/// silent worker stops the run after τ iterations, or at a refresh: that is what a bounded delay
+/// means.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Adbo {
     settings: AdboSettings,
@@ -150,12 +157,12 @@ impl Adbo {
         &self.settings
     }
 
-    /// Iterations from `state` until `stop`, each seen by `observer`. The communicator is closed at the end: it serves
-    /// one run, and its workers are told why it is over.
+    /// Iterations from `state` until `stop`, each seen by `observer`. The communicator is closed at
+    /// the end: it serves one run, and its workers are told why it is over.
     ///
     /// # Errors
-    /// If the state is not one of N workers of equal lengths, the communicator fails, or a checkpoint cannot be
-    /// written. What ends a run otherwise is [`Stopped`], beside the state.
+    /// If the state is not one of N workers of equal lengths, the communicator fails, or a
+    /// checkpoint cannot be written. What ends a run otherwise is [`Stopped`], beside the state.
     pub fn run(
         &self,
         state: AdboState,

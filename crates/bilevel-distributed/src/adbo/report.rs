@@ -15,7 +15,8 @@ pub struct Report {
     pub live: usize,
     /// The others.
     pub lost: Vec<usize>,
-    /// Over the workers heard, the largest number of iterations since the directive that they followed: at most τ.
+    /// Over the workers heard, the largest number of iterations since the directive that they
+    /// followed: at most τ.
     pub staleness: usize,
     /// The largest counter `τᵢ` that any iteration so far was released with: below τ.
     pub stalest: usize,
@@ -38,7 +39,8 @@ pub struct Report {
 pub struct Traffic {
     /// Taken from workers in their steps: `|Q| (dim x + dim y)`.
     pub up: usize,
-    /// To workers for their steps: `|Q| (planes + dim x)`, and `N dim y` where there is a new plane.
+    /// To workers for their steps: `|Q| (planes + dim x)`, and `N dim y` where there is a new
+    /// plane.
     pub down: usize,
     /// For the estimate, both ways.
     pub estimate: usize,

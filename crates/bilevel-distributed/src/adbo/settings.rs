@@ -51,7 +51,8 @@ pub struct Cuts {
     pub every: usize,
     /// `T₁`: not after so many iterations.
     pub until: usize,
-    /// `ε` of `h ≤ ε`. A plane is added where h is larger; the authors' program always adds one, with ε = 0.
+    /// `ε` of `h ≤ ε`. A plane is added where h is larger; the authors' program always adds one,
+    /// with ε = 0.
     pub epsilon: f64,
     /// `M`: planes at most.
     pub most: usize,

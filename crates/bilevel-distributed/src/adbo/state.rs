@@ -7,7 +7,8 @@ use crate::communicator::WorkerId;
 use crate::flat::{add_scaled, is_finite};
 use crate::{Lower, Planes};
 
-/// All that the master knows: a run goes on from it, and a worker gets back from it what was its own.
+/// All that the master knows: a run goes on from it, and a worker gets back from it what was its
+/// own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AdboState {
     /// Iterations done.

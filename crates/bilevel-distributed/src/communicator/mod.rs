@@ -1,8 +1,8 @@
 //! What carries messages between the master and its workers.
 //!
-//! A worker's answer is a question: it waits for the directive that replies to it. So every worker has one message under
-//! way at most, and the master decides when to reply: to S of N workers when an iteration is done. Nothing here knows
-//! what is in a message; [`message`](crate::message) does.
+//! A worker's answer is a question: it waits for the directive that replies to it. So every worker
+//! has one message under way at most, and the master decides when to reply: to S of N workers when
+//! an iteration is done. Nothing here knows what is in a message; [`message`](crate::message) does.
 //!
 //! | communicator | use it for |
 //! |---|---|
@@ -11,13 +11,14 @@
 //! | `ZenohMaster`, `ZenohWorker` (feature `zenoh`) | workers as processes, on this machine or others |
 //! | [`Replay`] | around another one: a run once more, in the order of its log |
 //!
-//! **What is promised.** Delivery is at most once or, after a worker's retry, more than once; the master takes an answer
-//! once by its [`Stamp`]. A life's first event is that it [`Joined`](Event::Joined). One that has [`Left`](Event::Left) is
-//! only believed to be gone, but nothing that it says counts until it has joined again. **What is not:** that a reply
-//! arrives, and that workers tell the truth.
+//! **What is promised.** Delivery is at most once or, after a worker's retry, more than once; the
+//! master takes an answer once by its [`Stamp`]. A life's first event is that it
+//! [`Joined`](Event::Joined). One that has [`Left`](Event::Left) is only believed to be gone, but
+//! nothing that it says counts until it has joined again. **What is not:** that a reply arrives,
+//! and that workers tell the truth.
 //!
-//! Times are durations since the communicator was made, in its own clock. The loop above asks it for the time and
-//! tells it how long to wait, and so runs in virtual time as it does in real time.
+//! Times are durations since the communicator was made, in its own clock. The loop above asks it
+//! for the time and tells it how long to wait, and so runs in virtual time as it does in real time.
 
 mod in_process;
 mod replay;
@@ -135,8 +136,8 @@ pub trait MasterCommunicator {
 
 /// A worker's end, for one life.
 pub trait WorkerCommunicator {
-    /// Gives an answer and waits for the directive that replies to it. Where the network may lose messages it is sent
-    /// again, under the same `seq`, until `patience` ends.
+    /// Gives an answer and waits for the directive that replies to it. Where the network may lose
+    /// messages it is sent again, under the same `seq`, until `patience` ends.
     ///
     /// # Errors
     /// If there is no reply in time, or the master is gone.

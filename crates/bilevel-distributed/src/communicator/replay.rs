@@ -8,9 +8,11 @@ use crate::{Arrival, Error};
 
 /// Holds events back until the log of an earlier run says that it was their turn.
 ///
-/// With the same settings, problems and start the iterates are those of that run, bit by bit, whatever the threads or
-/// the network do this time: they depend on nothing but the order in which answers were taken. It must have been one run, not
-/// one that was taken up, and must have begun with all its workers. A worker that was lost then is lost now, and its next answer is one of its next life.
+/// With the same settings, problems and start the iterates are those of that run, bit by bit,
+/// whatever the threads or the network do this time: they depend on nothing but the order in which
+/// answers were taken. It must have been one run, not one that was taken up, and must have begun
+/// with all its workers. A worker that was lost then is lost now, and its next answer is one of its
+/// next life.
 #[derive(Debug)]
 pub struct Replay<C> {
     inner: C,

@@ -115,8 +115,9 @@ impl SimulationSettings {
 
 /// Workers in one thread, in virtual time: seconds cost nothing, and a run is the same every time.
 ///
-/// A worker computes when it is replied to, and its answer arrives after a [`Latency`]. Every worker draws from a stream
-/// of its own, so that methods that ask for different numbers of answers meet the same delays.
+/// A worker computes when it is replied to, and its answer arrives after a [`Latency`]. Every
+/// worker draws from a stream of its own, so that methods that ask for different numbers of answers
+/// meet the same delays.
 ///
 /// ```
 /// use std::time::Duration;

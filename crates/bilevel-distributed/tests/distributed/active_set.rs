@@ -124,7 +124,8 @@ fn a_copy_of_a_refused_answer_is_a_repeat() {
 }
 
 proptest! {
-    /// Whatever happens in whatever order: no release with too few or too late, and one whenever there may be one.
+    /// Whatever happens in whatever order: no release with too few or too late, and one whenever
+    /// there may be one.
     #[test]
     fn releases_obey_the_rule(
         workers in 1usize..7,

@@ -80,7 +80,8 @@ fn order(bench: &mut impl Bench) {
     }
 }
 
-/// A life ends, is reported, and the next one is another; replies to the old one are lost without harm.
+/// A life ends, is reported, and the next one is another; replies to the old one are lost without
+/// harm.
 fn rejoin(bench: &mut impl Bench) {
     let worker = WorkerId(1);
     bench.start(worker, payload(1));
@@ -122,7 +123,8 @@ fn large(bench: &mut impl Bench) {
     );
 }
 
-/// A worker that waits has one message under way, and nothing happens until it is replied to; time goes on.
+/// A worker that waits has one message under way, and nothing happens until it is replied to; time
+/// goes on.
 fn back_pressure(bench: &mut impl Bench) {
     bench.start(WorkerId(0), payload(0));
     joined(bench, WorkerId(0));
@@ -156,7 +158,8 @@ pub(crate) fn conform<B: Bench>(new: impl Fn() -> B) {
     }
 }
 
-/// A life that begins with `first` and then says what it is told, until it is told nothing or is not answered.
+/// A life that begins with `first` and then says what it is told, until it is told nothing or is
+/// not answered.
 pub(crate) fn echo(mut end: impl WorkerCommunicator, first: Payload) {
     let mut say = first;
     for seq in 0.. {

@@ -112,7 +112,8 @@ fn fault_kind() -> impl Strategy<Value = FaultKind> {
     ]
 }
 
-/// Faults in the first quarter of a run, in which a refresh takes nine seconds in twenty iterations' ten; then everyone is started again.
+/// Faults in the first quarter of a run, in which a refresh takes nine seconds in twenty
+/// iterations' ten; then everyone is started again.
 fn script() -> impl Strategy<Value = Vec<Fault>> {
     let fault = (0u64..400_000, 0u32..WORKERS as u32, fault_kind());
     let fault = fault.prop_map(|(ms, worker, kind)| Fault {
@@ -132,8 +133,8 @@ fn script() -> impl Strategy<Value = Vec<Fault>> {
 
 const ITERATIONS: usize = 3000;
 
-/// `v` on its way from `start`, without faults and waiting for all; where it is on average, the first third left out: at
-/// constant steps it circles about the optimum.
+/// `v` on its way from `start`, without faults and waiting for all; where it is on average, the
+/// first third left out: at constant steps it circles about the optimum.
 fn undisturbed(start: AdboState) -> f64 {
     let settings = AdboSettings {
         participation: Participation::synchronous(WORKERS),
@@ -153,9 +154,9 @@ fn undisturbed(start: AdboState) -> f64 {
     settled.iter().sum::<f64>() / settled.len() as f64
 }
 
-/// How far two ends may be apart: G does not see v, which only `h ≤ ε` holds. Where all `y_i = z = t̄`, the optimum,
-/// `h = (N + 1)(t̄ − ā v)²` with `ā = 1`: every v within `√(ε/(N + 1))` of t̄ is as good, and which of them a run ends at is
-/// decided by the planes that it met on its way.
+/// How far two ends may be apart: G does not see v, which only `h ≤ ε` holds. Where all `y_i = z =
+/// t̄`, the optimum, `h = (N + 1)(t̄ − ā v)²` with `ā = 1`: every v within `√(ε/(N + 1))` of t̄ is
+/// as good, and which of them a run ends at is decided by the planes that it met on its way.
 fn width_of_optima() -> f64 {
     2.0 * (tolerant().cuts.epsilon / (WORKERS + 1) as f64).sqrt()
 }
@@ -424,8 +425,8 @@ fn a_step_that_is_not_finite_is_not_taken() {
     assert!(outcome.state.iteration < 100);
 }
 
-/// What `Drop` means: the problem of the others is solved, `v = ā t̄ / (ā² + ½)` but for ε. Who is frozen keeps its
-/// multiplier, and planes are those of the whole problem.
+/// What `Drop` means: the problem of the others is solved, `v = ā t̄ / (ā² + ½)` but for ε. Who is
+/// frozen keeps its multiplier, and planes are those of the whole problem.
 #[test]
 fn a_lost_worker_stays_in_the_problem_or_leaves_it() {
     let run = |on_loss, faults| {

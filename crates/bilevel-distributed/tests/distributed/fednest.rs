@@ -59,7 +59,8 @@ fn a_round_steps_along_the_hypergradient() {
     }
 }
 
-/// Local steps of different workers disagree, and what they settle on is a stationary point all the same.
+/// Local steps of different workers disagree, and what they settle on is a stationary point all the
+/// same.
 #[test]
 fn local_steps_do_not_move_the_optimum() {
     let problems = Bent::several(WORKERS, 2, 3, 72);

@@ -35,8 +35,8 @@ impl<C: MasterCommunicator> Forger<C> {
         (self.rng.next_u64() % most as u64) as usize
     }
 
-    /// The message with some bytes changed, cut or added, a right length and a right checksum; now and then a message
-    /// of another kind, with other lengths or with numbers that are none.
+    /// The message with some bytes changed, cut or added, a right length and a right checksum; now
+    /// and then a message of another kind, with other lengths or with numbers that are none.
     fn changed(&mut self, payload: &Payload) -> Payload {
         let length = [0, 1, 2, 1000][self.below(4)];
         let number = [f64::NAN, f64::INFINITY, 1e308, 0.0][self.below(4)];
@@ -130,8 +130,8 @@ impl<C: MasterCommunicator> MasterCommunicator for Forger<C> {
     }
 }
 
-/// The master neither panics nor takes a number that is none, whatever it hears; that it may lose its workers is what
-/// TLS is for. `DAMAGED` asks for more messages than ten thousand.
+/// The master neither panics nor takes a number that is none, whatever it hears; that it may lose
+/// its workers is what TLS is for. `DAMAGED` asks for more messages than ten thousand.
 #[test]
 fn a_master_survives_ten_thousand_made_up_messages() {
     let damaged = std::env::var("DAMAGED").ok();

@@ -1,4 +1,5 @@
-//! ADBO equals an independent program, `tests/reference` at the root: two workers, forty synchronous iterations.
+//! ADBO equals an independent program, `tests/reference` at the root: two workers, forty
+//! synchronous iterations.
 
 use std::path::Path;
 

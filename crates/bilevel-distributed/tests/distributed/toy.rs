@@ -63,7 +63,8 @@ fn the_closed_form_is_that_of_the_paper_trail() {
     near(1e-4, 1.089_584_7, 1.712_269_8);
 }
 
-/// Fewer planes than the curvature of the set needs leave a larger set: with ε = 10⁻⁴ two hundred do.
+/// Fewer planes than the curvature of the set needs leave a larger set: with ε = 10⁻⁴ two hundred
+/// do.
 #[test]
 fn the_optimum_of_the_relaxed_problem_is_found() {
     let table = [
@@ -96,7 +97,8 @@ fn the_optimum_of_the_relaxed_problem_is_found() {
     }
 }
 
-/// The same optimum where only one of the two is waited for and delays are random; steps have to be smaller.
+/// The same optimum where only one of the two is waited for and delays are random; steps have to be
+/// smaller.
 #[test]
 fn asynchrony_does_not_move_the_optimum() {
     let epsilon = 1e-2;
@@ -129,8 +131,8 @@ fn asynchrony_does_not_move_the_optimum() {
 
 /// T8: rules that remove planes keep fewer of them and the same optimum.
 ///
-/// Where multipliers rise five times faster the first planes, made far from the set, throw the point across it; kept they hold it,
-/// removed they do not, and the run diverges.
+/// Where multipliers rise five times faster the first planes, made far from the set, throw the
+/// point across it; kept they hold it, removed they do not, and the run diverges.
 #[test]
 fn pruning_removes_planes_and_not_the_optimum() {
     let run = |prune| {

@@ -95,7 +95,8 @@ fn pace(participation: Participation, workers: usize, slow: bool) -> f64 {
     (0..runs).map(time).sum::<f64>() / runs as f64
 }
 
-/// Six to eight times less waiting. The numbers to be near to are those of one run each of a program of a page.
+/// Six to eight times less waiting. The numbers to be near to are those of one run each of a
+/// program of a page.
 #[test]
 fn an_iteration_takes_less_time() {
     let table = [

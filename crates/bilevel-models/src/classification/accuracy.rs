@@ -25,8 +25,8 @@ pub fn agreement<B: Backend, C: Classifier>(
     data.iter::<bool>().collect()
 }
 
-/// Sample by sample, by how much the largest logit is above that of its label: the log odds of the best class against
-/// the label, zero where they are one. One read.
+/// Sample by sample, by how much the largest logit is above that of its label: the log odds of the
+/// best class against the label, zero where they are one. One read.
 ///
 /// ```text
 /// mᵢ = max_k sₖ − s_label

@@ -25,8 +25,8 @@ pub trait Classifier: Clone {
     /// The sum of the squares of the weights that are kept small: biases are not.
     fn squares<B: Backend>(&self, y: &Self::Parameters<B>) -> Tensor<B, 1>;
 
-    /// A bound on the curvature in y of the mean cross-entropy over samples with these features, if one holds for
-    /// all y. Reads from the device.
+    /// A bound on the curvature in y of the mean cross-entropy over samples with these features, if
+    /// one holds for all y. Reads from the device.
     fn curvature_bound<B: Backend>(&self, _features: Tensor<B, 2>) -> Option<f64> {
         None
     }
@@ -96,8 +96,8 @@ impl Classifier for Linear {
         square_sum(y.weight.val())
     }
 
-    /// Half of the largest eigenvalue of the features' mean square, the bias being a feature that is 1: the softmax bends by at
-    /// most a half. By power iteration, with 5 % to spare.
+    /// Half of the largest eigenvalue of the features' mean square, the bias being a feature that
+    /// is 1: the softmax bends by at most a half. By power iteration, with 5 % to spare.
     fn curvature_bound<B: Backend>(&self, features: Tensor<B, 2>) -> Option<f64> {
         let [n, _] = features.dims();
         let device = features.device();

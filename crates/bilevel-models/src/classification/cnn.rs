@@ -12,7 +12,8 @@ use super::classifier::square_sum;
 use super::{Classifier, Mlp, MlpParameters};
 use crate::init::{he, no_bias};
 
-/// Two convolutions of 3 × 3 with a stride of 2, each with its relu, and an [`Mlp`] on what they give.
+/// Two convolutions of 3 × 3 with a stride of 2, each with its relu, and an [`Mlp`] on what they
+/// give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cnn {
     /// Height and width of a picture: a sample is its rows, one after the other.

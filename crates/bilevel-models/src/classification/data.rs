@@ -19,9 +19,9 @@ pub struct Minibatch<B: Backend> {
     pub targets: Tensor<B, 2>,
     /// The number of the first of them in the set; the others follow it.
     pub first: usize,
-    /// What sums over these samples are divided by to be means: the number of samples of the set over the
-    /// number of blocks. So the mean over the blocks is the mean over the samples, though blocks may differ by a
-    /// sample.
+    /// What sums over these samples are divided by to be means: the number of samples of the set
+    /// over the number of blocks. So the mean over the blocks is the mean over the samples, though
+    /// blocks may differ by a sample.
     pub share: f64,
 }
 
@@ -49,11 +49,12 @@ impl<B: Backend> Minibatch<B> {
 }
 
 impl<B: Backend> Dataset<B> {
-    /// `rows` (`width` numbers a sample, one sample after the other) with their labels, in blocks of about
-    /// `block` samples.
+    /// `rows` (`width` numbers a sample, one sample after the other) with their labels, in blocks
+    /// of about `block` samples.
     ///
     /// # Errors
-    /// If there is no sample, a label is not below `classes`, or `block` is 0 or more than there are samples.
+    /// If there is no sample, a label is not below `classes`, or `block` is 0 or more than there
+    /// are samples.
     ///
     /// # Panics
     /// If the numbers do not fill the rows.

@@ -35,7 +35,8 @@ pub(crate) fn check(
     })
 }
 
-/// `[samples, width]`, and a one in the column of the label: `[samples, classes]`. What passed [`check`].
+/// `[samples, width]`, and a one in the column of the label: `[samples, classes]`. What passed
+/// [`check`].
 pub(crate) fn matrices<B: Backend>(
     rows: &[f32],
     width: usize,

@@ -18,10 +18,11 @@ pub struct LabelledRows<'a> {
     pub classes: usize,
 }
 
-/// Training and validation samples dealt out to `workers` in equal heaps of neighbours; those left over go to nobody.
+/// Training and validation samples dealt out to `workers` in equal heaps of neighbours; those left
+/// over go to nobody.
 ///
-/// Worker i knows which training samples are its own by [`Minibatch::first`], so that all may share one vector of
-/// weights, an entry a training sample.
+/// Worker i knows which training samples are its own by [`Minibatch::first`], so that all may share
+/// one vector of weights, an entry a training sample.
 ///
 /// ```
 /// use bilevel_backend::Cpu;

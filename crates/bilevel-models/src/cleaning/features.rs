@@ -7,8 +7,9 @@ use burn::tensor::{Tensor, TensorPrimitive};
 
 use crate::classification::{Dataset, Minibatch};
 
-/// `A`, `[samples, features]`, of every block of a set and of the whole; by their non-zero entries where these are few and the
-/// backend has kernels for that. Pictures are mostly black: digits of MNIST have four zeros in five.
+/// `A`, `[samples, features]`, of every block of a set and of the whole; by their non-zero entries
+/// where these are few and the backend has kernels for that. Pictures are mostly black: digits of
+/// MNIST have four zeros in five.
 #[derive(Debug)]
 pub(super) struct Features {
     blocks: Vec<Option<SparseRows>>,

@@ -8,10 +8,10 @@ use std::f64::consts::SQRT_2;
 /// p(t) = π₁ N(t; μ₁, σ₁²) + π₂ N(t; μ₂, σ₂²)        μ₁ ≤ μ₂
 /// ```
 ///
-/// Learned log odds of samples fall into such heaps: those of wrong labels far below zero and wide, those of right ones
-/// above it and narrow, so that the place between them is not zero and moves while the weights are learned. Mixtures are
-/// the usual way to tell noisy labels from the losses of samples; here they are fitted to what bilevel optimization
-/// learned instead.
+/// Learned log odds of samples fall into such heaps: those of wrong labels far below zero and wide,
+/// those of right ones above it and narrow, so that the place between them is not zero and moves
+/// while the weights are learned. Mixtures are the usual way to tell noisy labels from the losses
+/// of samples; here they are fitted to what bilevel optimization learned instead.
 ///
 /// ```
 /// use bilevel_models::cleaning::GaussianMixture;
@@ -24,8 +24,9 @@ use std::f64::consts::SQRT_2;
 /// ```
 ///
 /// # References
-/// Arazo, Ortego, Albert, O'Connor, McGuinness (2019), "Unsupervised Label Noise Modeling and Loss Correction", ICML,
-/// arXiv:1904.11238; Li, Socher, Hoi (2020), "DivideMix", ICLR, arXiv:2002.07394.
+/// Arazo, Ortego, Albert, O'Connor, McGuinness (2019), "Unsupervised Label Noise Modeling and Loss
+/// Correction", ICML, arXiv:1904.11238; Li, Socher, Hoi (2020), "DivideMix", ICLR,
+/// arXiv:2002.07394.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GaussianMixture {
     /// Shares π.
@@ -36,16 +37,19 @@ pub struct GaussianMixture {
     pub deviation: [f64; 2],
 }
 
-/// Iterations at most, and the change of a mean, in deviations of all numbers, below which they end.
+/// Iterations at most, and the change of a mean, in deviations of all numbers, below which they
+/// end.
 const ITERATIONS: usize = 1000;
 const TOLERANCE: f64 = 1e-9;
-/// Smallest deviation of a heap, in deviations of all numbers: a heap of equal numbers would have none.
+/// Smallest deviation of a heap, in deviations of all numbers: a heap of equal numbers would have
+/// none.
 const NARROWEST: f64 = 1e-3;
 /// Halvings of an interval: to the last bit.
 const HALVINGS: usize = 60;
 
 impl GaussianMixture {
-    /// By expectation maximization, from the quartiles; `None` if the numbers do not differ or are not finite.
+    /// By expectation maximization, from the quartiles; `None` if the numbers do not differ or are
+    /// not finite.
     ///
     /// Costs two exponentials a number and iteration, some dozens of them.
     pub fn fit(numbers: &[f64]) -> Option<Self> {
@@ -114,15 +118,15 @@ impl GaussianMixture {
     /// Ashman's D: `√2 (μ₂ − μ₁) / √(σ₁² + σ₂²)`; above 2 the heaps are apart.
     ///
     /// # References
-    /// Ashman, Bird, Zepf (1994), "Detecting bimodality in astronomical datasets", Astronomical Journal 108,
-    /// arXiv:astro-ph/9408030.
+    /// Ashman, Bird, Zepf (1994), "Detecting bimodality in astronomical datasets", Astronomical
+    /// Journal 108, arXiv:astro-ph/9408030.
     pub fn separation(&self) -> f64 {
         let [a, b] = self.deviation;
         SQRT_2 * (self.mean[1] - self.mean[0]) / a.hypot(b)
     }
 
-    /// The number between the two means that belongs to either heap with the same probability; the mean that is nearer
-    /// to such a number if there is none between.
+    /// The number between the two means that belongs to either heap with the same probability; the
+    /// mean that is nearer to such a number if there is none between.
     pub fn threshold(&self) -> f64 {
         let [mut low, mut high] = self.mean;
         for _ in 0..HALVINGS {

@@ -1,15 +1,15 @@
 //! Data hyper-cleaning: which labels of a training set can be trusted?
 //!
-//! Every training sample has a weight, a classifier is trained with them, and the weights are learned so that it
-//! does well on a few samples that are known to be right:
+//! Every training sample has a weight, a classifier is trained with them, and the weights are
+//! learned so that it does well on a few samples that are known to be right:
 //!
 //! ```text
 //! min_x  1/m Σ_j ℓ(y*(x); v_j)        y*(x) = argmin_y 1/n Σ_i w(x_i) ℓ(y; t_i) + ρ ‖y‖²
 //! ```
 //!
-//! `ℓ` is the cross-entropy, `t` are the samples to be cleaned, `v` those that are trusted. After Franceschi,
-//! Donini, Frasconi, Pontil (2017), "Forward and Reverse Gradient-Based Hyperparameter Optimization", ICML,
-//! arXiv:1703.01785, where the weights are clipped.
+//! `ℓ` is the cross-entropy, `t` are the samples to be cleaned, `v` those that are trusted. After
+//! Franceschi, Donini, Frasconi, Pontil (2017), "Forward and Reverse Gradient-Based Hyperparameter
+//! Optimization", ICML, arXiv:1703.01785, where the weights are clipped.
 //!
 //! | what | where |
 //! |---|---|

@@ -14,9 +14,10 @@ use crate::classification::{Batch, Classifier, cross_entropies, mean_cross_entro
 /// f = 1/m Σ_j ℓ(y; v_j)        g = 1/n Σ_i w(x_i) ℓ(y; t_i) + ρ ‖y‖²        ℓ: cross-entropy
 /// ```
 ///
-/// x has one entry a training sample, `[n]`, y are the weights of the classifier. On a block of samples the sums are
-/// over the block and the divisors those of [`Minibatch::share`](crate::classification::Minibatch::share). For [`Linear`](crate::classification::Linear) classifiers `g` is
-/// strongly convex but for the biases.
+/// x has one entry a training sample, `[n]`, y are the weights of the classifier. On a block of
+/// samples the sums are over the block and the divisors those of
+/// [`Minibatch::share`](crate::classification::Minibatch::share). For
+/// [`Linear`](crate::classification::Linear) classifiers `g` is strongly convex but for the biases.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cleaning<C> {
     /// What is trained.

@@ -20,9 +20,10 @@ use crate::classification::{Linear, Minibatch, TrainValidation};
 /// ∇²xy g v  = w'(x_i) ⟨E_i, U_i⟩ / n          ∇x g = w'(x_i) ℓ_i / n
 /// ```
 ///
-/// The same numbers as [`ProblemOracle`](bilevel_core::ProblemOracle) with double backward; reads the features twice for a
-/// gradient and no more than that for all three derivatives of a [`SecondDerivatives`]. On `Cpu` features of which at most a third
-/// are not zero are held a second time by their non-zero entries, block by block and whole, and products take the time of those.
+/// The same numbers as [`ProblemOracle`](bilevel_core::ProblemOracle) with double backward; reads
+/// the features twice for a gradient and no more than that for all three derivatives of a
+/// [`SecondDerivatives`]. On `Cpu` features of which at most a third are not zero are held a second
+/// time by their non-zero entries, block by block and whole, and products take the time of those.
 #[derive(Debug)]
 pub struct SoftmaxOracle<B: Backend> {
     problem: Cleaning<Linear>,

@@ -11,10 +11,11 @@ use burn::tensor::backend::Backend;
 use super::{Cleaning, SampleWeights};
 use crate::classification::{Batch, Classifier, Minibatch};
 
-/// `y*(x)`, from `start`: accelerated gradient steps until `‖∇y g‖ ≤ tolerance`, `max_steps` at most.
+/// `y*(x)`, from `start`: accelerated gradient steps until `‖∇y g‖ ≤ tolerance`, `max_steps` at
+/// most.
 ///
-/// With [`Linear`](crate::classification::Linear) the step size comes from a bound on the curvature; other classifiers find theirs
-/// by backtracking, and a minimum near the start.
+/// With [`Linear`](crate::classification::Linear) the step size comes from a bound on the
+/// curvature; other classifiers find theirs by backtracking, and a minimum near the start.
 pub fn train<B: Backend, C: Classifier>(
     problem: &Cleaning<C>,
     x: &SampleWeights<Tape<B>>,
@@ -57,8 +58,9 @@ where
     }
 }
 
-/// `argmin_{y ∈ Y} g(x, y)`, from `start`: projected accelerated steps until the gradient mapping is no longer than `tolerance`,
-/// `max_steps` at most. `None` if no bound on the classifier's curvature is known, from which the step size would come.
+/// `argmin_{y ∈ Y} g(x, y)`, from `start`: projected accelerated steps until the gradient mapping
+/// is no longer than `tolerance`, `max_steps` at most. `None` if no bound on the classifier's
+/// curvature is known, from which the step size would come.
 ///
 /// # Panics
 /// If Y is a set of vectors of another length than y.

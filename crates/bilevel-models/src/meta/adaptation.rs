@@ -14,7 +14,8 @@ use super::{Episode, ForwardContext, Loss, Network};
 /// g(x, y) = loss(y; support) + λ/2 ‖y − x‖²        f(y) = loss(y; queries)
 /// ```
 ///
-/// Of a [`Stack`](super::Stack) both are sums over its tasks, which are the systems of the lower problem.
+/// Of a [`Stack`](super::Stack) both are sums over its tasks, which are the systems of the lower
+/// problem.
 #[derive(Debug, Clone, Copy)]
 pub struct Adaptation<'a, N> {
     /// The network.
@@ -28,8 +29,8 @@ pub struct Adaptation<'a, N> {
 }
 
 impl<N: Network> Adaptation<'_, N> {
-    /// The network's outputs for the queries. It is asked for the support's too only where the queries are
-    /// normalised by it.
+    /// The network's outputs for the queries. It is asked for the support's too only where the
+    /// queries are normalised by it.
     pub fn outputs<B: Backend>(&self, y: &N::Weights<B>, episode: &Episode<B>) -> Tensor<B, 2> {
         let queries = episode.query.inputs.clone();
         if self.context.normalization != super::Normalization::Support {

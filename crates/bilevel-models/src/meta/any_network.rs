@@ -12,8 +12,8 @@ use super::{
     ResNet12Weights, StackedNetwork,
 };
 
-/// Holds any network of this module and behaves as what is inside. For programs that read the name of one;
-/// libraries choose by type.
+/// Holds any network of this module and behaves as what is inside. For programs that read the name
+/// of one; libraries choose by type.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum AnyNetwork {
@@ -51,9 +51,10 @@ impl AnyNetwork {
     /// ```
     ///
     /// # Errors
-    /// If pictures are smaller than 16 pixels or larger than 1024, there are no channels or more than 4096, less than
-    /// 2 classes or more than 10,000, `kept_steps` is not from 1 to 10,000, a perceptron has less than two widths or
-    /// one of more than a million, or there are more than 134,217,728 weights.
+    /// If pictures are smaller than 16 pixels or larger than 1024, there are no channels or more
+    /// than 4096, less than 2 classes or more than 10,000, `kept_steps` is not from 1 to 10,000, a
+    /// perceptron has less than two widths or one of more than a million, or there are more than
+    /// 134,217,728 weights.
     pub fn check(&self) -> Result<(), Error> {
         let common = |channels: &[usize], side, classes, kept_steps| {
             count("side", side, [16, 1024])?;
@@ -115,7 +116,8 @@ impl AnyNetwork {
         }
     }
 
-    /// How many feature maps its first block makes, or numbers its widest layer: what its memory grows with.
+    /// How many feature maps its first block makes, or numbers its widest layer: what its memory
+    /// grows with.
     pub fn features(&self) -> usize {
         match self {
             Self::Conv4(network) => network.channels,

@@ -13,14 +13,15 @@ use super::{EpisodicNorm, ForwardContext, Network, StackedNetwork};
 use crate::classification::LinearParameters;
 use crate::init::{he, zero_affine};
 
-/// The network of the few-shot literature: four blocks of a 3×3 convolution, batch normalisation, ReLU and a 2×2
-/// maximum.
+/// The network of the few-shot literature: four blocks of a 3×3 convolution, batch normalisation,
+/// ReLU and a 2×2 maximum.
 ///
-/// Pictures of 28×28 pixels become one number a channel. With [`classes`](Self::classes) an affine map follows, `head`.
+/// Pictures of 28×28 pixels become one number a channel. With [`classes`](Self::classes) an affine
+/// map follows, `head`.
 ///
 /// # References
-/// Vinyals, Blundell, Lillicrap, Kavukcuoglu, Wierstra (2016), "Matching networks for one shot learning", NeurIPS,
-/// arXiv:1606.04080.
+/// Vinyals, Blundell, Lillicrap, Kavukcuoglu, Wierstra (2016), "Matching networks for one shot
+/// learning", NeurIPS, arXiv:1606.04080.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conv4 {
@@ -68,7 +69,8 @@ impl<B: Backend> ConvBlock<B> {
         }
     }
 
-    /// Keeps height and width. The channels of several tasks are behind each other, and so are their filters: a group each.
+    /// Keeps height and width. The channels of several tasks are behind each other, and so are
+    /// their filters: a group each.
     pub(super) fn forward(&self, maps: Tensor<B, 4>, context: ForwardContext<'_>) -> Tensor<B, 4> {
         let [_, inputs, size, _] = self.filters.dims();
         let tasks = maps.dims()[1] / inputs;

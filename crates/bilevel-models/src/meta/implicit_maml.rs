@@ -15,19 +15,21 @@ use super::{
     Normalization, TwiceDifferentiableNetwork, Upper,
 };
 
-/// iMAML: the weights learn from the support until they stand still, held back by their distance from where they began.
+/// iMAML: the weights learn from the support until they stand still, held back by their distance
+/// from where they began.
 ///
 /// ```text
 /// y*(x) = argmin_y loss(y; support) + λ/2 ‖y − x‖²        ∇F = (I + H/λ)⁻¹ ∇loss(y*; queries)
 /// ```
 ///
-/// The gradient does not depend on the way to `y*`, and memory is that of one gradient. It is as exact as the two
-/// solves; where the loss is not convex, λ has to exceed its most negative curvature, or conjugate gradients break
-/// down, which `failure` says. One system for all weights: plain use of [`ImplicitDifferentiation`].
+/// The gradient does not depend on the way to `y*`, and memory is that of one gradient. It is as
+/// exact as the two solves; where the loss is not convex, λ has to exceed its most negative
+/// curvature, or conjugate gradients break down, which `failure` says. One system for all weights:
+/// plain use of [`ImplicitDifferentiation`].
 ///
 /// # References
-/// Rajeswaran, Finn, Kakade, Levine (2019), "Meta-learning with implicit gradients", NeurIPS, arXiv:1909.04630,
-/// algorithms 1 and 2.
+/// Rajeswaran, Finn, Kakade, Levine (2019), "Meta-learning with implicit gradients", NeurIPS,
+/// arXiv:1909.04630, algorithms 1 and 2.
 #[derive(Debug, Clone)]
 pub struct ImplicitMaml<N> {
     /// The network.

@@ -49,11 +49,12 @@ pub trait Learner<B: Backend>: Sync {
         weights: <Self::Network as Network>::Weights<Tape<B>>,
     ) -> Upper<B, Self::Network>;
 
-    /// The loss of the queries after learning from the support, and its gradient in all that is learned.
+    /// The loss of the queries after learning from the support, and its gradient in all that is
+    /// learned.
     fn gradient(&self, x: &Upper<B, Self::Network>, episode: &Episode<B>) -> EpisodeGradient<B>;
 
-    /// The outputs for the queries after learning from the support: `[queries, outputs]`. Their targets are not
-    /// used.
+    /// The outputs for the queries after learning from the support: `[queries, outputs]`. Their
+    /// targets are not used.
     fn outputs(&self, x: &Upper<B, Self::Network>, episode: &Episode<B>) -> Tensor<B, 2>;
 
     /// The state before the first [`step`](Self::step).

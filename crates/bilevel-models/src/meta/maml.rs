@@ -22,7 +22,8 @@ use super::{
     Upper,
 };
 
-/// Learns weights from which a few gradient steps on the support lead to weights that are good for the queries.
+/// Learns weights from which a few gradient steps on the support lead to weights that are good for
+/// the queries.
 ///
 /// ```text
 /// y₀ = x,   y_{k+1} = y_k − α_k ∇loss(y_k; support)        F(x) = f(y_K) = loss(y_K; queries)
@@ -37,9 +38,10 @@ use super::{
 /// | Meta-SGD | `step_sizes:` [`StepSizes::Learned`] for every entry |
 /// | MAML++ | [`StepLosses::Every`], [`StepSizes::Learned`] for every parameter and step, [`Normalization::PerStep`] |
 ///
-/// A differentiated step costs a recorded gradient and its derivative, 2.2 gradients together, and the tape of every step
-/// is held until it is reversed. With [`Checkpointing::Bytes`] states are held and not tapes: memory is that of one step and of
-/// the states that fit, whatever the number of steps, and a step costs a gradient more.
+/// A differentiated step costs a recorded gradient and its derivative, 2.2 gradients together, and
+/// the tape of every step is held until it is reversed. With [`Checkpointing::Bytes`] states are
+/// held and not tapes: memory is that of one step and of the states that fit, whatever the number
+/// of steps, and a step costs a gradient more.
 ///
 /// # Example
 ///
@@ -79,10 +81,11 @@ use super::{
 /// ```
 ///
 /// # References
-/// Finn, Abbeel, Levine (2017), "Model-agnostic meta-learning for fast adaptation of deep networks", ICML,
-/// arXiv:1703.03400, algorithm 2; Raghu, Raghu, Bengio, Vinyals (2020), "Rapid learning or feature reuse?", ICLR,
-/// arXiv:1909.09157 (ANIL); Li, Zhou, Chen, Li (2017), arXiv:1707.09835 (Meta-SGD); Antoniou, Edwards, Storkey (2019), "How to
-/// train your MAML", ICLR, arXiv:1810.09502 (MAML++).
+/// Finn, Abbeel, Levine (2017), "Model-agnostic meta-learning for fast adaptation of deep
+/// networks", ICML, arXiv:1703.03400, algorithm 2; Raghu, Raghu, Bengio, Vinyals (2020), "Rapid
+/// learning or feature reuse?", ICLR, arXiv:1909.09157 (ANIL); Li, Zhou, Chen, Li (2017),
+/// arXiv:1707.09835 (Meta-SGD); Antoniou, Edwards, Storkey (2019), "How to train your MAML", ICLR,
+/// arXiv:1810.09502 (MAML++).
 #[derive(Debug, Clone)]
 pub struct Maml<N> {
     /// The network.
@@ -104,7 +107,8 @@ pub struct Maml<N> {
 }
 
 impl<N> Maml<N> {
-    /// MAML as in its paper: one step of size 0.01 on all weights, differentiated exactly, judged by cross entropy.
+    /// MAML as in its paper: one step of size 0.01 on all weights, differentiated exactly, judged
+    /// by cross entropy.
     pub fn new(network: N) -> Self {
         Self {
             network,
@@ -136,7 +140,8 @@ setters!(Maml<N> {
 });
 
 impl<N: Network> Maml<N> {
-    /// The weights after learning from the support of `episode`: those of the network that is used afterwards.
+    /// The weights after learning from the support of `episode`: those of the network that is used
+    /// afterwards.
     ///
     /// Of a [`Stack`] those of all tasks, one after the other along the first axis.
     pub fn adapt<B: Backend, O>(
@@ -225,7 +230,8 @@ impl<N: Network> Maml<N> {
     }
 
     /// # Errors
-    /// If the bytes of [`Checkpointing::Bytes`] do not hold two states as long as a row of `start` for each task.
+    /// If the bytes of [`Checkpointing::Bytes`] do not hold two states as long as a row of `start`
+    /// for each task.
     fn schedule<B: Backend>(&self, start: &Vector<B>) -> Result<CheckpointSchedule, Error> {
         let entries = self.network.tasks() * start.dims()[1];
         self.checkpointing

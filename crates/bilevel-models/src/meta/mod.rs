@@ -1,8 +1,9 @@
 //! Few-shot learning: networks that learn from a handful of samples, for any Burn module.
 //!
-//! An [`Episode`] has a support to learn from and queries to be judged by. A [`Learner`] says how to learn from the
-//! support, and gives the gradient of the queries' loss in everything that is learned over many episodes: that is a
-//! bilevel problem whose lower variables are the adapted weights and whose upper ones are where they began.
+//! An [`Episode`] has a support to learn from and queries to be judged by. A [`Learner`] says how
+//! to learn from the support, and gives the gradient of the queries' loss in everything that is
+//! learned over many episodes: that is a bilevel problem whose lower variables are the adapted
+//! weights and whose upper ones are where they began.
 //!
 //! | learner | lower problem | gradient |
 //! |---|---|---|
@@ -12,8 +13,9 @@
 //! | [`ProtoNet`] | class means, closed form | one backward pass |
 //! | [`R2d2`] | ridge regression, closed form | one backward pass |
 //!
-//! A [`Network`] is any Burn module with a forward function: [`Conv4`], [`ResNet12`], [`Perceptron`], or your own.
-//! A [`Stack`] of one runs several tasks at once. [`Normalization`] says whose statistics batch normalisation uses. [`meta_step`] makes a step over many episodes,
+//! A [`Network`] is any Burn module with a forward function: [`Conv4`], [`ResNet12`],
+//! [`Perceptron`], or your own. A [`Stack`] of one runs several tasks at once. [`Normalization`]
+//! says whose statistics batch normalisation uses. [`meta_step`] makes a step over many episodes,
 //! [`evaluate`] asks how well it does.
 
 mod adaptation;

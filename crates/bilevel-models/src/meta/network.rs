@@ -8,8 +8,8 @@ use super::ForwardContext;
 
 /// Any Burn module with a forward function.
 ///
-/// The architecture is the value, the weights are a module. Inputs are rows, whatever they stand for: a network of
-/// pictures gives them their shape again.
+/// The architecture is the value, the weights are a module. Inputs are rows, whatever they stand
+/// for: a network of pictures gives them their shape again.
 ///
 /// # Example
 ///
@@ -48,12 +48,14 @@ pub trait Network: Clone + Send + Sync {
     /// The weights.
     type Weights<B: Backend>: Module<B> + ModuleDisplay;
 
-    /// `[samples, inputs]` to `[samples, outputs]`: scores of the classes, an embedding, or a regression.
+    /// `[samples, inputs]` to `[samples, outputs]`: scores of the classes, an embedding, or a
+    /// regression.
     fn forward<B: Backend>(&self, weights: &Self::Weights<B>, inputs: Tensor<B, 2>)
     -> Tensor<B, 2>;
 
-    /// The same where `context` says which samples' statistics batch normalisation uses: for networks that have any
-    /// ([`EpisodicNorm`](super::EpisodicNorm)); [`forward`](Self::forward) unless overridden.
+    /// The same where `context` says which samples' statistics batch normalisation uses: for
+    /// networks that have any ([`EpisodicNorm`](super::EpisodicNorm)); [`forward`](Self::forward)
+    /// unless overridden.
     fn forward_in<B: Backend>(
         &self,
         weights: &Self::Weights<B>,
@@ -64,7 +66,8 @@ pub trait Network: Clone + Send + Sync {
         self.forward(weights, inputs)
     }
 
-    /// How many tasks it runs at once, each with weights of its own: one, but for a [`Stack`](super::Stack).
+    /// How many tasks it runs at once, each with weights of its own: one, but for a
+    /// [`Stack`](super::Stack).
     fn tasks(&self) -> usize {
         1
     }

@@ -8,11 +8,12 @@ use burn::module::{Module, Param, ParamId};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorPrimitive};
 
-/// Whose statistics batch normalisation uses when it learns from a few samples and is then asked for others.
+/// Whose statistics batch normalisation uses when it learns from a few samples and is then asked
+/// for others.
 ///
-/// In gradient-based learners the support is never normalised by the queries. [`ProtoNet`](super::ProtoNet) and
-/// [`R2d2`](super::R2d2) normalise both together under `Transductive`. The policies differ in what a query is
-/// normalised by:
+/// In gradient-based learners the support is never normalised by the queries.
+/// [`ProtoNet`](super::ProtoNet) and [`R2d2`](super::R2d2) normalise both together under
+/// `Transductive`. The policies differ in what a query is normalised by:
 ///
 /// | policy | a query is normalised by | what that means |
 /// |---|---|---|
@@ -24,8 +25,9 @@ use burn::tensor::{Tensor, TensorPrimitive};
 /// Most published numbers of MAML are transductive.
 ///
 /// # References
-/// Antoniou, Edwards, Storkey (2019), "How to train your MAML", ICLR, arXiv:1810.09502 (per-step statistics); Nichol,
-/// Achiam, Schulman (2018), arXiv:1803.02999, section 6.1 (what transduction is worth).
+/// Antoniou, Edwards, Storkey (2019), "How to train your MAML", ICLR, arXiv:1810.09502 (per-step
+/// statistics); Nichol, Achiam, Schulman (2018), arXiv:1803.02999, section 6.1 (what transduction
+/// is worth).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Normalization {
@@ -89,8 +91,8 @@ impl RunningStatistics {
 
 /// Batch normalisation of maps `[n, channels, height, width]` under a [`Normalization`].
 ///
-/// In a [`Stack`](super::Stack) the channels of T tasks are behind each other, in the maps, in `scale` and in `shift`, and so are the
-/// kept steps.
+/// In a [`Stack`](super::Stack) the channels of T tasks are behind each other, in the maps, in
+/// `scale` and in `shift`, and so are the kept steps.
 ///
 /// ```text
 /// (a − m) / √(v + ε) · scale + shift        ε = 1e-5
@@ -101,14 +103,16 @@ pub struct EpisodicNorm<B: Backend> {
     pub scale: Param<Tensor<B, 1>>,
     /// `[channels]`.
     pub shift: Param<Tensor<B, 1>>,
-    /// Kept means and variances, a step after the other; not learned by gradients: `[steps, 2, channels]`.
+    /// Kept means and variances, a step after the other; not learned by gradients: `[steps, 2,
+    /// channels]`.
     pub kept: Param<Tensor<B, 3>>,
 }
 
 const EPSILON: f64 = 1e-5;
 
 impl<B: Backend> EpisodicNorm<B> {
-    /// Scale one, shift zero; kept statistics for `steps` steps (at least one), of mean zero and variance one.
+    /// Scale one, shift zero; kept statistics for `steps` steps (at least one), of mean zero and
+    /// variance one.
     pub fn new(channels: usize, steps: usize, device: &B::Device) -> Self {
         let zeros = Tensor::zeros([steps.max(1), 1, channels], device);
         let kept = Tensor::cat(vec![zeros.clone(), zeros.ones_like()], 1);

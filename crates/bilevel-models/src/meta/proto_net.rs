@@ -19,12 +19,13 @@ use super::{
 /// c_w = mean of φ(a) over the support of class w        score_w(q) = −‖φ(q) − c_w‖²
 /// ```
 ///
-/// The lower problem, the class means, is solved in closed form; the gradient is one backward pass. Batch
-/// normalisation under [`Normalization::Transductive`] sees support and queries together, as in the paper's code
-/// while training.
+/// The lower problem, the class means, is solved in closed form; the gradient is one backward pass.
+/// Batch normalisation under [`Normalization::Transductive`] sees support and queries together, as
+/// in the paper's code while training.
 ///
 /// # References
-/// Snell, Swersky, Zemel (2017), "Prototypical networks for few-shot learning", NeurIPS, arXiv:1703.05175, algorithm 1.
+/// Snell, Swersky, Zemel (2017), "Prototypical networks for few-shot learning", NeurIPS,
+/// arXiv:1703.05175, algorithm 1.
 #[derive(Debug, Clone)]
 pub struct ProtoNet<N> {
     /// The embedding φ.

@@ -14,19 +14,21 @@ use super::{
     TwiceDifferentiableNetwork, Upper,
 };
 
-/// R2-D2: the classifier of an episode is the ridge regression from embeddings to classes, in closed form.
+/// R2-D2: the classifier of an episode is the ridge regression from embeddings to classes, in
+/// closed form.
 ///
 /// ```text
 /// W = argmin ‖Z W − Y‖² + λ‖W‖² = Zᵀ(Z Zᵀ + λI)⁻¹ Y        scores(q) = α φ(q) W + β
 /// ```
 ///
-/// Learned: the embedding φ, and log λ, α, β. The system has the support's size, not the embedding's; it is
-/// solved in `f64` on the host, and differentiated through `A⁻¹ = A⁻¹(2I − A A⁻¹)`, whose outer inverses may be
-/// held fixed: `d A⁻¹ = −A⁻¹ dA A⁻¹`. One backward pass an episode.
+/// Learned: the embedding φ, and log λ, α, β. The system has the support's size, not the
+/// embedding's; it is solved in `f64` on the host, and differentiated through `A⁻¹ = A⁻¹(2I − A
+/// A⁻¹)`, whose outer inverses may be held fixed: `d A⁻¹ = −A⁻¹ dA A⁻¹`. One backward pass an
+/// episode.
 ///
 /// # References
-/// Bertinetto, Henriques, Torr, Vedaldi (2019), "Meta-learning with differentiable closed-form solvers", ICLR,
-/// arXiv:1805.08136.
+/// Bertinetto, Henriques, Torr, Vedaldi (2019), "Meta-learning with differentiable closed-form
+/// solvers", ICLR, arXiv:1805.08136.
 #[derive(Debug, Clone)]
 pub struct R2d2<N> {
     /// The embedding φ.
@@ -70,7 +72,8 @@ impl<N: Network> R2d2<N> {
     }
 }
 
-/// The inverse of a symmetric positive definite matrix as a constant, by Cholesky factors in `f64` on the host.
+/// The inverse of a symmetric positive definite matrix as a constant, by Cholesky factors in `f64`
+/// on the host.
 ///
 /// What is not positive definite, or not finite, gives NaN, which the loss then shows.
 fn inverse<B: Backend>(a: Tensor<B, 2>) -> Tensor<B, 2> {

@@ -20,12 +20,14 @@ use super::{
 /// y₀ = x,   y_{k+1} = y_k − α ∇loss(y_k; support and queries)        "∇F" = x − y_K
 /// ```
 ///
-/// Not the gradient of a loss: the steps' direction, to be given to an optimizer as one. With plain descent of
-/// learning rate ε the update is the paper's `x ← x + ε mean(y_K − x)`. All samples of an episode are trained on, and
-/// the loss that is reported is that of the queries after steps on the support alone. No second derivatives.
+/// Not the gradient of a loss: the steps' direction, to be given to an optimizer as one. With plain
+/// descent of learning rate ε the update is the paper's `x ← x + ε mean(y_K − x)`. All samples of
+/// an episode are trained on, and the loss that is reported is that of the queries after steps on
+/// the support alone. No second derivatives.
 ///
 /// # References
-/// Nichol, Achiam, Schulman (2018), "On first-order meta-learning algorithms", arXiv:1803.02999, algorithm 1 in batches.
+/// Nichol, Achiam, Schulman (2018), "On first-order meta-learning algorithms", arXiv:1803.02999,
+/// algorithm 1 in batches.
 #[derive(Debug, Clone)]
 pub struct Reptile<N> {
     /// The network.

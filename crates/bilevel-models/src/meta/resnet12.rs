@@ -13,17 +13,20 @@ use super::{ForwardContext, Network, StackedNetwork};
 use crate::classification::LinearParameters;
 use crate::init::zero_affine;
 
-/// Four residual blocks of three 3×3 convolutions each, halved after each block, averaged over the picture at the end.
+/// Four residual blocks of three 3×3 convolutions each, halved after each block, averaged over the
+/// picture at the end.
 ///
 /// ```text
 /// a ↦ halve(φ(c₃(φ(c₂(φ(c₁(a))))) + s(a)))        φ(t) = max(t, t/10),  s a 1×1 convolution
 /// ```
 ///
-/// All convolutions are normalised ([`EpisodicNorm`](super::EpisodicNorm)). No DropBlock: small sets of small pictures do without.
+/// All convolutions are normalised ([`EpisodicNorm`](super::EpisodicNorm)). No DropBlock: small
+/// sets of small pictures do without.
 ///
 /// # References
-/// Oreshkin, Rodríguez, Lacoste (2018), "TADAM", NeurIPS, arXiv:1805.10123 (the network); Lee, Maji, Ravichandran, Soatto (2019),
-/// "Meta-learning with differentiable convex optimization", CVPR, arXiv:1904.03758 (with 64, 160, 320, 640 channels).
+/// Oreshkin, Rodríguez, Lacoste (2018), "TADAM", NeurIPS, arXiv:1805.10123 (the network); Lee,
+/// Maji, Ravichandran, Soatto (2019), "Meta-learning with differentiable convex optimization",
+/// CVPR, arXiv:1904.03758 (with 64, 160, 320, 640 channels).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResNet12 {

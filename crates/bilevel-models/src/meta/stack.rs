@@ -5,12 +5,15 @@ use burn::tensor::backend::Backend;
 
 use super::{ForwardContext, Network};
 
-/// A network that can run the weights of several tasks in one go: by products of batches of matrices, by convolutions in groups.
+/// A network that can run the weights of several tasks in one go: by products of batches of
+/// matrices, by convolutions in groups.
 pub trait StackedNetwork: Network {
-    /// Each task's rows by its own weights: `[tasks · samples, inputs]` to `[tasks · samples, outputs]`, task after task.
+    /// Each task's rows by its own weights: `[tasks · samples, inputs]` to `[tasks · samples,
+    /// outputs]`, task after task.
     ///
     /// In `weights` the tasks are behind each other along the first axis of every parameter
-    /// ([`repeated`](bilevel_core::parameters::repeated)). `context.support` counts rows of one task.
+    /// ([`repeated`](bilevel_core::parameters::repeated)). `context.support` counts rows of one
+    /// task.
     fn forward_stacked<B: Backend>(
         &self,
         tasks: usize,
@@ -20,17 +23,20 @@ pub trait StackedNetwork: Network {
     ) -> Tensor<B, 2>;
 }
 
-/// So many tasks at once: a network whose episodes are those of several tasks, [joined](super::Episode::joined).
+/// So many tasks at once: a network whose episodes are those of several tasks,
+/// [joined](super::Episode::joined).
 ///
 /// ```text
 /// y = (y₁, …, y_T)        g(y) = Σ_t loss(y_t; support_t)        F(x) = mean_t f(y_t)
 /// ```
 ///
-/// For [`Maml`](super::Maml), which then takes T tasks for the calls to the backend of one: two to three times as fast for
-/// perceptrons of 40 units on two cores, slower for Conv4 there, whose tasks [`meta_step`](super::meta_step) has on all cores without it; on
-/// a graphics adapter in software up to ten times as fast (`cargo bench --bench tasks`). Memory is that of T tasks.
+/// For [`Maml`](super::Maml), which then takes T tasks for the calls to the backend of one: two to
+/// three times as fast for perceptrons of 40 units on two cores, slower for Conv4 there, whose
+/// tasks [`meta_step`](super::meta_step) has on all cores without it; on a graphics adapter in
+/// software up to ten times as fast (`cargo bench --bench tasks`). Memory is that of T tasks.
 ///
-/// What is learned has the shapes of one task's weights: models can be exchanged with learners that do not stack.
+/// What is learned has the shapes of one task's weights: models can be exchanged with learners that
+/// do not stack.
 ///
 /// ```
 /// use bilevel_core::{Checkpointing, Tape};
@@ -74,7 +80,8 @@ impl<N: StackedNetwork> Network for Stack<N> {
         self.forward_in(weights, inputs, ForwardContext::default())
     }
 
-    /// Rows are task after task; where the support comes first, those of all supports before those of all queries.
+    /// Rows are task after task; where the support comes first, those of all supports before those
+    /// of all queries.
     ///
     /// # Panics
     /// If the rows cannot be divided among the tasks.

@@ -7,7 +7,8 @@ pub enum StepLosses {
     /// Those after the last step.
     #[default]
     Last,
-    /// Those after every step: `F = (1 − s) f(y_K) + s mean_k f(y_k)`. MAML++ lets the share s fall from 1 to 0.
+    /// Those after every step: `F = (1 − s) f(y_K) + s mean_k f(y_k)`. MAML++ lets the share s fall
+    /// from 1 to 0.
     Every {
         /// s in `[0, 1]`.
         share: f64,

@@ -58,7 +58,8 @@ impl<'a, B: Backend> Layout<'a, B> {
         paths.all(|path| self.adapted.accepts(path))
     }
 
-    /// One row made of `part(i, first entry, entries)` for every parameter that is adapted, of zeros for the others.
+    /// One row made of `part(i, first entry, entries)` for every parameter that is adapted, of
+    /// zeros for the others.
     fn spread(&self, part: impl Fn(usize, usize, usize) -> Vector<B>) -> Vector<B> {
         let mut at = 0;
         let parts = self.sizes.iter().enumerate().map(|(i, (path, entries))| {
@@ -97,7 +98,8 @@ impl StepSizes {
         Some(Tensor::full([rows, columns], start, &layout.device))
     }
 
-    /// `α_k`, zero for what is not adapted; broadcasts to `[1, dim]`. Steps beyond the learned ones take the last of them.
+    /// `α_k`, zero for what is not adapted; broadcasts to `[1, dim]`. Steps beyond the learned ones
+    /// take the last of them.
     pub(super) fn at<B: Backend>(
         self,
         k: usize,

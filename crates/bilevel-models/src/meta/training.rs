@@ -44,9 +44,10 @@ pub struct MetaReport {
 
 /// One step of the optimizer along the mean gradient of `episodes`.
 ///
-/// Episodes run side by side, as many as there are cores, and are added up as they come: memory does not grow with
-/// their number, and the sum does not depend on how many cores there are. Statistics that layers keep move a tenth of the
-/// way to what was seen. If the numbers are of no use, the state comes back as it was.
+/// Episodes run side by side, as many as there are cores, and are added up as they come: memory
+/// does not grow with their number, and the sum does not depend on how many cores there are.
+/// Statistics that layers keep move a tenth of the way to what was seen. If the numbers are of no
+/// use, the state comes back as it was.
 ///
 /// # Panics
 /// If there is no episode.
@@ -153,8 +154,8 @@ fn keep<B: Backend, M: AutodiffModule<Tape<B>>>(module: M, seen: Vec<RunningStat
     load_values(module, &values).expect("they are this module's own values")
 }
 
-/// Share of queries whose class was found, for each episode, side by side on all cores; NaN where a score was not
-/// finite.
+/// Share of queries whose class was found, for each episode, side by side on all cores; NaN where a
+/// score was not finite.
 pub fn evaluate<B: Backend, L: Learner<B> + ?Sized>(
     learner: &L,
     x: &Upper<B, L::Network>,
@@ -171,7 +172,8 @@ pub fn evaluate<B: Backend, L: Learner<B> + ?Sized>(
     })
 }
 
-/// The mean of `values`, and half of its 95 % interval: `1.96 s/√n`. The half is NaN for fewer than two values.
+/// The mean of `values`, and half of its 95 % interval: `1.96 s/√n`. The half is NaN for fewer than
+/// two values.
 ///
 /// ```
 /// let (mean, half) = bilevel_models::meta::mean_and_interval(&[0.8, 1.0, 0.9, 0.9]);

@@ -85,8 +85,8 @@ impl Physics for Blur {
         self.convolution().data_size(a, size)
     }
 
-    /// The weighted Schur test on `|A|`: exact up to rounding for a kernel without negative weights and
-    /// [`Boundary::Periodic`].
+    /// The weighted Schur test on `|A|`: exact up to rounding for a kernel without negative weights
+    /// and [`Boundary::Periodic`].
     fn norm_squared_bound<B: Backend>(&self, a: &Kernel<B>, size: [usize; 2]) -> f64 {
         expect_size(self.data_size(a, size));
         self.convolution().norm_squared_bound(a.weights.val(), size)

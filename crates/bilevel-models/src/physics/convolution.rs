@@ -1,5 +1,5 @@
-//! Convolution with one kernel for all channels, every so many pixels: what [`Blur`](super::Blur) and
-//! [`SuperResolution`](super::SuperResolution) have in common.
+//! Convolution with one kernel for all channels, every so many pixels: what [`Blur`](super::Blur)
+//! and [`SuperResolution`](super::SuperResolution) have in common.
 
 use bilevel_core::vector::epsilon;
 use burn::tensor::Tensor;
@@ -79,8 +79,8 @@ impl Convolution {
 
     /// `M ≥ ‖A‖²`, rounding included. One read from the device.
     ///
-    /// `‖A‖² ≤ ‖|A|ᵀ|A|‖ ≤ max_p (|A|ᵀ|A| w)_p / w_p` for every `w > 0`: the weighted Schur test. It
-    /// starts from `w = 1` and gets smaller with each step `w ← |A|ᵀ|A| w`.
+    /// `‖A‖² ≤ ‖|A|ᵀ|A|‖ ≤ max_p (|A|ᵀ|A| w)_p / w_p` for every `w > 0`: the weighted Schur test.
+    /// It starts from `w = 1` and gets smaller with each step `w ← |A|ᵀ|A| w`.
     pub fn norm_squared_bound<B: Backend>(self, kernel: Tensor<B, 4>, size: [usize; 2]) -> f64 {
         let [.., k] = kernel.dims();
         let kernel = kernel.detach().abs();

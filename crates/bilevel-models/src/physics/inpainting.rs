@@ -31,8 +31,8 @@ pub struct Inpainting;
 /// Which pixels were seen.
 #[derive(Module, Debug)]
 pub struct Mask<B: Backend> {
-    /// 1 where a pixel was seen, 0 where it was lost: `[1, 1, h, w]`, the same for all images. Never
-    /// learned.
+    /// 1 where a pixel was seen, 0 where it was lost: `[1, 1, h, w]`, the same for all images.
+    /// Never learned.
     pub seen: Tensor<B, 4>,
 }
 
@@ -94,7 +94,8 @@ impl Physics for Inpainting {
         0.0
     }
 
-    /// The data where pixels were seen; the mean of these, in each channel of each image, elsewhere.
+    /// The data where pixels were seen; the mean of these, in each channel of each image,
+    /// elsewhere.
     fn start<B: Backend>(&self, a: &Mask<B>, data: Tensor<B, 4>, size: [usize; 2]) -> Tensor<B, 4> {
         let seen = self.adjoint(a, data, size);
         let count = a.seen.clone().sum().clamp_min(1.0).reshape([1, 1, 1, 1]);

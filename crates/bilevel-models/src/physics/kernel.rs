@@ -9,8 +9,8 @@ use crate::error::{ErrorKind, finite, positive};
 
 /// A blur kernel: the image of a point of light.
 ///
-/// Known kernels are fixed, which is how the constructors make them. [`learned`](Self::learned) makes
-/// the kernel an upper variable (semi-blind deblurring). Burn's `no_grad` fixes it again.
+/// Known kernels are fixed, which is how the constructors make them. [`learned`](Self::learned)
+/// makes the kernel an upper variable (semi-blind deblurring). Burn's `no_grad` fixes it again.
 #[derive(Module, Debug)]
 pub struct Kernel<B: Backend> {
     /// `[1, 1, k, k]` with k odd. Not changed to sum to one.
@@ -84,12 +84,12 @@ impl<B: Backend> Kernel<B> {
         Self::from_numbers(size, &normalised(weights.collect()), device)
     }
 
-    /// Uniform motion along a straight line of `length` pixels while the shutter is open, normalised to
-    /// one.
+    /// Uniform motion along a straight line of `length` pixels while the shutter is open,
+    /// normalised to one.
     ///
-    /// `angle` is in radians from the horizontal to the vertical (up). The line is split between the four
-    /// pixels around each of its points, by their distances (anti-aliased). The kernel is the smallest
-    /// odd square around it.
+    /// `angle` is in radians from the horizontal to the vertical (up). The line is split between
+    /// the four pixels around each of its points, by their distances (anti-aliased). The kernel is
+    /// the smallest odd square around it.
     ///
     /// ```
     /// use bilevel_backend::Cpu;

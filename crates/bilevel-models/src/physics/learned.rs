@@ -7,7 +7,8 @@ use burn::tensor::backend::Backend;
 
 /// What is learned: parameters `R` of a regularizer, and what the physics is made of, `A`.
 ///
-/// Fixed parts of `A` are along for the ride: only `Param`s that require a gradient are upper variables.
+/// Fixed parts of `A` are along for the ride: only `Param`s that require a gradient are upper
+/// variables.
 #[derive(Module, Debug)]
 pub struct Learned<B: Backend, R: Module<B>, A: Module<B>> {
     /// Parameters of the regularizer.

@@ -11,9 +11,9 @@
 //! | [`Inpainting`] | the pixels that are not lost | [`Mask`] | 0 |
 //! | [`SuperResolution`] | convolution, then every second pixel | [`Kernel`] | 0 |
 //!
-//! [`Reconstruction`] is the bilevel problem; [`Denoising`] is its short name where A is the identity.
-//! [`CurvatureBound`] tells lower solvers its Lipschitz constant, [`ClosedForm`] makes its second
-//! derivatives.
+//! [`Reconstruction`] is the bilevel problem; [`Denoising`] is its short name where A is the
+//! identity. [`CurvatureBound`] tells lower solvers its Lipschitz constant, [`ClosedForm`] makes
+//! its second derivatives.
 
 mod blur;
 mod boundary;
@@ -52,14 +52,15 @@ use burn::tensor::backend::Backend;
 
 use crate::Error;
 
-/// How data come about: `z = A u + noise` with a linear A that acts on every image and channel alike.
+/// How data come about: `z = A u + noise` with a linear A that acts on every image and channel
+/// alike.
 ///
 /// The value holds what is chosen once (a boundary, a factor), the [`Operator`](Self::Operator) the
-/// numbers. Implementations are made of operations that [`Tape`](bilevel_backend::Tape) differentiates
-/// twice.
+/// numbers. Implementations are made of operations that [`Tape`](bilevel_backend::Tape)
+/// differentiates twice.
 pub trait Physics: Clone + Debug {
-    /// What A is made of: a kernel, a mask. `Param`s that require a gradient are learned, everything
-    /// else is fixed.
+    /// What A is made of: a kernel, a mask. `Param`s that require a gradient are learned,
+    /// everything else is fixed.
     type Operator<B: Backend>: Module<B>;
 
     /// The upper variables: what a regularizer learns, `M`, and what A is made of.
@@ -105,12 +106,14 @@ pub trait Physics: Clone + Debug {
         size: [usize; 2],
     ) -> Result<[usize; 2], Error>;
 
-    /// A number that is certainly not below `‖A‖²`, the largest eigenvalue of AᵀA, on images of `size`.
+    /// A number that is certainly not below `‖A‖²`, the largest eigenvalue of AᵀA, on images of
+    /// `size`.
     ///
     /// Costs some products with A for one image and a read from the device, unless A is simple.
     fn norm_squared_bound<B: Backend>(&self, a: &Self::Operator<B>, size: [usize; 2]) -> f64;
 
-    /// The smallest eigenvalue of AᵀA that is certain whatever the operator: 1 for denoising, 0 else.
+    /// The smallest eigenvalue of AᵀA that is certain whatever the operator: 1 for denoising, 0
+    /// else.
     fn strong_convexity(&self) -> f64;
 
     /// Images of `size` to start reconstruction from, on the scale of the data.

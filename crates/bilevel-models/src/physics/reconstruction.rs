@@ -18,15 +18,15 @@ use crate::regularizer::Regularizer;
 /// f(x, y) = loss(y − clean)        g(x, y) = ½ ‖A y − data‖² + R(x, y)
 /// ```
 ///
-/// The [`loss`](UpperLoss), a mean of squares at first, leaves out a margin of pixels: what happens at the cut edges of a training crop
-/// says little about the inside of a photograph.
+/// The [`loss`](UpperLoss), a mean of squares at first, leaves out a margin of pixels: what happens
+/// at the cut edges of a training crop says little about the inside of a photograph.
 ///
 /// `g` sums over the images, which are independent systems: one row each. For denoising it is
-/// 1-strongly convex if `R` is convex. Elsewhere A loses something, and only `R` can make it strongly
-/// convex.
+/// 1-strongly convex if `R` is convex. Elsewhere A loses something, and only `R` can make it
+/// strongly convex.
 ///
-/// The upper variables are [`Physics::Upper`]: the regularizer's parameters alone for denoising, with a
-/// kernel or mask else. [`upper`](Self::upper) puts them together.
+/// The upper variables are [`Physics::Upper`]: the regularizer's parameters alone for denoising,
+/// with a kernel or mask else. [`upper`](Self::upper) puts them together.
 ///
 /// ```
 /// use bilevel_backend::Tape;
@@ -208,15 +208,16 @@ impl<A: Physics, R: Regularizer> BilevelProblem for Reconstruction<A, R> {
         y.pixels.dims()[0]
     }
 
-    /// The regularizer's parameters made [admissible](Regularizer::project); the operator is left alone.
+    /// The regularizer's parameters made [admissible](Regularizer::project); the operator is left
+    /// alone.
     fn project<B: Backend>(&self, x: Self::Upper<B>) -> Self::Upper<B> {
         let (regularizer, operator) = self.parts(&x);
         let regularizer = self.regularizer.project(regularizer.clone());
         self.upper(regularizer, operator.clone())
     }
 
-    /// `μ = λmin(AᵀA) + m` where that is positive and `R` has convexity `m`; `∇y f` is `2/N`-Lipschitz
-    /// for `N` pixels in the mean, and f does not depend on x.
+    /// `μ = λmin(AᵀA) + m` where that is positive and `R` has convexity `m`; `∇y f` is
+    /// `2/N`-Lipschitz for `N` pixels in the mean, and f does not depend on x.
     fn constants<B: Backend>(&self, x: &Self::Upper<B>, batch: &ImagePairs<B>) -> Constants {
         let (parameters, _) = self.parts(x);
         let [n, channels, height, width] = batch.clean.dims();

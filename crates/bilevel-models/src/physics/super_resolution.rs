@@ -18,7 +18,8 @@ use crate::error::ErrorKind;
 /// ```
 ///
 /// Data of `h`×`w` images are `⌈h / factor⌉`×`⌈w / factor⌉` (of `h − k + 1` and `w − k + 1` for
-/// [`Boundary::Valid`]). Only what is kept is computed: `1 / factor²` of the multiplications of a blur.
+/// [`Boundary::Valid`]). Only what is kept is computed: `1 / factor²` of the multiplications of a
+/// blur.
 ///
 /// ```
 /// use bilevel_backend::Cpu;

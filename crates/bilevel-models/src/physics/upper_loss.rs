@@ -11,9 +11,9 @@ pub enum UpperLoss {
     /// `mean e²` over all pixels of all images.
     #[default]
     MeanSquare,
-    /// `mean ln(mean e²)`, the inner mean over the pixels of an image, the outer one over the images:
-    /// minus their mean PSNR, but for a factor of 10/ln 10 dB. Smooth images count as much as those
-    /// that are hard.
+    /// `mean ln(mean e²)`, the inner mean over the pixels of an image, the outer one over the
+    /// images: minus their mean PSNR, but for a factor of 10/ln 10 dB. Smooth images count as much
+    /// as those that are hard.
     LogMeanSquare,
 }
 

@@ -111,8 +111,8 @@ impl Architecture {
         }
     }
 
-    /// Whether parameters of this architecture can be made: whoever reads one from a file checks it before
-    /// [`init`](Regularizer::init).
+    /// Whether parameters of this architecture can be made: whoever reads one from a file checks it
+    /// before [`init`](Regularizer::init).
     ///
     /// ```
     /// use bilevel_models::regularizer::{Architecture, FieldsOfExperts, Potential};
@@ -127,9 +127,9 @@ impl Architecture {
     /// ```
     ///
     /// # Errors
-    /// If a size is even or above 99, there are no filters or more than are independent, no knots or more than 10,000,
-    /// no scale or more than 8, more than 4096 channels, a stride longer than a filter, a bound that is not a number
-    /// of its kind, or more than 134,217,728 weights.
+    /// If a size is even or above 99, there are no filters or more than are independent, no knots
+    /// or more than 10,000, no scale or more than 8, more than 4096 channels, a stride longer than
+    /// a filter, a bound that is not a number of its kind, or more than 134,217,728 weights.
     pub fn check(&self) -> Result<(), Error> {
         let size = self.size();
         if size.is_multiple_of(2) {
@@ -203,7 +203,8 @@ impl Architecture {
         }
     }
 
-    /// How many feature maps of the size of the image its first layer makes, which is what its memory grows with.
+    /// How many feature maps of the size of the image its first layer makes, which is what its
+    /// memory grows with.
     pub fn features(&self) -> usize {
         match *self {
             Self::Tv(_) => 2,

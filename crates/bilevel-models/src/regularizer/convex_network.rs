@@ -16,16 +16,17 @@ use crate::init::Initializer;
 /// φ(t) = (t + √(t² + ν²)) / 2
 /// ```
 ///
-/// `A₁`, `A₂` are zero-mean filters from the image to m channels, `W` convolves m channels with m channels.
-/// Convex, because `φ` is convex and does not decrease and what comes after it is not negative;
-/// [`project`](Regularizer::project) keeps it so. The gradient is in closed form.
+/// `A₁`, `A₂` are zero-mean filters from the image to m channels, `W` convolves m channels with m
+/// channels. Convex, because `φ` is convex and does not decrease and what comes after it is not
+/// negative; [`project`](Regularizer::project) keeps it so. The gradient is in closed form.
 ///
 /// # References
-/// Amos, Xu, Kolter (2017), "Input convex neural networks", ICML, arXiv:1609.07152; as a regularizer:
-/// Mukherjee, Dittmer, Shumaylov, Lunz, Öktem, Schönlieb (2020), arXiv:2008.02839.
+/// Amos, Xu, Kolter (2017), "Input convex neural networks", ICML, arXiv:1609.07152; as a
+/// regularizer: Mukherjee, Dittmer, Shumaylov, Lunz, Öktem, Schönlieb (2020), arXiv:2008.02839.
 ///
 /// # Differences from the papers
-/// `φ` is a smoothed ReLU, for second derivatives are needed; the filters on the image have zero mean.
+/// `φ` is a smoothed ReLU, for second derivatives are needed; the filters on the image have zero
+/// mean.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConvexNetwork {

@@ -49,8 +49,8 @@ pub struct FieldsOfExpertsParameters<B: Backend> {
 impl FieldsOfExperts {
     /// Parameters to start from when the noise has standard deviation `sigma` (pixels in `[0, 1]`).
     ///
-    /// The filters are the K lowest frequencies of the two-dimensional DCT without the constant one,
-    /// with unit norm; the weights are equal, and proportional to σ² as a prior's are.
+    /// The filters are the K lowest frequencies of the two-dimensional DCT without the constant
+    /// one, with unit norm; the weights are equal, and proportional to σ² as a prior's are.
     ///
     /// # Panics
     /// If `size` is even or `filters` is not between 1 and `size² − 1`.

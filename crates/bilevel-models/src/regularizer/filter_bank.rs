@@ -16,8 +16,8 @@ pub(super) const LOG_SMOOTHING: f64 = -3.5;
 /// Sum of the weights at the start, in units of σ²: with DCT filters about as good as TV.
 const TOTAL_WEIGHT: f64 = 0.5;
 
-/// Logarithm of the weight that each of `count` filters starts with, for noise of `sigma`: equal, and
-/// proportional to σ² as a prior's are.
+/// Logarithm of the weight that each of `count` filters starts with, for noise of `sigma`: equal,
+/// and proportional to σ² as a prior's are.
 pub(super) fn first_log_weight(sigma: f64, count: usize) -> f64 {
     (TOTAL_WEIGHT * sigma * sigma / count as f64).ln()
 }
@@ -28,7 +28,8 @@ pub(super) fn zero_mean<B: Backend>(filters: Tensor<B, 4>) -> Tensor<B, 4> {
     filters - mean
 }
 
-/// `W x`: correlation of `[n, m, height, width]` with `[K, m, size, size]`, size odd, zeros outside.
+/// `W x`: correlation of `[n, m, height, width]` with `[K, m, size, size]`, size odd, zeros
+/// outside.
 pub(super) fn responses<B: Backend>(x: Tensor<B, 4>, filters: Tensor<B, 4>) -> Tensor<B, 4> {
     responses_every(1, x, filters)
 }
@@ -84,8 +85,8 @@ pub(super) fn weighted_sum<B: Backend>(
     weights.matmul(maps.reshape([n, k, height * width])).sum()
 }
 
-/// The `count` lowest non-constant frequencies of the orthonormal `size`×`size` DCT-II, one after the
-/// other: `[count, 1, size, size]`.
+/// The `count` lowest non-constant frequencies of the orthonormal `size`×`size` DCT-II, one after
+/// the other: `[count, 1, size, size]`.
 ///
 /// # Panics
 /// If `size` is even or `count` is not between 1 and `size² − 1`.
@@ -118,7 +119,8 @@ pub(super) fn dct_filters<B: Backend>(
     Tensor::from_data(TensorData::new(filters, [k, 1, s, s]), device)
 }
 
-/// `max_ω Σᵢ fᵢ |k̂ᵢ(ω)|²` for filters `[K, 1, size, size]` and factors `[K]`, at most 4 % too large.
+/// `max_ω Σᵢ fᵢ |k̂ᵢ(ω)|²` for filters `[K, 1, size, size]` and factors `[K]`, at most 4 % too
+/// large.
 ///
 /// A bound on the norm of `Σᵢ fᵢ KᵢᵀKᵢ` on images of any size. Reads both from the device.
 pub(super) fn largest_response<B: Backend>(filters: Tensor<B, 4>, factors: Tensor<B, 1>) -> f64 {

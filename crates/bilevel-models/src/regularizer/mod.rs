@@ -69,7 +69,8 @@ pub trait Regularizer: Clone + Debug {
         None
     }
 
-    /// The derivative of `R` along `v`, `∇u R · v`, summed over the images; `None` without a gradient.
+    /// The derivative of `R` along `v`, `∇u R · v`, summed over the images; `None` without a
+    /// gradient.
     ///
     /// Its gradient in `x` is the cross term, by one recording instead of two.
     fn directional<B: Backend>(
@@ -82,14 +83,15 @@ pub trait Regularizer: Clone + Debug {
             .map(|gradient| (gradient * v).sum())
     }
 
-    /// An upper bound on the eigenvalues of the Hessian of `R` in the image, at every image; `None` if
-    /// none is known that would be of use.
+    /// An upper bound on the eigenvalues of the Hessian of `R` in the image, at every image; `None`
+    /// if none is known that would be of use.
     ///
     /// Reads the parameters back from the device.
     fn curvature_bound<B: Backend>(&self, x: &Self::Parameters<B>) -> Option<f64>;
 
     /// The largest known `m` for which `R(u) − m/2 ‖u‖²` is convex in the image: positive if `R` is
-    /// strongly convex, 0 if it is convex, negative if it is weakly convex, `None` if nothing is known.
+    /// strongly convex, 0 if it is convex, negative if it is weakly convex, `None` if nothing is
+    /// known.
     ///
     /// May read the parameters back from the device.
     fn convexity<B: Backend>(&self, x: &Self::Parameters<B>) -> Option<f64>;

@@ -80,8 +80,8 @@ pub(super) struct Trace<B: Backend> {
 }
 
 impl<B: Backend> ResidualNetwork<B> {
-    /// The identity at the finest scale: what comes up from the coarser ones is weighted with a tenth of
-    /// a smooth interpolation, and every block is the identity.
+    /// The identity at the finest scale: what comes up from the coarser ones is weighted with a
+    /// tenth of a smooth interpolation, and every block is the identity.
     ///
     /// # Panics
     /// If there is no scale.

@@ -16,13 +16,13 @@ use crate::init::Initializer;
 /// R(u) = e^w/2 ‖u − D(u)‖²        u − D(u) = Hᵀ N(K u)
 /// ```
 ///
-/// `K` and `H` are m zero-mean filters each, `N` a [`ResidualNetwork`] on `scales` scales: `D` takes off what
-/// it thinks is noise, and `R` is how much that is. Not convex. The gradient
-/// `e^w Kᵀ Jᵀ H (u − D(u))` is in closed form, `J` the Jacobian of `N`.
+/// `K` and `H` are m zero-mean filters each, `N` a [`ResidualNetwork`] on `scales` scales: `D`
+/// takes off what it thinks is noise, and `R` is how much that is. Not convex. The gradient `e^w Kᵀ
+/// Jᵀ H (u − D(u))` is in closed form, `J` the Jacobian of `N`.
 ///
 /// # References
-/// Hurault, Leclaire, Papadakis (2022), "Gradient step denoiser for convergent plug-and-play", ICLR,
-/// arXiv:2110.03220.
+/// Hurault, Leclaire, Papadakis (2022), "Gradient step denoiser for convergent plug-and-play",
+/// ICLR, arXiv:2110.03220.
 ///
 /// # Differences from the paper
 /// A small network without biases, noise level or concatenations.

@@ -18,27 +18,29 @@ use super::{Hessian, Potential, Regularizer, constrained};
 /// R(u) = Σᵢ e^{wᵢ} Σ_p ψᵢ( (kᵢ * u)_p / e^{sᵢ} )        kᵢ = cᵢ − mean cᵢ
 /// ```
 ///
-/// Learned: filters `cᵢ`, log weights `wᵢ`, log distances between knots `sᵢ`, and the potentials `ψᵢ`,
-/// even functions whose slope is a linear spline with `knots` intervals on each side of zero. Evaluation
-/// costs two look-ups an entry, however many knots there are. `*` is correlation with zeros outside the
-/// image.
+/// Learned: filters `cᵢ`, log weights `wᵢ`, log distances between knots `sᵢ`, and the potentials
+/// `ψᵢ`, even functions whose slope is a linear spline with `knots` intervals on each side of zero.
+/// Evaluation costs two look-ups an entry, however many knots there are. `*` is correlation with
+/// zeros outside the image.
 ///
 /// With `weak_convexity` 0 the curvatures of the `ψᵢ` are kept non-negative and `R` is convex: the
-/// convex ridge regularizer (CRR). They are then learned in units of the smoothed absolute value's, see
-/// [`curvatures`](Ridge::curvatures): those far from zero are a hundredth of those near it, and an optimizer
-/// that takes steps of one size for all, as Adam does, would step past zero, where a potential stays. With `ρ` in its place the most negative eigenvalue of `∇²R` is kept
-/// above `−ρ`: the weakly convex one (WCRR); below 1 the lower problem of denoising stays strongly
-/// convex. Both by [`project`](Regularizer::project).
+/// convex ridge regularizer (CRR). They are then learned in units of the smoothed absolute value's,
+/// see [`curvatures`](Ridge::curvatures): those far from zero are a hundredth of those near it, and
+/// an optimizer that takes steps of one size for all, as Adam does, would step past zero, where a
+/// potential stays. With `ρ` in its place the most negative eigenvalue of `∇²R` is kept above `−ρ`:
+/// the weakly convex one (WCRR); below 1 the lower problem of denoising stays strongly convex. Both
+/// by [`project`](Regularizer::project).
 ///
 /// # References
 /// Goujon, Neumayer, Bohra, Ducotterd, Unser (2023), "A neural-network-based convex regularizer for
-/// inverse problems", IEEE TCI 9, arXiv:2211.12461; Goujon, Neumayer, Unser (2024), "Learning weakly
-/// convex regularizers for convergent image-reconstruction algorithms", SIIMS 17, arXiv:2308.10542.
+/// inverse problems", IEEE TCI 9, arXiv:2211.12461; Goujon, Neumayer, Unser (2024), "Learning
+/// weakly convex regularizers for convergent image-reconstruction algorithms", SIIMS 17,
+/// arXiv:2308.10542.
 ///
 /// # Differences from the papers
-/// One layer of filters instead of a chain of three, whose product it is; a potential for each filter;
-/// the bound on the negative curvature is that of the whole sum, by its spectrum, instead of one each
-/// for potentials and filters.
+/// One layer of filters instead of a chain of three, whose product it is; a potential for each
+/// filter; the bound on the negative curvature is that of the whole sum, by its spectrum, instead
+/// of one each for potentials and filters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ridge {
@@ -62,7 +64,8 @@ pub struct RidgeParameters<B: Backend> {
     pub log_weights: Param<Tensor<B, 1>>,
     /// Logarithms of the distances between knots: `[K]`.
     pub log_scales: Param<Tensor<B, 1>>,
-    /// Curvatures of the potentials between their knots, in the units of [`Ridge::curvatures`]: `[K, knots]`.
+    /// Curvatures of the potentials between their knots, in the units of [`Ridge::curvatures`]:
+    /// `[K, knots]`.
     pub curvatures: Param<Tensor<B, 2>>,
 }
 
@@ -74,8 +77,9 @@ const KNOT_DISTANCE: f64 = 0.5;
 impl Ridge {
     /// Parameters to start from when the noise has standard deviation `sigma` (pixels in `[0, 1]`).
     ///
-    /// The filters are the K lowest frequencies of the two-dimensional DCT without the constant one; the
-    /// splines follow the smoothed absolute value if `R` has to be convex, Student's t if not.
+    /// The filters are the K lowest frequencies of the two-dimensional DCT without the constant
+    /// one; the splines follow the smoothed absolute value if `R` has to be convex, Student's t if
+    /// not.
     ///
     /// # Panics
     /// If `size` is even or `filters` is not between 1 and `size² − 1`.
@@ -205,8 +209,8 @@ impl Regularizer for Ridge {
         Some(weighted_sum(x.log_weights.val(), slope * responses(v, k)))
     }
 
-    /// `max_ω Σᵢ max_t ψᵢ'' e^{wᵢ − 2sᵢ} |k̂ᵢ(ω)|²`, at most 4 % more than it has to be for images that
-    /// repeat periodically.
+    /// `max_ω Σᵢ max_t ψᵢ'' e^{wᵢ − 2sᵢ} |k̂ᵢ(ω)|²`, at most 4 % more than it has to be for images
+    /// that repeat periodically.
     fn curvature_bound<B: Backend>(&self, x: &RidgeParameters<B>) -> Option<f64> {
         let largest = self.curvatures(x).clamp_min(0.0).max_dim(1);
         Some(self.spectrum(x, largest.reshape([self.filters])))
@@ -217,7 +221,8 @@ impl Regularizer for Ridge {
         Some(-self.weak_convexity_bound(x))
     }
 
-    /// Negative curvatures are scaled until `∇²R ⪰ −ρ`; for `ρ = 0` they become zero, which is nearest.
+    /// Negative curvatures are scaled until `∇²R ⪰ −ρ`; for `ρ = 0` they become zero, which is
+    /// nearest.
     fn project<B: Backend>(&self, mut x: RidgeParameters<B>) -> RidgeParameters<B> {
         let Some(limit) = self.weak_convexity else {
             return x;

@@ -11,8 +11,9 @@ use burn::tensor::{Int, Tensor, TensorData, TensorPrimitive};
 /// ψᵢ'(t)  = sign(t) ( Σ_{l<j} dᵢₗ + dᵢⱼ (|t| − j) ),   ψᵢ(0) = 0
 /// ```
 ///
-/// `ψ'` is a linear spline, constant beyond the last knots, and `ψ` a quadratic one. An evaluation finds
-/// the interval of each entry by rounding and looks two numbers up: its cost does not grow with M.
+/// `ψ'` is a linear spline, constant beyond the last knots, and `ψ` a quadratic one. An evaluation
+/// finds the interval of each entry by rounding and looks two numbers up: its cost does not grow
+/// with M.
 pub(super) struct EvenSpline<B: Backend> {
     /// `dᵢⱼ`: `[K, M]`.
     curvatures: Tensor<B, 2>,

@@ -19,17 +19,18 @@ use crate::init::Initializer;
 /// R(u) = Σᵢ e^{wᵢ} Σ_p φ( N(K u / e^s)ᵢₚ )        φ(t) = log(1 + t²)
 /// ```
 ///
-/// `K` are m zero-mean filters at every `stride`-th pixel, `N` a [`ResidualNetwork`] on `scales` scales; learned are all of them, log
-/// weights `wᵢ` and log smoothings `sᵢ`. At the start `N` is nearly the identity and `R` Fields of
-/// Experts with Student's t. Not convex. The gradient is in closed form: one pass forward, one back.
+/// `K` are m zero-mean filters at every `stride`-th pixel, `N` a [`ResidualNetwork`] on `scales`
+/// scales; learned are all of them, log weights `wᵢ` and log smoothings `sᵢ`. At the start `N` is
+/// nearly the identity and `R` Fields of Experts with Student's t. Not convex. The gradient is in
+/// closed form: one pass forward, one back.
 ///
 /// # References
 /// Kobler, Effland, Kunisch, Pock (2020), "Total Deep Variation for linear inverse problems", CVPR,
 /// arXiv:2001.05005.
 ///
 /// # Differences from the paper
-/// One macro-block, features add where theirs are concatenated and reduced, the activation is the smoothed
-/// absolute value, and the last features go through a potential, so that `R ≥ 0`.
+/// One macro-block, features add where theirs are concatenated and reduced, the activation is the
+/// smoothed absolute value, and the last features go through a potential, so that `R ≥ 0`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TotalDeepVariation {
@@ -39,9 +40,9 @@ pub struct TotalDeepVariation {
     pub size: usize,
     /// Scales, each half as fine as the one before.
     pub scales: usize,
-    /// Pixels from one response of the first filters to the next, in both directions. With 2 the features are a
-    /// quarter as many: twice the channels cost the same and know more (as in FFDNet: Zhang, Zuo, Zhang, 2018,
-    /// arXiv:1710.04026).
+    /// Pixels from one response of the first filters to the next, in both directions. With 2 the
+    /// features are a quarter as many: twice the channels cost the same and know more (as in
+    /// FFDNet: Zhang, Zuo, Zhang, 2018, arXiv:1710.04026).
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub stride: usize,
 }
@@ -75,7 +76,8 @@ impl TotalDeepVariation {
     /// Parameters to start from when the noise has standard deviation `sigma` (pixels in `[0, 1]`).
     ///
     /// # Panics
-    /// If `size` is even, `channels` is not between 1 and `size² − 1`, there is no scale, or `stride` is 0.
+    /// If `size` is even, `channels` is not between 1 and `size² − 1`, there is no scale, or
+    /// `stride` is 0.
     pub fn init_for<B: Backend>(
         &self,
         sigma: f64,

@@ -16,7 +16,8 @@ use super::Regularizer;
 /// Differences across the border of the image are zero. Learned: log weight `w`, log smoothing `s`.
 ///
 /// # References
-/// Rudin, Osher, Fatemi (1992), "Nonlinear total variation based noise removal algorithms", Physica D 60.
+/// Rudin, Osher, Fatemi (1992), "Nonlinear total variation based noise removal algorithms", Physica
+/// D 60.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tv;
 

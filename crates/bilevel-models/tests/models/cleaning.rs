@@ -1,4 +1,5 @@
-//! Cleaning: formulas against recordings, the quadratic benchmark against differences, and data that do not fit.
+//! Cleaning: formulas against recordings, the quadratic benchmark against differences, and data
+//! that do not fit.
 
 use bilevel_backend::Tape;
 use bilevel_core::algorithm::rule::Block;
@@ -76,7 +77,8 @@ fn same(a: &LossGradients<B>, b: &LossGradients<B>, what: &str) {
     close(&a.y, &b.y, what);
 }
 
-/// Every derivative by formula is what recording gives, on blocks of unequal size and on all samples.
+/// Every derivative by formula is what recording gives, on blocks of unequal size and on all
+/// samples.
 #[test]
 fn the_softmax_oracle_is_what_recording_gives() {
     for weighting in [Weighting::Sigmoid, Weighting::Clipped] {
@@ -149,7 +151,8 @@ fn blocks_are_unbiased() {
     assert_eq!(oracle.calls().blocks, 2 * blocks as u64);
 }
 
-/// `‖∇y g‖` is what it was asked to be, and a classifier with all weights learns what there is to learn.
+/// `‖∇y g‖` is what it was asked to be, and a classifier with all weights learns what there is to
+/// learn.
 #[test]
 fn training_solves_the_lower_problem() {
     let (data, problem) = (data().whole(), problem(Weighting::Clipped));

@@ -37,7 +37,8 @@ fn matrix(rows: &[f64], shape: [usize; 2]) -> Tensor<B, 2> {
     Tensor::from_data(TensorData::new(rows.to_vec(), shape), &Default::default())
 }
 
-/// `L(θ) = ½ a (θ − c)²` as a mean square, the same for support and queries: (s θ − s c)² with s² = a/2.
+/// `L(θ) = ½ a (θ − c)²` as a mean square, the same for support and queries: (s θ − s c)² with s² =
+/// a/2.
 fn parabola(a: f64, c: f64) -> Episode<B> {
     let s = (a / 2.0).sqrt();
     let samples = Samples {
@@ -234,7 +235,8 @@ fn is_the_change_of_the_loss<L: Learner<B>>(
     }
 }
 
-/// MAML on Conv4 against central differences, with learned step sizes, checkpoints and each normalisation.
+/// MAML on Conv4 against central differences, with learned step sizes, checkpoints and each
+/// normalisation.
 #[test]
 fn meta_gradient_of_conv4() {
     let network = conv4(16);
@@ -314,7 +316,8 @@ fn gradients_of_embeddings() {
     is_the_change_of_the_loss("residual network", &learner, &x, &episode, 1e-5);
 }
 
-/// The ridge regression of the support itself: what it predicts for its own samples solves the normal equations.
+/// The ridge regression of the support itself: what it predicts for its own samples solves the
+/// normal equations.
 #[test]
 fn ridge_head_is_the_ridge_regression() {
     let network = Perceptron { widths: vec![4, 3] };
@@ -533,7 +536,8 @@ fn steps_over_many_episodes() {
     assert_eq!(state.step, 0);
 }
 
-/// A step on three tasks at once is the step on three tasks: weights, learned step sizes and kept statistics.
+/// A step on three tasks at once is the step on three tasks: weights, learned step sizes and kept
+/// statistics.
 #[track_caller]
 fn stacks_as_one_by_one<N: StackedNetwork + 'static>(
     maml: &Maml<N>,
@@ -697,7 +701,8 @@ fn embeddings_are_not_stacked() {
     Learner::<B>::begin(&learner, network.init(0, &Default::default()));
 }
 
-/// Sinusoids: after ten steps on ten points, at least five times better than one network for all waves.
+/// Sinusoids: after ten steps on ten points, at least five times better than one network for all
+/// waves.
 #[test]
 fn sinusoids() {
     const RATE: f64 = 0.01;

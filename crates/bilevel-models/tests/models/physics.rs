@@ -156,7 +156,8 @@ fn written_out(
     data
 }
 
-/// `λmax(AᵀA)` from below. Starts at 1, which is not orthogonal to the eigenvector of a positive operator.
+/// `λmax(AᵀA)` from below. Starts at 1, which is not orthogonal to the eigenvector of a positive
+/// operator.
 fn norm_squared<A: Physics>(
     physics: &A,
     a: &A::Operator<B>,

@@ -148,8 +148,8 @@ proptest! {
         prop_assert!((value - expected).abs() <= 1e-12 * expected, "{value} {expected}");
     }
 
-    /// The bound holds at every image. At `u = 0`, where φ'' is largest, it is not far off either: the
-    /// image is many filters wide, so that its border hardly matters.
+    /// The bound holds at every image. At `u = 0`, where φ'' is largest, it is not far off either:
+    /// the image is many filters wide, so that its border hardly matters.
     #[test]
     fn the_curvature_of_experts_is_bounded(
         potential in potentials(),

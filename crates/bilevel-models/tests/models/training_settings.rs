@@ -1,4 +1,5 @@
-//! Penalties, learning rates and loss weights: hypergradients against differences, and what learning them is for.
+//! Penalties, learning rates and loss weights: hypergradients against differences, and what
+//! learning them is for.
 
 use bilevel_backend::Tape;
 use bilevel_core::audit::{Settings, audit};
@@ -98,8 +99,8 @@ fn hypergradients_of_penalties_are_differences_of_the_solved_problem() {
     }
 }
 
-/// Features of noise are held back, those that tell the class are not, and the classifier is better on new samples than
-/// with the best of one penalty for all.
+/// Features of noise are held back, those that tell the class are not, and the classifier is better
+/// on new samples than with the best of one penalty for all.
 #[test]
 fn penalties_find_the_features_that_tell_nothing() {
     let problem = Selection {
@@ -153,7 +154,8 @@ fn unrolled() -> impl Hypergradient<B, Tuning<Linear>> {
     }
 }
 
-/// The validation loss after training, by a solver of its own that knows nothing of derivatives in x.
+/// The validation loss after training, by a solver of its own that knows nothing of derivatives in
+/// x.
 fn trained(problem: &Tuning<Linear>, x: &TrainingParameters<T>, batch: &Batch<B>) -> (f64, f64) {
     let device = Default::default();
     let steps = GradientDescent {
@@ -174,7 +176,8 @@ fn trained(problem: &Tuning<Linear>, x: &TrainingParameters<T>, batch: &Batch<B>
     (loss, accuracy(&LINEAR, &y.valid(), new.whole()))
 }
 
-/// Training samples of which nine in eleven are of the first class, validation samples of all alike.
+/// Training samples of which nine in eleven are of the first class, validation samples of all
+/// alike.
 fn unbalanced() -> Batch<B> {
     let sets = TrainValidation {
         training: set(110, |i| (i % 11).saturating_sub(8), 5),
@@ -219,8 +222,8 @@ fn hypergradients_of_training_are_differences_of_the_trained_classifier() {
     }
 }
 
-/// From a learning rate that is far too small: it grows, the rare classes count more than the frequent one, and the
-/// classifier is better than with any learning rate and no weights.
+/// From a learning rate that is far too small: it grows, the rare classes count more than the
+/// frequent one, and the classifier is better than with any learning rate and no weights.
 #[test]
 fn training_is_tuned() {
     let device = Default::default();

@@ -6,7 +6,8 @@ pub struct Hole {
     pub cases: &'static [&'static str],
     /// The backend, or `""` for all.
     pub backend: &'static str,
-    /// What the panic says, if it panics; [`WRONG`] if it gives other numbers; nothing if they are rough.
+    /// What the panic says, if it panics; [`WRONG`] if it gives other numbers; nothing if they are
+    /// rough.
     pub says: &'static str,
     pub why: &'static str,
 }

@@ -1,4 +1,5 @@
-//! Which operations and layers can be differentiated twice: measured, and written into the documentation.
+//! Which operations and layers can be differentiated twice: measured, and written into the
+//! documentation.
 
 mod case;
 mod cases;
@@ -63,7 +64,8 @@ fn measure_cpu_f64() {
     process::report(&rows, &judges);
 }
 
-/// All cases on one backend. In `f64` the judges are made, from differences; in `f32` they are given.
+/// All cases on one backend. In `f64` the judges are made, from differences; in `f32` they are
+/// given.
 fn measure<B: Backend>(judges: Option<&Vec<Result<Judge, String>>>) -> Measured {
     let once = cases::all::<Tape<B>>().list;
     let twice = cases::all::<Tape<Tape<B>>>().list;

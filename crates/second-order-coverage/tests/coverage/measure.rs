@@ -35,8 +35,8 @@ impl<'a, B: Backend> Subject<'a, B> {
         Self { once, twice }
     }
 
-    /// At a random point without a kink nearby: one where differences that are as coarse as those of
-    /// `f32` give the same product.
+    /// At a random point without a kink nearby: one where differences that are as coarse as those
+    /// of `f32` give the same product.
     pub fn judge(&self) -> Result<Judge, String> {
         attempt(|| {
             let at = |draw| {
@@ -60,8 +60,8 @@ impl<'a, B: Backend> Subject<'a, B> {
         })
     }
 
-    /// The errors of double backward and of differences. A product is no better than the gradient it
-    /// belongs to.
+    /// The errors of double backward and of differences. A product is no better than the gradient
+    /// it belongs to.
     pub fn errors(&self, judge: &Result<Judge, String>, epsilon: f64) -> [Result<f64, String>; 2] {
         let engine = |product: fn(&Self, &[f64], &[f64], f64) -> Vec<f64>| {
             let Judge {

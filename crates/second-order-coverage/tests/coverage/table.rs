@@ -144,7 +144,8 @@ impl Notes {
     }
 }
 
-/// Compares `text` with the committed page of that name, or replaces it if `UPDATE_COVERAGE` is set.
+/// Compares `text` with the committed page of that name, or replaces it if `UPDATE_COVERAGE` is
+/// set.
 pub fn check_or_write(name: &str, text: &str) {
     let page = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../bilevel-backend/docs")

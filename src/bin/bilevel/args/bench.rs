@@ -12,7 +12,8 @@ pub(crate) struct BenchStochasticArguments {
     /// Only these methods; may be given several times.
     #[arg(long, short, value_enum)]
     pub method: Vec<MethodName>,
-    /// What every method may ask: derivatives on a block of samples; one on all samples counts as all blocks.
+    /// What every method may ask: derivatives on a block of samples; one on all samples counts as
+    /// all blocks.
     #[arg(long, default_value_t = 200_000)]
     pub calls: u64,
     /// Seed of the problem and of the blocks.

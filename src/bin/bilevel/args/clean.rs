@@ -14,19 +14,20 @@ use crate::clean::method::MethodName;
 /// Everything that decides what a run computes, but for the samples.
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct CleanSettings {
-    /// The samples: a folder with IDX files as MNIST's, a folder with a sub-folder of pictures for each class, a
-    /// CSV file with the class in a column (all may be gzipped), or an IDX file of pictures.
+    /// The samples: a folder with IDX files as MNIST's, a folder with a sub-folder of pictures for
+    /// each class, a CSV file with the class in a column (all may be gzipped), or an IDX file of
+    /// pictures.
     #[arg(long, value_name = "PATH", default_value = "assets/mnist")]
     pub data: PathBuf,
     /// Samples that are known to be right; without it half of --data, of each class by lot.
     #[arg(long, value_name = "PATH", conflicts_with = "training")]
     pub trusted: Option<PathBuf>,
-    /// The column of a table that holds the classes, its name or its number from 1 [default: the one called label, class,
-    /// target or y, else the last].
+    /// The column of a table that holds the classes, its name or its number from 1 [default: the
+    /// one called label, class, target or y, else the last].
     #[arg(long, value_name = "COLUMN")]
     pub label: Option<String>,
-    /// How many samples of --data are to be cleaned, the first in their order, those behind them being trusted [default: half
-    /// of each class, by lot].
+    /// How many samples of --data are to be cleaned, the first in their order, those behind them
+    /// being trusted [default: half of each class, by lot].
     #[arg(long, value_name = "SAMPLES")]
     pub training: Option<usize>,
     /// The method.
@@ -35,13 +36,15 @@ pub(crate) struct CleanSettings {
     /// What is trained on the samples.
     #[arg(long, value_enum, default_value = "linear")]
     pub classifier: ClassifierName,
-    /// Share of the labels to be cleaned that are redrawn at random first, to see whether they are found.
+    /// Share of the labels to be cleaned that are redrawn at random first, to see whether they are
+    /// found.
     #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
     pub corruption: f64,
     /// Seed of all that is random.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// A ball that the linear classifier is kept in, `l1:RADIUS` or `l2:RADIUS`, with --method dmlcbo.
+    /// A ball that the linear classifier is kept in, `l1:RADIUS` or `l2:RADIUS`, with --method
+    /// dmlcbo.
     #[arg(long, value_name = "BALL")]
     pub ball: Option<Ball>,
     /// Weight of the squares of the classifier's weights.
@@ -58,8 +61,8 @@ pub(crate) struct CleanSettings {
     /// Weight of every sample at the start, in (0, 1).
     #[arg(long, default_value_t = 0.5, allow_negative_numbers = true)]
     pub first_weight: f64,
-    /// How often the weights are judged on the way, which takes a classifier trained anew each time; 0 for the last ones
-    /// alone.
+    /// How often the weights are judged on the way, which takes a classifier trained anew each
+    /// time; 0 for the last ones alone.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(0..=1000))]
     pub snapshots: u32,
 }
@@ -95,7 +98,8 @@ pub(crate) struct CleanArguments {
         "upper_power", "weight", "inner_steps", "terms", "series_step", "first_weight", "snapshots"
     ])]
     pub resume: bool,
-    /// Train without weights too, on all samples, on those that are right and on those trusted, to compare with.
+    /// Train without weights too, on all samples, on those that are right and on those trusted, to
+    /// compare with.
     #[arg(long, alias = "references")]
     pub baselines: bool,
     /// Replace the run in the output folder.

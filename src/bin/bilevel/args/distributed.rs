@@ -49,7 +49,8 @@ pub(crate) struct DistributedProblem {
     /// What is learned.
     #[arg(long, value_enum, default_value = "clean")]
     pub task: DistributedTaskName,
-    /// The samples, as `clean` takes them [default: assets/mnist, or assets/tabular/digits.csv.gz to select].
+    /// The samples, as `clean` takes them [default: assets/mnist, or assets/tabular/digits.csv.gz
+    /// to select].
     #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,
     /// N, the workers [default: 18, or 24 to select].
@@ -183,7 +184,8 @@ pub(crate) struct DistributedLocalArguments {
     /// The folder for the state, the report and the plot.
     #[arg(long, short, value_name = "DIR", default_value = "runs/distributed")]
     pub output: PathBuf,
-    /// Stop at the first checkpoint after so many iterations of this call, as Ctrl-C does; --resume goes on.
+    /// Stop at the first checkpoint after so many iterations of this call, as Ctrl-C does; --resume
+    /// goes on.
     #[arg(long, value_name = "ITERATIONS")]
     pub stop_after: Option<usize>,
     /// Go on with the run in the output folder, with the settings it was started with.

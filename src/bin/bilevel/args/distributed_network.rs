@@ -34,19 +34,22 @@ pub(crate) enum Loss {
 /// How processes find each other.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct NetworkArguments {
-    /// The run's name: letters, digits, - and _. Masters and workers of other names do not hear each other.
+    /// The run's name: letters, digits, - and _. Masters and workers of other names do not hear
+    /// each other.
     #[arg(long, default_value = "bilevel")]
     pub run: String,
     /// The authority's certificate (PEM).
     #[arg(long, value_name = "FILE", requires = "tls_cert", requires = "tls_key")]
     pub tls_ca: Option<PathBuf>,
-    /// This process's certificate (PEM): the master's for its address, worker i's with the common name `worker-i`.
+    /// This process's certificate (PEM): the master's for its address, worker i's with the common
+    /// name `worker-i`.
     #[arg(long, value_name = "FILE", requires = "tls_ca")]
     pub tls_cert: Option<PathBuf>,
     /// Its private key (PEM).
     #[arg(long, value_name = "FILE", requires = "tls_ca")]
     pub tls_key: Option<PathBuf>,
-    /// Allow addresses of other machines without certificates: whoever reaches the master can read and take part.
+    /// Allow addresses of other machines without certificates: whoever reaches the master can read
+    /// and take part.
     #[arg(long)]
     pub insecure: bool,
     /// Seconds after which a silent worker is lost; the same for the master and all workers.

@@ -20,8 +20,8 @@ pub(crate) enum FewShotPreset {
 
 #[derive(Debug, Args)]
 pub(crate) struct FewShotTrainArguments {
-    /// The glyph set, a folder in Omniglot's layout (alphabet/character/drawing), or one with a folder of
-    /// pictures for each class.
+    /// The glyph set, a folder in Omniglot's layout (alphabet/character/drawing), or one with a
+    /// folder of pictures for each class.
     #[arg(long, value_name = "DIR", default_value = "assets/glyphs")]
     pub data: PathBuf,
     /// How much to learn, and by which method.
@@ -103,7 +103,8 @@ pub(crate) struct FewShotAdaptArguments {
     /// Pictures to name, or folders of them.
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
-    /// The images are dark on light, as ink on paper; without it they are light on dark, as in training.
+    /// The images are dark on light, as ink on paper; without it they are light on dark, as in
+    /// training.
     #[arg(long, alias = "paper")]
     pub dark_on_light: bool,
     /// Write what was learned from and what was answered as a PNG.

@@ -50,8 +50,8 @@ const GLOBAL: &str = "Global options";
 #[derive(Debug, Parser)]
 #[command(name = "bilevel", version, long_version = with_features(), max_term_width = 100)]
 pub(crate) struct Arguments {
-    /// Where to compute; `audit`, `bench` and `compare estimators` compute in f64 on all cores, whatever is said
-    /// here.
+    /// Where to compute; `audit`, `bench` and `compare estimators` compute in f64 on all cores,
+    /// whatever is said here.
     #[arg(long, value_enum, default_value = "cpu", global = true, help_heading = GLOBAL)]
     pub backend: BackendName,
     /// Which graphics adapter, with `--backend wgpu`: a number in the list of `bilevel devices`.
@@ -104,7 +104,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         task: CompareTask,
     },
-    /// List the update rules, their papers, and with which numbers `bench stochastic` and `clean` run them.
+    /// List the update rules, their papers, and with which numbers `bench stochastic` and `clean`
+    /// run them.
     Methods {
         /// Print one JSON array and nothing else.
         #[arg(long)]
@@ -139,7 +140,8 @@ pub(crate) enum SingleCommand {
         #[command(subcommand)]
         task: FewShotTask,
     },
-    /// Find the labels of a data set that are wrong, with the help of a few that are known to be right.
+    /// Find the labels of a data set that are wrong, with the help of a few that are known to be
+    /// right.
     Clean(CleanArguments),
     /// Solve a problem whose data lie on many workers, without waiting for the slow ones.
     Distributed {
@@ -166,7 +168,8 @@ pub(crate) enum FewShotTask {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DistributedPlace {
-    /// Master and workers in this process; compares ADBO with the synchronous SDBO and with one process.
+    /// Master and workers in this process; compares ADBO with the synchronous SDBO and with one
+    /// process.
     Local(Box<DistributedLocalArguments>),
     /// The master of a run whose workers are processes, on this machine or others.
     #[cfg_attr(not(feature = "zenoh"), command(hide = true))]
@@ -174,7 +177,8 @@ pub(crate) enum DistributedPlace {
     /// A worker of such a run.
     #[cfg_attr(not(feature = "zenoh"), command(hide = true))]
     Worker(Box<WorkerArguments>),
-    /// Such a run once more in one process, from the log of who was heard when: it must end with the same bits.
+    /// Such a run once more in one process, from the log of who was heard when: it must end with
+    /// the same bits.
     Replay(ReplayArguments),
 }
 
@@ -186,15 +190,15 @@ pub(crate) enum AuditTask {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchTask {
-    /// All update rules on random quadratics: 1024 samples of each loss, 100 entries of x and of y. Always in f64 on
-    /// all cores, whatever --backend says.
+    /// All update rules on random quadratics: 1024 samples of each loss, 100 entries of x and of y.
+    /// Always in f64 on all cores, whatever --backend says.
     Stochastic(BenchStochasticArguments),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CompareTask {
-    /// All estimators of one hypergradient, that of learning to remove Gaussian noise. Always in f64 on
-    /// all cores, whatever --backend says.
+    /// All estimators of one hypergradient, that of learning to remove Gaussian noise. Always in
+    /// f64 on all cores, whatever --backend says.
     #[command(alias = "denoise")]
     Estimators(CompareEstimatorsArguments),
     /// MAID, ISGD and HOAG on learning to remove Gaussian noise from a few crops, at the same cost.

@@ -57,8 +57,8 @@ impl From<DenoiseArguments> for ReconstructArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReconstructArguments {
-    /// A PNG or JPEG file, or a folder of them. Colour is taken apart into luma and chroma, each of which
-    /// is reconstructed for itself.
+    /// A PNG or JPEG file, or a folder of them. Colour is taken apart into luma and chroma, each of
+    /// which is reconstructed for itself.
     pub input: PathBuf,
     /// Where to write: a PNG file, or a folder if the input is one.
     #[arg(long, short, value_name = "OUTPUT")]
@@ -72,7 +72,8 @@ pub(crate) struct ReconstructArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct PhysicsArguments {
-    /// What happened to the photograph, besides noise [default: what the model was trained to undo].
+    /// What happened to the photograph, besides noise [default: what the model was trained to
+    /// undo].
     #[arg(long, value_enum, value_name = "NAME")]
     pub physics: Option<PhysicsName>,
     /// The blur: gaussian:SIZE:SIGMA or motion:LENGTH:ANGLE, in pixels and degrees.

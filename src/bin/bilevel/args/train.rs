@@ -9,11 +9,12 @@ pub(crate) struct TrainArguments {
     /// Clean images to learn from [default: assets/images/train; with --resume those of the run].
     #[arg(long, value_name = "DIR")]
     pub train: Option<PathBuf>,
-    /// Clean images to choose the model by [default: assets/images/val; with --resume those of the run].
+    /// Clean images to choose the model by [default: assets/images/val; with --resume those of the
+    /// run].
     #[arg(long, value_name = "DIR")]
     pub val: Option<PathBuf>,
-    /// Clean images to report on; never used for learning or choosing [default: assets/images/test; with --resume those of
-    /// the run].
+    /// Clean images to report on; never used for learning or choosing [default: assets/images/test;
+    /// with --resume those of the run].
     #[arg(long, value_name = "DIR")]
     pub test: Option<PathBuf>,
     /// The folder of the run [default: runs/ and the task].
@@ -43,9 +44,9 @@ pub(crate) struct TrainArguments {
     /// Seed of crops and noise: the same seed gives the same run; in place of the recipe's.
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Steps of a solver from one look at its residual to the next, in place of the recipe's: more than one spares a
-    /// graphics adapter waits, and may cost steps that are not needed. For estimators that solve: not `unrolled`, not
-    /// `score-matching`.
+    /// Steps of a solver from one look at its residual to the next, in place of the recipe's: more
+    /// than one spares a graphics adapter waits, and may cost steps that are not needed. For
+    /// estimators that solve: not `unrolled`, not `score-matching`.
     #[arg(long, value_name = "STEPS")]
     pub read_every: Option<usize>,
     /// Stop after this many steps of this call, as Ctrl-C does; --resume goes on.

@@ -14,11 +14,12 @@ pub(crate) struct TuningArguments {
     /// Step of y (the classifier), in place of the method's own.
     #[arg(long, allow_negative_numbers = true)]
     pub lower_step: Option<f64>,
-    /// Step of x (`clean`: of the weights, in units of the number of samples), in place of the method's own.
+    /// Step of x (`clean`: of the weights, in units of the number of samples), in place of the
+    /// method's own.
     #[arg(long, allow_negative_numbers = true)]
     pub upper_step: Option<f64>,
-    /// Power with which steps of y fall, `a (t + 1)^(-POWER)`, where the method's can, in place of its own; 0 for constant
-    /// ones.
+    /// Power with which steps of y fall, `a (t + 1)^(-POWER)`, where the method's can, in place of
+    /// its own; 0 for constant ones.
     #[arg(long, value_name = "POWER", allow_negative_numbers = true)]
     pub lower_power: Option<f64>,
     /// Power with which steps of x fall, where the method's can, in place of its own.
@@ -33,8 +34,8 @@ pub(crate) struct TuningArguments {
     /// Terms of a Neumann series, where there is one, in place of the method's own.
     #[arg(long, value_parser = count(0, 1_000_000))]
     pub terms: Option<usize>,
-    /// Step of a Neumann series, in place of the method's own: at most one over the largest curvature of the lower
-    /// loss.
+    /// Step of a Neumann series, in place of the method's own: at most one over the largest
+    /// curvature of the lower loss.
     #[arg(long, value_name = "STEP", allow_negative_numbers = true)]
     pub series_step: Option<f64>,
 }

@@ -24,16 +24,19 @@ use crate::io::memory::check_memory;
 /// Where solves stop: `‖∇y g‖`, and steps at most.
 const TOLERANCE: f64 = 3e-4;
 const MAX_STEPS: usize = 2000;
-/// The weight that separates samples where the weights themselves do not, and the first classifier's.
+/// The weight that separates samples where the weights themselves do not, and the first
+/// classifier's.
 const HALF: f64 = 0.5;
-/// Ashman's D above which weights fall into two heaps; above 2 there are two, but where they part is not yet sharp.
+/// Ashman's D above which weights fall into two heaps; above 2 there are two, but where they part
+/// is not yet sharp.
 const SEPARATE: f64 = 3.0;
 /// The log odds, `ln 4`, with which a classifier has to contradict a label.
 const SURE: f64 = 2.0 * std::f64::consts::LN_2;
 /// Log odds are looked at up to those of this weight.
 const SMALLEST_WEIGHT: f64 = 1e-6;
 
-/// Bytes for each feature of a sample and for each of its scores: data, targets, scores and their gradients.
+/// Bytes for each feature of a sample and for each of its scores: data, targets, scores and their
+/// gradients.
 const BYTES_A_NUMBER: u64 = 16;
 
 /// The samples of a cleaning problem.
@@ -50,11 +53,12 @@ pub(crate) struct Sets {
     pub columns: Option<Columns>,
 }
 
-/// That there is something to tell apart, and memory to do it, and that each class to be cleaned is known.
+/// That there is something to tell apart, and memory to do it, and that each class to be cleaned is
+/// known.
 ///
 /// # Errors
-/// If all samples are of one class, nearly every one is of a class of its own, or those of one have none to be compared
-/// with: `advice` says what to do then.
+/// If all samples are of one class, nearly every one is of a class of its own, or those of one have
+/// none to be compared with: `advice` says what to do then.
 pub(crate) fn check_classes(training: &Labelled, trusted: &Labelled, advice: &str) -> Result<()> {
     let (sizes, known) = (training.class_sizes(), trusted.class_sizes());
     let classes = training.classes();
@@ -97,7 +101,8 @@ pub(crate) fn check_class_count(classes: usize, samples: usize) -> Result<()> {
 /// What weights are worth.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Scores {
-    /// Accuracy on the test set of the method's own y, which may have learned from the trusted samples.
+    /// Accuracy on the test set of the method's own y, which may have learned from the trusted
+    /// samples.
     pub own_accuracy: Option<f64>,
     /// Of `y*(x)`: the classifier trained with these weights and nothing else.
     pub test_accuracy: Option<f64>,
@@ -115,9 +120,10 @@ pub(crate) struct Scores {
 
 /// What is kept in the end.
 ///
-/// A weight can be small for other reasons than a wrong label: the class is common and few of its samples do, or the
-/// weights have not moved apart. So a classifier that is trained on the samples of large weight and those trusted has
-/// to contradict a label too: by the log odds with which the weight is above the threshold, and by `ln 4` at least.
+/// A weight can be small for other reasons than a wrong label: the class is common and few of its
+/// samples do, or the weights have not moved apart. So a classifier that is trained on the samples
+/// of large weight and those trusted has to contradict a label too: by the log odds with which the
+/// weight is above the threshold, and by `ln 4` at least.
 ///
 /// ```text
 /// dropped  ⇔  max_k sₖ − s_label > max(ln 4, log odds of the weight − log odds of the threshold)
@@ -132,7 +138,8 @@ pub(crate) struct Cleaned {
     pub f1: Option<f64>,
 }
 
-/// What is reached without cleaning: accuracies on the test set after training on samples of equal weight.
+/// What is reached without cleaning: accuracies on the test set after training on samples of equal
+/// weight.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Baselines {
     /// On those to be cleaned, as they are.
@@ -177,11 +184,11 @@ pub(crate) trait CleaningExperiment<B: Backend> {
     fn baselines(&self) -> Result<Baselines>;
 }
 
-/// The weight above which a sample is taken to be right until a classifier is heard: where the two heaps of log odds
-/// meet, if there are two, else a half.
+/// The weight above which a sample is taken to be right until a classifier is heard: where the two
+/// heaps of log odds meet, if there are two, else a half.
 ///
-/// Right and wrong labels part long before the weights of the wrong ones are zero, and those of the right ones go on
-/// growing: where they part moves, and is not at a half.
+/// Right and wrong labels part long before the weights of the wrong ones are zero, and those of the
+/// right ones go on growing: where they part moves, and is not at a half.
 pub(crate) fn threshold(weights: &[f64]) -> f64 {
     match GaussianMixture::fit(&log_odds(weights)) {
         // On both sides of a half: where all labels are right, all weights rise, some more than others.
@@ -238,7 +245,8 @@ const HIDDEN: usize = 300;
 /// The problem of cleaning `sets` in blocks of `block` samples.
 ///
 /// # Errors
-/// If the blocks are larger than a set, `regularization` is not above zero, or there is a `ball` for the MLP.
+/// If the blocks are larger than a set, `regularization` is not above zero, or there is a `ball`
+/// for the MLP.
 pub(crate) fn experiment<'a, B: Backend>(
     classifier: ClassifierName,
     sets: &'a Sets,
@@ -369,8 +377,8 @@ where
         Some(PrecisionRecall::new(&agreed, right).f1())
     }
 
-    /// The classifier trained on the `chosen` of the samples to be cleaned, and on those trusted if that is said, all
-    /// with a weight of one.
+    /// The classifier trained on the `chosen` of the samples to be cleaned, and on those trusted if
+    /// that is said, all with a weight of one.
     fn trained_on(&self, chosen: &[bool], trusted: bool) -> Result<C::Parameters<Tape<B>>> {
         let Sets {
             training,

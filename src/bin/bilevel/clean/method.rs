@@ -127,7 +127,8 @@ impl MethodName {
         )
     }
 
-    /// Whether directions are averages or are followed from step to step, with a share for the newest.
+    /// Whether directions are averages or are followed from step to step, with a share for the
+    /// newest.
     pub fn has_momentum(self) -> bool {
         use MethodName as M;
         matches!(
@@ -228,7 +229,8 @@ impl<B: Backend, R: Rule<B>> Runner<B> for Driver<'_, B, R> {
 /// Largest table that is made without asking: 4 GiB.
 const LARGEST_TABLE: usize = 4 << 30;
 
-/// Bytes of the table that `method` keeps, one entry a block and derivative: only SABA's grows with the blocks.
+/// Bytes of the table that `method` keeps, one entry a block and derivative: only SABA's grows with
+/// the blocks.
 ///
 /// # Errors
 /// If they are more than 4 GiB.

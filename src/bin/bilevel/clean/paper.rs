@@ -2,8 +2,8 @@
 
 use crate::clean::method::MethodName;
 
-/// Powers of `t + 1`, t being the step's number: with which steps and shares fall and multipliers grow. 0 for what is
-/// constant.
+/// Powers of `t + 1`, t being the step's number: with which steps and shares fall and multipliers
+/// grow. 0 for what is constant.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Powers {
     /// Steps of y, z and q fall with it.

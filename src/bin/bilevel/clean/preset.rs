@@ -21,11 +21,11 @@ const SCANNED: &str = "scanned on MNIST with half of the labels wrong, seeds 1 t
 const ONE_SEED: &str = "the best of a few on MNIST with half of the labels wrong, seed 1";
 const NEAR: &str = "near those of SOBA, tried on MNIST with half of the labels wrong, seed 1";
 
-/// The method's own numbers. Steps of x are in units of the number of samples: a weight's gradient is of the order of
-/// one over that.
+/// The method's own numbers. Steps of x are in units of the number of samples: a weight's gradient
+/// is of the order of one over that.
 ///
-/// TTSA, F2SA and F3SA have the powers of their papers. The steps, shares and barriers of the others are
-/// constant, whatever their papers say: they were tuned so.
+/// TTSA, F2SA and F3SA have the powers of their papers. The steps, shares and barriers of the
+/// others are constant, whatever their papers say: they were tuned so.
 pub(crate) fn preset(method: MethodName, ball: Option<Ball>) -> Preset {
     use MethodName as M;
     let powers = match method {
@@ -96,8 +96,8 @@ pub(crate) fn preset(method: MethodName, ball: Option<Ball>) -> Preset {
 }
 
 impl Preset {
-    /// What a call asks for: its own numbers over the preset's, steps of x in their own units, blocks no larger than
-    /// either set unless the call wants them to be.
+    /// What a call asks for: its own numbers over the preset's, steps of x in their own units,
+    /// blocks no larger than either set unless the call wants them to be.
     pub fn of(settings: &CleanSettings, samples: usize, trusted: usize) -> Self {
         let own = preset(settings.method, settings.ball);
         let tuning = settings.tuning.over(own.tuning);

@@ -117,7 +117,8 @@ impl<'a, B: Backend> CleaningRun<'a, B> {
     /// A run before its first step, or where it was `saved`.
     ///
     /// # Errors
-    /// If a number of the settings is out of its range, or what was saved is damaged or that of other samples.
+    /// If a number of the settings is out of its range, or what was saved is damaged or that of
+    /// other samples.
     pub fn new(
         settings: &CleanSettings,
         preset: &Preset,
@@ -177,8 +178,8 @@ impl<'a, B: Backend> CleaningRun<'a, B> {
         })
     }
 
-    /// Takes the steps that are left of `steps`, `stop_after` of them at most, and `leaves` its state and the weights
-    /// now and then and at the end.
+    /// Takes the steps that are left of `steps`, `stop_after` of them at most, and `leaves` its
+    /// state and the weights now and then and at the end.
     ///
     /// # Errors
     /// If they cannot be written.

@@ -335,7 +335,8 @@ fn sets(settings: &CleanSettings) -> Result<Sets> {
     })
 }
 
-/// The samples of `trusted` with the features of `data`: what numbers its rows is left out there, and so here.
+/// The samples of `trusted` with the features of `data`: what numbers its rows is left out there,
+/// and so here.
 ///
 /// # Errors
 /// If features or classes are others or in another order, with what differs first.

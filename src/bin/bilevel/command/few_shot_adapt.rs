@@ -140,7 +140,8 @@ fn files(inputs: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Support and queries as tensors; nobody knows the queries' classes, and nobody looks at their targets.
+/// Support and queries as tensors; nobody knows the queries' classes, and nobody looks at their
+/// targets.
 fn episode<B: Backend>(
     given: &Labelled,
     support: &[GrayImage],

@@ -408,7 +408,8 @@ fn show(bar: &Progress, metrics: &Metrics<Line>, progress: &FewShotProgress) {
     bar.set_position(progress.step as u64);
 }
 
-/// The numbers of `from` wherever the two have a parameter in common; a head of its own keeps its start.
+/// The numbers of `from` wherever the two have a parameter in common; a head of its own keeps its
+/// start.
 fn begin_with<B: Backend>(
     x: Upper<B, AnyNetwork>,
     from: &Upper<B, AnyNetwork>,

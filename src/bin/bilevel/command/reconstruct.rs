@@ -20,7 +20,8 @@ use crate::io::interrupt::writing;
 use crate::io::output::{one_line, say};
 use crate::io::progress::Progress;
 
-/// How a model that was learned by few steps of descent is used on other data than it was learned for.
+/// How a model that was learned by few steps of descent is used on other data than it was learned
+/// for.
 const MINIMISER: Reconstructor = Reconstructor::Minimiser {
     tolerance: 3e-4,
     max_steps: 500,

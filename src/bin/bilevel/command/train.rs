@@ -179,7 +179,8 @@ fn check_saved(progress: &Progress) -> Result<()> {
     Ok(())
 }
 
-/// The images of the call, or of the run that is `known`: to learn from, to choose by, to report on.
+/// The images of the call, or of the run that is `known`: to learn from, to choose by, to report
+/// on.
 ///
 /// # Errors
 /// If a folder cannot be read, or has other images than the run was started with.

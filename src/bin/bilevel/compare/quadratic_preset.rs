@@ -4,9 +4,10 @@ use crate::clean::method::{MethodName, Tuning};
 
 /// The method's own numbers.
 ///
-/// What depends on the step's number does so as in the method's [`Paper`](crate::clean::paper::Paper). The sizes are
-/// ours: the best of a few at seed 0. Neumann series have as many terms as their bias asks for: the Hessian's
-/// eigenvalues lie between 0.1 and 1.
+/// What depends on the step's number does so as in the method's
+/// [`Paper`](crate::clean::paper::Paper). The sizes are ours: the best of a few at seed 0. Neumann
+/// series have as many terms as their bias asks for: the Hessian's eigenvalues lie between 0.1 and
+/// 1.
 pub(crate) fn preset(method: MethodName) -> Tuning {
     let base = Tuning {
         lower_step: 0.5,

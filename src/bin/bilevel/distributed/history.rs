@@ -50,7 +50,8 @@ impl History {
         }
     }
 
-    /// An iteration is done, of a run that began after `before` seconds. There is a look every `evaluation` seconds.
+    /// An iteration is done, of a run that began after `before` seconds. There is a look every
+    /// `evaluation` seconds.
     pub fn observe(
         &mut self,
         task: &Task,

@@ -38,7 +38,8 @@ struct Line<'a> {
     refused: u64,
 }
 
-/// Runs to the end, or until Ctrl-C is pressed; says whether it ended. An iteration is in the log when it is saved.
+/// Runs to the end, or until Ctrl-C is pressed; says whether it ended. An iteration is in the log
+/// when it is saved.
 ///
 /// # Errors
 /// If the state does not fit the task, cannot be written, or the network fails.
@@ -113,7 +114,8 @@ impl Keep<'_> {
     }
 }
 
-/// Ends a run when Ctrl-C is pressed, or something failed. Workers are not told then: they wait for the next master.
+/// Ends a run when Ctrl-C is pressed, or something failed. Workers are not told then: they wait for
+/// the next master.
 struct Watched<'a, C> {
     inner: C,
     failed: &'a RefCell<Option<anyhow::Error>>,

@@ -25,7 +25,8 @@ impl Quadratic {
         ((31 * self.worker + j) % 17) as f64 / 17.0
     }
 
-    /// With `dim` entries on each of `workers`; right are the entries of z that are nearer than 0.05 to the solution.
+    /// With `dim` entries on each of `workers`; right are the entries of z that are nearer than
+    /// 0.05 to the solution.
     ///
     /// # Errors
     /// If there are no entries or no workers.

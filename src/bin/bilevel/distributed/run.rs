@@ -1,8 +1,8 @@
 //! Master and workers in this process, from one checkpoint to the next.
 //!
-//! A checkpoint is made where planes are refreshed: that waits for all workers, so that nothing is under way, and a run
-//! that goes on from there is the run that was not stopped. Delays are drawn anew after each checkpoint, whether the
-//! run was stopped there or not.
+//! A checkpoint is made where planes are refreshed: that waits for all workers, so that nothing is
+//! under way, and a run that goes on from there is the run that was not stopped. Delays are drawn
+//! anew after each checkpoint, whether the run was stopped there or not.
 
 use std::path::Path;
 use std::thread;
@@ -31,8 +31,8 @@ pub(crate) struct Plan<'a> {
     pub adbo: &'a Adbo,
 }
 
-/// Runs the method in place `k` of `saved` to its end, or until `left` iterations are done or Ctrl-C is pressed; says
-/// whether it ended. The state is at `path` after each checkpoint.
+/// Runs the method in place `k` of `saved` to its end, or until `left` iterations are done or
+/// Ctrl-C is pressed; says whether it ended. The state is at `path` after each checkpoint.
 ///
 /// # Errors
 /// If the state does not fit the task, or cannot be written.

@@ -35,7 +35,8 @@ struct Heard {
 }
 
 impl WorkerTable {
-    /// For a run of `seconds`; `quiet` where standard error is no terminal and nothing shall be said.
+    /// For a run of `seconds`; `quiet` where standard error is no terminal and nothing shall be
+    /// said.
     pub fn new(method: &'static str, workers: usize, seconds: f64, quiet: bool) -> Self {
         let all = progress::bars();
         let row = |all: &MultiProgress| {

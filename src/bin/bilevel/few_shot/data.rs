@@ -21,7 +21,8 @@ pub(crate) struct FewShotSplits {
 
 /// Side of Omniglot's drawings once they are shrunk.
 const SIDE: usize = 28;
-/// Of classes that come without a split, every fifth is for validation and every fifth for the report.
+/// Of classes that come without a split, every fifth is for validation and every fifth for the
+/// report.
 const SHARE: usize = 5;
 
 /// The glyph set, Omniglot's layout or a folder of pictures for each class: what `folder` holds.

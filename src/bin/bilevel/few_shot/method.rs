@@ -38,7 +38,8 @@ pub(crate) enum Method {
         /// Bytes for the states of the steps; enough for all if not given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         bytes: Option<usize>,
-        /// What the inner steps move, by the beginning of its path: everything if not given, `["head"]` for ANIL.
+        /// What the inner steps move, by the beginning of its path: everything if not given,
+        /// `["head"]` for ANIL.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         adapted: Option<Vec<String>>,
         /// Share of the loss that is the mean over all steps.
@@ -106,7 +107,8 @@ fn adapted_parameters<B: Backend>(network: &AnyNetwork, names: &[String]) -> Res
 }
 
 impl Method {
-    /// Whether the network ends in scores of classes, whose number is then that of the episodes it learns from.
+    /// Whether the network ends in scores of classes, whose number is then that of the episodes it
+    /// learns from.
     pub fn has_head(&self) -> bool {
         !matches!(self, Self::Prototypes | Self::RidgeHead)
     }

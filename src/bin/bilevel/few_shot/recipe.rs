@@ -22,15 +22,16 @@ pub(crate) struct FewShotRecipe {
     pub steps: usize,
     /// Episodes a step.
     pub batch: usize,
-    /// How many of them MAML takes in one go: more than one for graphics adapters; a processor has tasks on all cores
-    /// without it.
+    /// How many of them MAML takes in one go: more than one for graphics adapters; a processor has
+    /// tasks on all cores without it.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub tasks_at_once: usize,
     /// Learning rate at the start; it falls to a hundredth along a cosine.
     pub learning_rate: f64,
     /// Steps from one validation to the next.
     pub validate_every: usize,
-    /// Whether every class is learned turned by 90, 180 and 270 degrees too, as classes of their own.
+    /// Whether every class is learned turned by 90, 180 and 270 degrees too, as classes of their
+    /// own.
     pub rotations: bool,
     /// Whose statistics batch normalisation uses.
     pub normalization: Normalization,
@@ -147,8 +148,8 @@ impl FewShotRecipe {
         Ok(())
     }
 
-    /// About the bytes that the episodes need at least which are learned from side by side: the maps of the first block,
-    /// before and after what is done with them.
+    /// About the bytes that the episodes need at least which are learned from side by side: the
+    /// maps of the first block, before and after what is done with them.
     fn bytes(&self) -> u64 {
         const NUMBER: u64 = 16;
         let EpisodeRecipe {

@@ -111,7 +111,8 @@ where
         self
     }
 
-    /// The run where it was saved after `step` steps: `x` and `optimizer` are the [`records`](Self::records).
+    /// The run where it was saved after `step` steps: `x` and `optimizer` are the
+    /// [`records`](Self::records).
     ///
     /// # Errors
     /// If the records are damaged.
@@ -147,7 +148,8 @@ where
         self.state.step
     }
 
-    /// One step, and its learning rate. Its episodes depend on the seed and the number of the step alone.
+    /// One step, and its learning rate. Its episodes depend on the seed and the number of the step
+    /// alone.
     ///
     /// # Errors
     /// If an episode cannot be drawn.

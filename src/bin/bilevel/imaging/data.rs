@@ -16,8 +16,8 @@ pub(crate) struct Pairs {
     pub data: Vec<GrayImage>,
 }
 
-/// The data of each image, whose sides are made even where they have to be, with noise of standard deviation `sigma` on the scale of the pixels: noise `i` of
-/// `seed` for image `i`.
+/// The data of each image, whose sides are made even where they have to be, with noise of standard
+/// deviation `sigma` on the scale of the pixels: noise `i` of `seed` for image `i`.
 ///
 /// # Errors
 /// If the degradation does not fit an image.

@@ -109,8 +109,9 @@ impl KernelShape {
 }
 
 impl Degradation {
-    /// The side of the kernel, if this is a blur that makes of a reflected or turned image the reflection or turn of what it
-    /// makes of the image: known, even, the same in both directions, and itself reflecting at the edges.
+    /// The side of the kernel, if this is a blur that makes of a reflected or turned image the
+    /// reflection or turn of what it makes of the image: known, even, the same in both directions,
+    /// and itself reflecting at the edges.
     pub fn symmetric_blur(&self) -> Option<usize> {
         match *self {
             Self::Blur {
@@ -153,7 +154,8 @@ impl Degradation {
         }
     }
 
-    /// Height and width of the image behind data of height and width `size`; even where half is lost.
+    /// Height and width of the image behind data of height and width `size`; even where half is
+    /// lost.
     pub fn image_size(&self, size: [usize; 2]) -> [usize; 2] {
         match self {
             Self::Downsampled { .. } => size.map(|side| 2 * side),
@@ -203,7 +205,8 @@ impl Degradation {
         Ok(())
     }
 
-    /// What reconstruction takes it to be made of before anything is learned: the truth, or the guess.
+    /// What reconstruction takes it to be made of before anything is learned: the truth, or the
+    /// guess.
     ///
     /// # Errors
     /// If a measure makes no sense.

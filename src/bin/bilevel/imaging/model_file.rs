@@ -150,7 +150,8 @@ pub(crate) fn decode<B: Backend>(bytes: &[u8], device: &B::Device) -> Result<Mod
     })
 }
 
-/// The name of a value in a file: its path without the kind of what it belongs to, which comes first.
+/// The name of a value in a file: its path without the kind of what it belongs to, which comes
+/// first.
 fn without_kind(path: &str) -> &str {
     path.split_once('.').map_or(path, |(_, name)| name)
 }
@@ -274,8 +275,8 @@ mod tests {
         assert!(shipped.sigma > 0.0);
     }
 
-    /// The number in `docs/model-files.md` is the potential of the model named there; and what the snippet
-    /// there prints, for all banks of filters, where Python has what it needs.
+    /// The number in `docs/model-files.md` is the potential of the model named there; and what the
+    /// snippet there prints, for all banks of filters, where Python has what it needs.
     #[test]
     fn the_documented_snippet_gives_the_same_potential() {
         let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/model-files.md");

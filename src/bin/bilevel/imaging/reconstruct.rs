@@ -33,9 +33,10 @@ pub(crate) enum Reconstructor {
     },
     /// Gradient descent on the lower problem is stopped early, as it was in training.
     Descent(Steps),
-    /// The same on the eight symmetries of the data, turned back and averaged: eight times the cost, and a little better,
-    /// for what is learned is not quite as symmetric as photographs are. After Timofte, Rothe, Van Gool (2016), "Seven
-    /// ways to improve example-based single image super resolution", CVPR, arXiv:1511.02228.
+    /// The same on the eight symmetries of the data, turned back and averaged: eight times the
+    /// cost, and a little better, for what is learned is not quite as symmetric as photographs are.
+    /// After Timofte, Rothe, Van Gool (2016), "Seven ways to improve example-based single image
+    /// super resolution", CVPR, arXiv:1511.02228.
     AveragedDescent(Steps),
 }
 
@@ -87,9 +88,9 @@ pub(crate) fn check_solver(what: &str, tolerance: f64, max_steps: usize) -> Resu
     Ok(())
 }
 
-/// About how many bytes it takes to reconstruct from `pixels` pixels: so many for each, and more for each feature that
-/// the regularizer looks at. Measured at 0.07 to 0.6 megapixels with the models on board: 510 to 800 bytes a pixel
-/// where this says 830 to 1020.
+/// About how many bytes it takes to reconstruct from `pixels` pixels: so many for each, and more
+/// for each feature that the regularizer looks at. Measured at 0.07 to 0.6 megapixels with the
+/// models on board: 510 to 800 bytes a pixel where this says 830 to 1020.
 pub(crate) fn bytes(regularizer: &Architecture, pixels: usize) -> u64 {
     const PIXEL: u64 = 250;
     const FEATURE: u64 = 12;
@@ -113,9 +114,10 @@ pub(crate) fn check_sizes(
     .context("crop the images or make them smaller")
 }
 
-/// Pixels by which data are mirrored at their edges before reconstruction where that makes them the data of
-/// a larger image, and which are cut off after: the filters of a regularizer see zeros beyond an edge, and better beyond
-/// a mirrored margin. More than 8 do not help, not even networks that see further.
+/// Pixels by which data are mirrored at their edges before reconstruction where that makes them the
+/// data of a larger image, and which are cut off after: the filters of a regularizer see zeros
+/// beyond an edge, and better beyond a mirrored margin. More than 8 do not help, not even networks
+/// that see further.
 const MIRROR: usize = 8;
 
 /// The lower solver of training and use alike, for images of `pixels` pixels.
@@ -320,7 +322,8 @@ mod tests {
         Ok(images.into_iter().next().expect("one image").0)
     }
 
-    /// Averaged over all symmetries, what is made of a turned image is turned: a Gaussian blur has no direction.
+    /// Averaged over all symmetries, what is made of a turned image is turned: a Gaussian blur has
+    /// no direction.
     #[test]
     fn averages_turn_with_their_data() {
         let model = deblurring();
@@ -336,7 +339,8 @@ mod tests {
         }
     }
 
-    /// The second solution is that of the problem whose data are larger by a part of what is missing from them.
+    /// The second solution is that of the problem whose data are larger by a part of what is
+    /// missing from them.
     #[test]
     fn bregman_iteration_is_the_next_problem_solved() {
         let device = Default::default();

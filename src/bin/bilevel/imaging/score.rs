@@ -32,8 +32,8 @@ pub(crate) struct Score {
 }
 
 impl Scores {
-    /// Reconstructions against the clean images, in the same order, clipped to [0, 1] as they are when they are saved:
-    /// no photograph lies outside, so that this takes nothing away.
+    /// Reconstructions against the clean images, in the same order, clipped to [0, 1] as they are
+    /// when they are saved: no photograph lies outside, so that this takes nothing away.
     pub fn of(clean: &[NamedImage], reconstructions: &[(GrayImage, Outcome)]) -> Self {
         let images: Vec<GrayImage> = reconstructions
             .iter()

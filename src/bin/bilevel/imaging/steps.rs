@@ -48,7 +48,8 @@ impl Steps {
     /// Whether they make sense where `physics` is to be undone.
     ///
     /// # Errors
-    /// If there is none of them, a number is out of its range, or Bregman iteration is to undo more than noise.
+    /// If there is none of them, a number is out of its range, or Bregman iteration is to undo more
+    /// than noise.
     pub fn check(&self, physics: Measurement) -> Result<()> {
         ensure!(
             (1..=MOST_STEPS).contains(&self.steps),

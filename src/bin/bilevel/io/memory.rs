@@ -20,8 +20,8 @@ pub(crate) fn check_memory(what: &str, bytes: u64) -> Result<()> {
 
 /// Bytes that are free, where the system says so: on Linux.
 ///
-/// Read here because a library for it would change the features of Burn's dependencies, and whoever depends on this
-/// package would compile Burn again.
+/// Read here because a library for it would change the features of Burn's dependencies, and whoever
+/// depends on this package would compile Burn again.
 fn free() -> Option<u64> {
     let machine = std::fs::read_to_string("/proc/meminfo").ok()?;
     let available = machine

@@ -22,7 +22,8 @@ pub(crate) struct AccuracySeries<'a> {
     pub(crate) points: Vec<(f64, f64)>,
 }
 
-/// Writes the methods, at most two, as `stem.svg` and `stem.png`; `goal`, if there is one, is a level line.
+/// Writes the methods, at most two, as `stem.svg` and `stem.png`; `goal`, if there is one, is a
+/// level line.
 pub(crate) fn accuracy_curves(
     series: &[AccuracySeries],
     goal: Option<f64>,

@@ -40,8 +40,8 @@ const COLUMNS: usize = 12;
 const RIGHT: Colour = [0, 145, 105];
 const WRONG: Colour = [213, 94, 0];
 
-/// Writes a row a class: its name, its support, and the queries that were taken for it, framed green where that is
-/// right and orange where it is wrong; without a frame where nobody knows.
+/// Writes a row a class: its name, its support, and the queries that were taken for it, framed
+/// green where that is right and orange where it is wrong; without a frame where nobody knows.
 pub(crate) fn episode_sheet(episode: &EpisodePicture, path: &Path) -> Result<()> {
     let rows: Vec<_> = (0..episode.classes.len())
         .map(|class| {

@@ -22,8 +22,8 @@ const MINIMISER: Reconstructor = Reconstructor::Minimiser {
     max_steps: 500,
 };
 
-/// `model` with TV in place of its regularizer, with the weight that has the best mean PSNR on `pairs`;
-/// the weight is given in units of σ.
+/// `model` with TV in place of its regularizer, with the weight that has the best mean PSNR on
+/// `pairs`; the weight is given in units of σ.
 ///
 /// # Errors
 /// If the degradation does not fit the images.

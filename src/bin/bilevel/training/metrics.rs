@@ -13,7 +13,8 @@ use crate::io::checksum::Checksum;
 use crate::io::file::save;
 use crate::plot::CurvePoint;
 
-/// What is known about a step, as a line. It holds no times, so that the same seed gives the same file.
+/// What is known about a step, as a line. It holds no times, so that the same seed gives the same
+/// file.
 pub(crate) trait MetricsLine: Serialize + DeserializeOwned {
     /// What the training curves show of it.
     fn point(&self) -> CurvePoint;
@@ -107,8 +108,8 @@ pub(crate) struct Metrics<L> {
 }
 
 impl<L: MetricsLine> Metrics<L> {
-    /// The file at `path` with its lines up to `step`, whose [`checksum`](Self::checksum) is known; later ones belong to steps
-    /// that were lost.
+    /// The file at `path` with its lines up to `step`, whose [`checksum`](Self::checksum) is known;
+    /// later ones belong to steps that were lost.
     ///
     /// # Errors
     /// If the file cannot be written, or its lines are not those that the run wrote.

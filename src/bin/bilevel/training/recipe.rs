@@ -34,7 +34,8 @@ pub(crate) struct Recipe {
     pub loss: UpperLoss,
     /// Upper steps from one validation to the next.
     pub validate_every: usize,
-    /// Steps of a solver from one look at its residual to the next; a look makes a graphics adapter wait.
+    /// Steps of a solver from one look at its residual to the next; a look makes a graphics adapter
+    /// wait.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub read_every: usize,
     /// What happens to an image before the noise.
@@ -84,8 +85,9 @@ pub(crate) struct Stage {
     pub steps: usize,
     /// Learning rate of Adam at the start; it falls to a hundredth along a cosine.
     pub learning_rate: f64,
-    /// Largest norm of the gradient in one parameter (a bank of filters, a layer): longer ones are shortened. A crop
-    /// on which unrolled steps are unstable can spoil a deep regularizer in one step without it.
+    /// Largest norm of the gradient in one parameter (a bank of filters, a layer): longer ones are
+    /// shortened. A crop on which unrolled steps are unstable can spoil a deep regularizer in one
+    /// step without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip: Option<f64>,
     /// How the hypergradient is made.
@@ -163,7 +165,8 @@ impl Recipe {
     /// The recipe that the call names, with what it changes.
     ///
     /// # Errors
-    /// If there is no such file, it is not a recipe or one for another task, or a setting makes no sense.
+    /// If there is no such file, it is not a recipe or one for another task, or a setting makes no
+    /// sense.
     pub fn new(task: TaskName, arguments: &TrainArguments) -> Result<Self> {
         let mut recipe = match &arguments.recipe {
             Some(path) => Self::read(path)?,
@@ -259,7 +262,8 @@ impl Stage {
     }
 }
 
-/// The learning rate of `step` (from 0) of `steps`, falling from `start` to a hundredth of it along a cosine.
+/// The learning rate of `step` (from 0) of `steps`, falling from `start` to a hundredth of it along
+/// a cosine.
 pub(crate) fn cosine(start: f64, step: usize, steps: usize) -> f64 {
     let t = step as f64 / steps as f64;
     let cosine = 0.5 * (1.0 + (std::f64::consts::PI * t).cos());

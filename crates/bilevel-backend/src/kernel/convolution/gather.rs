@@ -35,8 +35,8 @@ pub struct Gather<'a, E> {
 }
 
 impl<E: Element> Gather<'_, E> {
-    /// Runs the sum over `x [batch, groups, inputs, source]`; `weights.at(group, o, i, k)` counts the channels within the
-    /// group.
+    /// Runs the sum over `x [batch, groups, inputs, source]`; `weights.at(group, o, i, k)` counts
+    /// the channels within the group.
     #[allow(unsafe_code)]
     pub fn run(&self, x: &[E], weights: &Weights<'_, E>) -> Vec<E> {
         let count = [self.batch * self.groups, self.inputs];
@@ -54,8 +54,8 @@ impl<E: Element> Gather<'_, E> {
     }
 }
 
-/// Every channel of `x [count, inputs, image]` in the layout `plane`, channels in order, with room to
-/// read past the end.
+/// Every channel of `x [count, inputs, image]` in the layout `plane`, channels in order, with room
+/// to read past the end.
 pub fn planes<E: Element>(
     x: &[E],
     image: [usize; 2],

@@ -109,7 +109,8 @@ impl Geometry {
     ///
     /// # Panics
     ///
-    /// When the channels do not fit, or when less than nothing is left of an image without its padding.
+    /// When the channels do not fit, or when less than nothing is left of an image without its
+    /// padding.
     pub fn of_transposed(r: [usize; 4], w: [usize; 4], options: &ConvTransposeOptions<2>) -> Self {
         let ConvTransposeOptions {
             stride,

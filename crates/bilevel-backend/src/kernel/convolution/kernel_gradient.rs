@@ -11,8 +11,8 @@ use crate::kernel::element::Element;
 /// `w[o, i, k] = sum over n, t of r[n, o, t] x[n, i, stride t + dilation k - padding]`.
 ///
 /// `x` and `r` have the shapes of [`Geometry`]; the result has that of `w`. Work: as many fused
-/// multiplications as the convolution's. Rows of whole registers are summed along the pixels, where the
-/// results stand in memory; other sizes with a register's worth of channels along the channels.
+/// multiplications as the convolution's. Rows of whole registers are summed along the pixels, where
+/// the results stand in memory; other sizes with a register's worth of channels along the channels.
 pub fn kernel_gradient<E: Element>(x: &[E], r: &[E], geometry: &Geometry) -> Vec<E> {
     let mut gradient = vec![E::default(); geometry.kernel_len()];
     if !gradient.is_empty() && !r.is_empty() {

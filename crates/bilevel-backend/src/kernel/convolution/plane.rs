@@ -46,8 +46,8 @@ impl Plane {
     }
 
     /// The layout of a result's channel, read by the pixels of the image: the kernel is turned by
-    /// 180 degrees and the padding becomes `dilation (kernel - 1) - padding` (negative: rows are cut
-    /// off). Only for stride one.
+    /// 180 degrees and the padding becomes `dilation (kernel - 1) - padding` (negative: rows are
+    /// cut off). Only for stride one.
     pub fn of_output(geometry: &Geometry) -> Self {
         debug_assert_eq!(geometry.stride, [1, 1]);
         let Geometry {
@@ -102,7 +102,8 @@ impl Plane {
     }
 
     /// Calls `visit(pixels, cells, step)` for every run of pixels that has cells in the plane:
-    /// pixel `p` of the run stands at `cells + (p - pixels.start) / step`, for every `step`-th pixel.
+    /// pixel `p` of the run stands at `cells + (p - pixels.start) / step`, for every `step`-th
+    /// pixel.
     fn runs(&self, image: [usize; 2], mut visit: impl FnMut(usize, usize, usize, usize)) {
         let [height, width] = image.map(|n| n as isize);
         let [sy, sx] = self.phases;

@@ -34,8 +34,8 @@ pub struct Scatter<'a, E> {
 }
 
 impl<E: Element> Scatter<'_, E> {
-    /// Runs the sum over `r [batch, groups, inputs, source]`; `weights.at(group, o, i, k)` counts the channels within the
-    /// group.
+    /// Runs the sum over `r [batch, groups, inputs, source]`; `weights.at(group, o, i, k)` counts
+    /// the channels within the group.
     pub fn run(&self, r: &[E], weights: &Weights<'_, E>) -> Vec<E> {
         let area = self.target[0] * self.target[1];
         let mut results = vec![E::default(); self.batch * self.groups * self.outputs * area];

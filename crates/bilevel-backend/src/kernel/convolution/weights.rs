@@ -1,6 +1,7 @@
 //! Kernels as a sum over channels and taps reads them.
 
-/// The kernels `w [groups, outputs, inputs, taps]`, by the channel that a sum writes and the one that it reads.
+/// The kernels `w [groups, outputs, inputs, taps]`, by the channel that a sum writes and the one
+/// that it reads.
 #[derive(Clone, Copy, Debug)]
 pub struct Weights<'a, E> {
     pub w: &'a [E],

@@ -14,7 +14,8 @@ const PIECE: usize = 1 << 14;
 /// Lanes that run beside each other in a sum.
 const LANES: usize = 32;
 
-/// `Σ over n, t of term(c, x[n, c, t], y[n, c, t])` for each channel `c`, `x` and `y` of shape `[n, channels, area]`.
+/// `Σ over n, t of term(c, x[n, c, t], y[n, c, t])` for each channel `c`, `x` and `y` of shape `[n,
+/// channels, area]`.
 ///
 /// Memory is read in order. The order of the additions depends on the shape alone.
 pub fn sums<E: Element>(
@@ -118,8 +119,8 @@ pub fn affine_in_place<E: Element>(x: &mut [E], alpha: &[E], gamma: &[E], area: 
     });
 }
 
-/// How a tensor is shared out: outer pieces of whole pictures, cut into inner ones of whole pictures or of channels of
-/// one.
+/// How a tensor is shared out: outer pieces of whole pictures, cut into inner ones of whole
+/// pictures or of channels of one.
 struct Pieces<'a, E> {
     outer: usize,
     inner: usize,

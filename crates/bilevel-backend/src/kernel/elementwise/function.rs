@@ -5,8 +5,8 @@
 
 /// A function of one element, in both precisions.
 ///
-/// The exponential, the logarithm and the hyperbolic tangent are the standard library's in `f64`. In
-/// `f32` they are polynomials after S. Moshier's Cephes library (1992; `expf`, `logf`, `tanhf`),
+/// The exponential, the logarithm and the hyperbolic tangent are the standard library's in `f64`.
+/// In `f32` they are polynomials after S. Moshier's Cephes library (1992; `expf`, `logf`, `tanhf`),
 /// within a few units in the last place: a call to the C library for every element costs ten times
 /// as much.
 pub trait Function: Copy + Send + Sync {

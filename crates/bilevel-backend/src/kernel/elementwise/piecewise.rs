@@ -53,8 +53,8 @@ impl Function for Find {
     }
 }
 
-/// `a[c, j] + s[c, j] t` with `j = ⌊t⌋ + pieces/2`, the first or last piece beyond the ends, for every `t`
-/// of `[n, channels, inner]`; one table a channel.
+/// `a[c, j] + s[c, j] t` with `j = ⌊t⌋ + pieces/2`, the first or last piece beyond the ends, for
+/// every `t` of `[n, channels, inner]`; one table a channel.
 ///
 /// # Panics
 ///

@@ -16,8 +16,8 @@ pub struct Repeat {
 }
 
 impl Repeat {
-    /// How `small` is repeated along `large`, both shapes of the same rank: its axes longer than one
-    /// must stand together and be as long as those of `large`. None when they do not.
+    /// How `small` is repeated along `large`, both shapes of the same rank: its axes longer than
+    /// one must stand together and be as long as those of `large`. None when they do not.
     pub fn along(large: &[usize], small: &[usize]) -> Option<Self> {
         let first = small.iter().position(|&n| n != 1).unwrap_or(small.len());
         let last = small

@@ -17,8 +17,8 @@ use crate::{Error, Failure, Vector, positive};
 /// found where  Φ(x + u) − Φ(x) − ⟨∇Φ(x), u⟩ ≤ −2.5 F
 /// ```
 ///
-/// The differences make a power method on `I − η∇²Φ`. Both gradients see the same samples: noise that they share cancels,
-/// whatever its size. Costs a hypergradient a step.
+/// The differences make a power method on `I − η∇²Φ`. Both gradients see the same samples: noise
+/// that they share cancels, whatever its size. Costs a hypergradient a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct IneonSearch {
     /// η, at most 1/L of ∇Φ.
@@ -34,7 +34,8 @@ pub struct IneonSearch {
 }
 
 impl IneonSearch {
-    /// A unit vector along which Φ curves down, if one is found from `x`, where the objective is `here` for `draw`.
+    /// A unit vector along which Φ curves down, if one is found from `x`, where the objective is
+    /// `here` for `draw`.
     ///
     /// # Errors
     /// If numbers on the way are of no use.
@@ -64,26 +65,29 @@ impl IneonSearch {
     }
 }
 
-/// StocBiO + iNEON: descent along a hypergradient, and a step along negative curvature where it is small.
+/// StocBiO + iNEON: descent along a hypergradient, and a step along negative curvature where it is
+/// small.
 ///
 /// ```text
 /// ‖h‖ > ε:   x ← x − β h
 /// ‖h‖ ≤ ε:   u ← IneonSearch;   x ← the better of x ± s u,   or x ← x − β h if there is no u
 /// ```
 ///
-/// It ends at the `attempts`-th search in a row that found nothing. Between two such searches are `window` steps along h: a
-/// direction that one draw of samples or of the first u did not show, another may, further on.
+/// It ends at the `attempts`-th search in a row that found nothing. Between two such searches are
+/// `window` steps along h: a direction that one draw of samples or of the first u did not show,
+/// another may, further on.
 ///
-/// With an objective that draws batches by [`StochasticNeumann`](crate::StochasticNeumann) it is the paper's combination.
+/// With an objective that draws batches by [`StochasticNeumann`](crate::StochasticNeumann) it is
+/// the paper's combination.
 ///
 /// # References
-/// Huang, Chen, Ji, Ma, Lai (2025), "Efficiently escaping saddle points in bilevel optimization", JMLR 26(1), arXiv:2202.03684;
-/// Xu, Jin, Yang (2018), "First-order stochastic algorithms for escaping from saddle points in almost linear time", NeurIPS,
-/// arXiv:1711.01944.
+/// Huang, Chen, Ji, Ma, Lai (2025), "Efficiently escaping saddle points in bilevel optimization",
+/// JMLR 26(1), arXiv:2202.03684; Xu, Jin, Yang (2018), "First-order stochastic algorithms for
+/// escaping from saddle points in almost linear time", NeurIPS, arXiv:1711.01944.
 ///
 /// # Differences from the paper
-/// Both signs of u are tried and the lower one taken, where the paper draws the sign. The paper's method ends at the first search
-/// that finds nothing: `attempts: 1`.
+/// Both signs of u are tried and the lower one taken, where the paper draws the sign. The paper's
+/// method ends at the first search that finds nothing: `attempts: 1`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ineon {
     /// β.

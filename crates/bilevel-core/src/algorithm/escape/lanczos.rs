@@ -29,8 +29,8 @@ pub struct Eigenpair<B: Backend> {
 }
 
 impl<B: Backend> Eigenpair<B> {
-    /// Whether a point with this lowest curvature and a gradient of this length is an approximate local minimum:
-    /// `‖∇Φ‖ ≤ ε` and `λ ≥ −curvature`.
+    /// Whether a point with this lowest curvature and a gradient of this length is an approximate
+    /// local minimum: `‖∇Φ‖ ≤ ε` and `λ ≥ −curvature`.
     pub fn is_local_minimum(&self, gradient_norm: f64, epsilon: f64, curvature: f64) -> bool {
         gradient_norm <= epsilon && self.value >= -curvature
     }
@@ -42,11 +42,12 @@ impl<B: Backend> Eigenpair<B> {
 /// H v ≈ (∇Φ(x + h v) − ∇Φ(x − h v))/(2h)
 /// ```
 ///
-/// Costs two hypergradients a step; exact in `dim x` steps, up to the error of the differences. Directions are
-/// orthogonalised against all earlier ones, which are kept.
+/// Costs two hypergradients a step; exact in `dim x` steps, up to the error of the differences.
+/// Directions are orthogonalised against all earlier ones, which are kept.
 ///
 /// # References
-/// Lanczos (1950), J. Res. Nat. Bur. Standards 45(4); Golub, Van Loan (2013), "Matrix Computations", 10.1.
+/// Lanczos (1950), J. Res. Nat. Bur. Standards 45(4); Golub, Van Loan (2013), "Matrix
+/// Computations", 10.1.
 ///
 /// ```
 /// use bilevel_backend::Cpu;

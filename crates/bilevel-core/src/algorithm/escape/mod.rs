@@ -1,6 +1,7 @@
 //! Methods that leave saddle points of `Φ(x) = f(x, y*(x))`.
 //!
-//! A hypergradient method stops wherever the hypergradient vanishes. These ones tell a minimum from a saddle:
+//! A hypergradient method stops wherever the hypergradient vanishes. These ones tell a minimum from
+//! a saddle:
 //!
 //! | method | leaves a saddle by | use it when |
 //! |---|---|---|
@@ -9,11 +10,13 @@
 //! | [`Prgda`] | a displacement, then descent until it has moved far enough | steps of fixed length are wanted |
 //! | [`Ineon`] | a direction of negative curvature, found by differences | hypergradients are stochastic |
 //!
-//! All of them receive Φ as an [`Objective`]; [`ReducedObjective`] makes one of a problem, a lower solver and an
-//! estimator, warm from point to point. [`lowest_curvature`] measures where a run ended.
+//! All of them receive Φ as an [`Objective`]; [`ReducedObjective`] makes one of a problem, a lower
+//! solver and an estimator, warm from point to point. [`lowest_curvature`] measures where a run
+//! ended.
 //!
 //! # References
-//! Huang, Chen, Ji, Ma, Lai (2025), "Efficiently escaping saddle points in bilevel optimization", JMLR 26(1), arXiv:2202.03684.
+//! Huang, Chen, Ji, Ma, Lai (2025), "Efficiently escaping saddle points in bilevel optimization",
+//! JMLR 26(1), arXiv:2202.03684.
 
 mod ineon;
 mod lanczos;

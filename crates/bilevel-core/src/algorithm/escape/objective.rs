@@ -21,8 +21,8 @@ pub struct ValueAndGradient<B: Backend> {
 
 /// `Φ(x) = f(x, y*(x))` with its gradient, both perhaps inexact or random.
 pub trait Objective<B: Backend> {
-    /// Value and gradient at `x`, `[1, dim x]`. What is random in them depends on `draw`: two calls with one `draw` see
-    /// the same samples.
+    /// Value and gradient at `x`, `[1, dim x]`. What is random in them depends on `draw`: two calls
+    /// with one `draw` see the same samples.
     fn evaluate(&mut self, x: &Vector<B>, draw: u64) -> ValueAndGradient<B>;
 }
 
@@ -38,7 +38,8 @@ impl<B: Backend, F: FnMut(&Vector<B>, u64) -> (f64, Vector<B>)> Objective<B> for
     }
 }
 
-/// Φ of a problem, by a lower solver and an estimator; each point is solved from the y and the adjoint of the one before.
+/// Φ of a problem, by a lower solver and an estimator; each point is solved from the y and the
+/// adjoint of the one before.
 pub struct ReducedObjective<'a, B: Backend, P: Differentiable<B>, L, H> {
     problem: &'a P,
     lower: L,
@@ -52,7 +53,8 @@ where
     B: Backend,
     P: Differentiable<B>,
 {
-    /// Φ on the data of a task, from whose y the first point is solved; `x` is a module of the shapes of its points.
+    /// Φ on the data of a task, from whose y the first point is solved; `x` is a module of the
+    /// shapes of its points.
     pub fn new(
         problem: &'a P,
         (lower, hypergradient): (L, H),

@@ -6,20 +6,21 @@ use super::run::{NextStep, walk};
 use super::{Escape, IterationInfo, Objective, in_ball};
 use crate::{Error, ErrorKind, Vector, positive};
 
-/// Descent that displaces x a little where the gradient is small, and looks whether that leads down.
+/// Descent that displaces x a little where the gradient is small, and looks whether that leads
+/// down.
 ///
 /// ```text
 /// where ‖∇Φ(x)‖ ≤ ε and the last displacement is more than T steps ago:   x ← x + s ξ,   ξ uniform in the ball of radius r
 /// x ← x − η ∇Φ(x)
 /// ```
 ///
-/// `s` is 1, or η ([`scaled`](Self::scaled)). At a minimum a displacement dies out; at a saddle it grows by `1 + η|λ|` a step.
-/// Where Φ has not fallen by [`decrease`](Self::decrease) in T steps the point before the displacement is returned as an
-/// approximate local minimum.
+/// `s` is 1, or η ([`scaled`](Self::scaled)). At a minimum a displacement dies out; at a saddle it
+/// grows by `1 + η|λ|` a step. Where Φ has not fallen by [`decrease`](Self::decrease) in T steps
+/// the point before the displacement is returned as an approximate local minimum.
 ///
 /// # References
-/// Jin, Ge, Netrapalli, Kakade, Jordan (2017), "How to escape saddle points efficiently", ICML, arXiv:1703.00887; Jin et al.
-/// (2021), J. ACM 68(2), algorithm 4.
+/// Jin, Ge, Netrapalli, Kakade, Jordan (2017), "How to escape saddle points efficiently", ICML,
+/// arXiv:1703.00887; Jin et al. (2021), J. ACM 68(2), algorithm 4.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Perturbation {
     /// η.
@@ -37,7 +38,8 @@ pub struct Perturbation {
 }
 
 impl Perturbation {
-    /// The settings of the theory, for Φ with an `l`-Lipschitz gradient and a `rho`-Lipschitz Hessian:
+    /// The settings of the theory, for Φ with an `l`-Lipschitz gradient and a `rho`-Lipschitz
+    /// Hessian:
     ///
     /// ```text
     /// η = 1/l,   r = ε/(400 ι³),   T = ι l/√(ρε),   decrease = √(ε³/ρ)/(50 ι³)

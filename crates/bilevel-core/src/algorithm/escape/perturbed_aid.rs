@@ -9,7 +9,8 @@ use crate::{
     TwiceDifferentiable,
 };
 
-/// Perturbed AID: warm lower steps, warm conjugate gradients, and a displacement where the hypergradient is small.
+/// Perturbed AID: warm lower steps, warm conjugate gradients, and a displacement where the
+/// hypergradient is small.
 ///
 /// ```text
 /// y ← D steps  y − τ ∇y g(x, y)     from the last y
@@ -17,11 +18,12 @@ use crate::{
 /// h = ∇x f − ∇²xy g q,   x moved along −h by a Perturbation
 /// ```
 ///
-/// Costs D + 1 gradients, the last at the y that it ends with, and N + 1 Hessian products a step; where x is displaced,
-/// twice that.
+/// Costs D + 1 gradients, the last at the y that it ends with, and N + 1 Hessian products a step;
+/// where x is displaced, twice that.
 ///
 /// # References
-/// Huang, Chen, Ji, Ma, Lai (2025), "Efficiently escaping saddle points in bilevel optimization", JMLR 26(1), arXiv:2202.03684.
+/// Huang, Chen, Ji, Ma, Lai (2025), "Efficiently escaping saddle points in bilevel optimization",
+/// JMLR 26(1), arXiv:2202.03684.
 ///
 /// # Differences from the paper
 /// The trigger is `‖h‖ ≤ ε`; the paper's factor on ε is part of [`epsilon`](Perturbation::epsilon).

@@ -16,7 +16,8 @@ use crate::{BilevelProblem, Differentiable, LowerSolver, PartialGradient, Task};
 /// [`ProjectedGradient`](crate::ProjectedGradient) where y is confined. No second derivatives.
 ///
 /// # References
-/// Huang, Chen, Ji, Ma, Lai (2025), "Efficiently escaping saddle points in bilevel optimization", JMLR 26(1), arXiv:2202.03684.
+/// Huang, Chen, Ji, Ma, Lai (2025), "Efficiently escaping saddle points in bilevel optimization",
+/// JMLR 26(1), arXiv:2202.03684.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PerturbedGdMax<L> {
     /// Steps of ascent.

@@ -13,12 +13,12 @@ use crate::{Error, Vector, positive};
 /// ‖v‖ < ε:   x₀ = x + ξ,   x ← x − η_H v_j   until   Σ_j η_H² ‖v_j‖² > t D̄  (the last step cut to equality),   at most T times
 /// ```
 ///
-/// Where T steps do not go that far the point before the displacement is returned as an approximate local minimum. `v` is
-/// the gradient of the objective.
+/// Where T steps do not go that far the point before the displacement is returned as an approximate
+/// local minimum. `v` is the gradient of the objective.
 ///
 /// # References
-/// Perturbed recursive gradient descent ascent, "Escaping saddle point efficiently in minimax and bilevel optimizations"
-/// (2024), OpenReview BAX3NXJ6vU, whose `v` is a recursive estimate.
+/// Perturbed recursive gradient descent ascent, "Escaping saddle point efficiently in minimax and
+/// bilevel optimizations" (2024), OpenReview BAX3NXJ6vU, whose `v` is a recursive estimate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prgda {
     /// η, the length of a step of descent.

@@ -77,7 +77,8 @@ pub(super) enum NextStep<B: Backend> {
     End(Vector<B>, f64),
 }
 
-/// At most `steps` steps from `x`, each by `next`, which may fail; `observer` sees every point before the step from it.
+/// At most `steps` steps from `x`, each by `next`, which may fail; `observer` sees every point
+/// before the step from it.
 ///
 /// Returns without the number of displacements, which `next` counts.
 pub(super) fn walk<B: Backend>(
@@ -162,7 +163,8 @@ impl<B: Backend> ValueAndGradient<B> {
     }
 }
 
-/// A vector like `like`, uniform in the ball of a radius; it depends on the seed and the step alone.
+/// A vector like `like`, uniform in the ball of a radius; it depends on the seed and the step
+/// alone.
 pub fn in_ball<B: Backend>(like: &Vector<B>, radius: f64, seed: u64, step: usize) -> Vector<B> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(step as u64);

@@ -21,7 +21,8 @@ use crate::{
     SecondOrder, WithTolerance, positive,
 };
 
-/// The Method of Adaptive Inexact Descent: it decides itself how exactly to solve, and how far to step.
+/// The Method of Adaptive Inexact Descent: it decides itself how exactly to solve, and how far to
+/// step.
 ///
 /// ```text
 /// y:  ‖∇y g‖ ≤ μ ε,      q:  ‖∇²yy g · q − ∇y f‖ ≤ δ,      z = ∇x f − ∇²xy g · q,      ‖z − ∇F‖ ≤ ω
@@ -32,26 +33,27 @@ use crate::{
 /// x ← x₊,   α ← ρ̄ α,   ε ← ν̄ ε,   δ ← ν̄ δ
 /// ```
 ///
-/// Every step that is taken decreases the exact `F` by `λ α ‖z‖²` at least, whatever the first ε, δ and
-/// α were: they need no tuning. With `f` convex in y ([`MaidSettings::convex`]) the last term of `D`
-/// falls away. Near a minimum `F` decreases by less than its values are rounded by, and the step fails: where
-/// `‖z‖` is about the root of the float type's precision, relative to the first. End the run before, at a
-/// [`gradient_norm`](Stop::gradient_norm).
+/// Every step that is taken decreases the exact `F` by `λ α ‖z‖²` at least, whatever the first ε, δ
+/// and α were: they need no tuning. With `f` convex in y ([`MaidSettings::convex`]) the last term
+/// of `D` falls away. Near a minimum `F` decreases by less than its values are rounded by, and the
+/// step fails: where `‖z‖` is about the root of the float type's precision, relative to the first.
+/// End the run before, at a [`gradient_norm`](Stop::gradient_norm).
 ///
-/// **Several systems and tasks.** `F = mean over tasks`, and a task's loss sees its systems `i` with
-/// errors `‖y_i − y_i*‖ ≤ e_i`. With `⟨∇y f, y* − y⟩ ≤ Σ ‖∇y f_i‖ e_i` and `‖y* − y‖² ≤ Σ e_i²`, in `U` and
-/// `D` stand the sums over the systems of `‖∇y f_i‖ e_i` and `(L_f/2) e_i²`; `L_f` is that of the whole
-/// `f` in y, which for an `f` that is a sum over the systems is the largest of theirs. The terms of ω
-/// add up over the systems too, for the cross terms do. Over the tasks all three are means, as `F`
-/// and `z` are.
+/// **Several systems and tasks.** `F = mean over tasks`, and a task's loss sees its systems `i`
+/// with errors `‖y_i − y_i*‖ ≤ e_i`. With `⟨∇y f, y* − y⟩ ≤ Σ ‖∇y f_i‖ e_i` and `‖y* − y‖² ≤ Σ
+/// e_i²`, in `U` and `D` stand the sums over the systems of `‖∇y f_i‖ e_i` and `(L_f/2) e_i²`;
+/// `L_f` is that of the whole `f` in y, which for an `f` that is a sum over the systems is the
+/// largest of theirs. The terms of ω add up over the systems too, for the cross terms do. Over the
+/// tasks all three are means, as `F` and `z` are.
 ///
-/// **Where a projection Π is given** ([`project`](crate::BilevelProblem::project)), `x₊ = Π(x − α z)` and
-/// `(x − x₊)/α` stands for `z` in both tests, and in [`Report::hypergradient_norm`].
+/// **Where a projection Π is given** ([`project`](crate::BilevelProblem::project)), `x₊ = Π(x − α
+/// z)` and `(x − x₊)/α` stands for `z` in both tests, and in [`Report::hypergradient_norm`].
 ///
-/// The constants are the problem's ([`constants`](crate::BilevelProblem::constants)). Those it does not
-/// state are estimated at every step if there is a [`MaidSettings::probe`], and the worst found so far
-/// counts; the tests are then estimated too, and not certified. Costs a step: one lower solve and
-/// one adjoint for every refinement, one lower solve and one gradient of `f` and `g` for every step size.
+/// The constants are the problem's ([`constants`](crate::BilevelProblem::constants)). Those it does
+/// not state are estimated at every step if there is a [`MaidSettings::probe`], and the worst found
+/// so far counts; the tests are then estimated too, and not certified. Costs a step: one lower
+/// solve and one adjoint for every refinement, one lower solve and one gradient of `f` and `g` for
+/// every step size.
 ///
 /// # Example
 ///
@@ -94,15 +96,15 @@ use crate::{
 /// ```
 ///
 /// # References
-/// Salehi, Mukherjee, Roberts, Ehrhardt (2025), "An Adaptively Inexact First-Order Method for Bilevel
-/// Optimization with Application to Hyperparameter Learning", SIMODS 7(3), arXiv:2308.10098, Algorithms
-/// 3.1 and 3.2, Theorem 2.1, Lemma 3.5.
+/// Salehi, Mukherjee, Roberts, Ehrhardt (2025), "An Adaptively Inexact First-Order Method for
+/// Bilevel Optimization with Application to Hyperparameter Learning", SIMODS 7(3),
+/// arXiv:2308.10098, Algorithms 3.1 and 3.2, Theorem 2.1, Lemma 3.5.
 ///
 /// # Differences from the paper
-/// The measured `‖∇y g‖/μ` and residual, which are at most ε and δ, stand in ω, `U` and `D`: a bound that
-/// is as valid and smaller, and that also holds where a solver ran out of steps. Refinements end at
-/// `eps_min` and `delta_min`, where the step fails ([`Cause::Inaccurate`](crate::Cause::Inaccurate)). Projection, systems and
-/// tasks are ours.
+/// The measured `‖∇y g‖/μ` and residual, which are at most ε and δ, stand in ω, `U` and `D`: a
+/// bound that is as valid and smaller, and that also holds where a solver ran out of steps.
+/// Refinements end at `eps_min` and `delta_min`, where the step fails
+/// ([`Cause::Inaccurate`](crate::Cause::Inaccurate)). Projection, systems and tasks are ours.
 #[derive(Debug, Clone)]
 pub struct Maid<P, L, D, S> {
     problem: P,
@@ -116,7 +118,8 @@ pub struct Maid<P, L, D, S> {
 pub type MaidStep<B, P> = (MaidState<B, P>, Vec<Task<B, P>>, Report);
 
 impl<P, L, D, S> Maid<P, L, D, S> {
-    /// The method; the tolerances that `lower` and `solver` have are not used, their limits of steps are.
+    /// The method; the tolerances that `lower` and `solver` have are not used, their limits of
+    /// steps are.
     ///
     /// # Errors
     /// If a setting is out of its range.
@@ -146,8 +149,8 @@ impl<P, L, D, S> Maid<P, L, D, S> {
 impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
     /// One upper step on `tasks`, which come back with their solvers advanced.
     ///
-    /// If the numbers on the way are of no use, or cannot be had as exactly as they are needed, state and
-    /// tasks come back as they were, but for what was spent, and the report says where
+    /// If the numbers on the way are of no use, or cannot be had as exactly as they are needed,
+    /// state and tasks come back as they were, but for what was spent, and the report says where
     /// ([`Report::failure`]).
     ///
     /// # Errors
@@ -172,8 +175,8 @@ impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
 
     /// Upper steps on the same tasks until `stop`.
     ///
-    /// `stop.gradient_norm` is compared with `‖z‖` and with ω, before the line search: the last report
-    /// then has learning rate 0.
+    /// `stop.gradient_norm` is compared with `‖z‖` and with ω, before the line search: the last
+    /// report then has learning rate 0.
     ///
     /// # Errors
     /// As [`step`](Self::step).

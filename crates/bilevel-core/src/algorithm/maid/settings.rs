@@ -4,8 +4,9 @@ use crate::{Error, ErrorKind, Probe, positive};
 
 /// Constants of [`Maid`](super::Maid).
 ///
-/// The defaults of `ρ` and `ν` are those of the authors' program; the others were chosen for fewer rejected steps. The
-/// program has `ρ̄ = 10/9`, `ν̄ = 1.05` or `1.25`, `η = 1e-4`, `λ = η² = 1e-8`, 10 step sizes and 3 refinements.
+/// The defaults of `ρ` and `ν` are those of the authors' program; the others were chosen for fewer
+/// rejected steps. The program has `ρ̄ = 10/9`, `ν̄ = 1.05` or `1.25`, `η = 1e-4`, `λ = η² = 1e-8`,
+/// 10 step sizes and 3 refinements.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MaidSettings {
     /// `ρ`, in (0, 1): factor on the step size after a step that was rejected.

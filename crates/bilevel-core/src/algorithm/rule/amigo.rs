@@ -13,8 +13,8 @@ use crate::{Error, Schedule, positive};
 /// x ← Π(x − γ_t (∇x f_J(x, y) − ∇²xy g_I(x, y) q))
 /// ```
 ///
-/// Every I is drawn anew, J once a step. Costs `n` gradients of `g`, one of `f`, `n` Hessian products and one
-/// cross product on a block, `2n + 2` calls; memory: one adjoint.
+/// Every I is drawn anew, J once a step. Costs `n` gradients of `g`, one of `f`, `n` Hessian
+/// products and one cross product on a block, `2n + 2` calls; memory: one adjoint.
 ///
 /// # Example
 ///
@@ -32,8 +32,8 @@ use crate::{Error, Schedule, positive};
 /// ```
 ///
 /// # References
-/// Arbel, Mairal (2022), "Amortized Implicit Differentiation for Stochastic Bilevel Optimization", ICLR,
-/// arXiv:2111.14580, algorithm 1.
+/// Arbel, Mairal (2022), "Amortized Implicit Differentiation for Stochastic Bilevel Optimization",
+/// ICLR, arXiv:2111.14580, algorithm 1.
 ///
 /// # Differences from the paper
 /// The adjoint has the opposite sign; y and q share steps and their number.

@@ -10,9 +10,9 @@ use crate::{Error, ErrorKind, LossGradients, Vector, positive};
 
 /// BOME: gradients only, and a lower problem that may have many solutions.
 ///
-/// The constraint `q(x, y) = g(x, y) − min g(x, ·) ≤ 0` takes the place of the lower problem. Its minimum is
-/// replaced by the value after T gradient steps from y, which are not differentiated, and the upper loss
-/// descends only as far as q does not stop falling:
+/// The constraint `q(x, y) = g(x, y) − min g(x, ·) ≤ 0` takes the place of the lower problem. Its
+/// minimum is replaced by the value after T gradient steps from y, which are not differentiated,
+/// and the upper loss descends only as far as q does not stop falling:
 ///
 /// ```text
 /// y⁽⁰⁾ = y,   y⁽ᵗ⁺¹⁾ = y⁽ᵗ⁾ − α ∇y g(x, y⁽ᵗ⁾)                       t < T
@@ -22,9 +22,9 @@ use crate::{Error, ErrorKind, LossGradients, Vector, positive};
 /// x ← Π(x − ξₓ mₓ),           y ← y − ξ_y m_y
 /// ```
 ///
-/// `d` is the vector nearest to `∇f` with `⟨d, ∇q̂⟩ ≥ φ`. At constant steps `q` falls to `O(ξ)`, not to 0.
-/// Costs T + 2 gradients of `g` and one of `f` an iteration, no second derivatives, on all samples; memory:
-/// a copy of y, and an iterate if there is momentum.
+/// `d` is the vector nearest to `∇f` with `⟨d, ∇q̂⟩ ≥ φ`. At constant steps `q` falls to `O(ξ)`,
+/// not to 0. Costs T + 2 gradients of `g` and one of `f` an iteration, no second derivatives, on
+/// all samples; memory: a copy of y, and an iterate if there is momentum.
 ///
 /// # Example
 ///
@@ -44,8 +44,8 @@ use crate::{Error, ErrorKind, LossGradients, Vector, positive};
 /// ```
 ///
 /// # References
-/// Liu, Ye, Wright, Stone, Liu (2022), "BOME! Bilevel Optimization Made Easy: A Simple First-Order Approach",
-/// NeurIPS, arXiv:2209.08709.
+/// Liu, Ye, Wright, Stone, Liu (2022), "BOME! Bilevel Optimization Made Easy: A Simple First-Order
+/// Approach", NeurIPS, arXiv:2209.08709.
 ///
 /// # Differences from the paper
 /// A step size for each level and momentum on the joint step, as in the authors' experiments.
@@ -82,8 +82,8 @@ pub struct BomeMemory<B: Backend> {
 }
 
 impl Bome {
-    /// The method without momentum: `inner_steps` T of size `inner_step` α, then one of `lower_step_size` ξ_y
-    /// and `upper_step_size` ξₓ.
+    /// The method without momentum: `inner_steps` T of size `inner_step` α, then one of
+    /// `lower_step_size` ξ_y and `upper_step_size` ξₓ.
     ///
     /// # Errors
     /// If a number is not above zero.

@@ -36,8 +36,9 @@ use crate::{Error, Schedule, positive};
 /// Ghadimi, Wang (2018), "Approximation Methods for Bilevel Programming", arXiv:1802.02246.
 ///
 /// # Differences from the paper
-/// The number of inner steps is fixed, they begin where the last ones ended, and ρ depends on the outer step; in
-/// the paper they begin at the same y each time, grow in number, and ρ falls within the loop.
+/// The number of inner steps is fixed, they begin where the last ones ended, and ρ depends on the
+/// outer step; in the paper they begin at the same y each time, grow in number, and ρ falls within
+/// the loop.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bsa {
     inner_steps: usize,
@@ -47,7 +48,8 @@ pub struct Bsa {
 }
 
 impl Bsa {
-    /// With `inner_steps` steps `ρ` of y, `γ` of x, and a series of `terms` terms of step `series_step_size`.
+    /// With `inner_steps` steps `ρ` of y, `γ` of x, and a series of `terms` terms of step
+    /// `series_step_size`.
     ///
     /// # Errors
     /// If a number is not above zero.

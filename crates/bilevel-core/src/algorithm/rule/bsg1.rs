@@ -15,12 +15,13 @@ use crate::{Error, Schedule, positive};
 /// x ← Π(x − γ_t (∇x f_J − (⟨∇y f_J, ∇y g_I⟩ / ‖∇y g_I‖²) ∇x g_I))
 /// ```
 ///
-/// Right where `g` is half the square of one function of both variables, a heuristic else; where `∇y g` vanishes the second
-/// term is left out. A baseline. Costs `n + 1` gradients of `g`, one of `f`; memory: none.
+/// Right where `g` is half the square of one function of both variables, a heuristic else; where
+/// `∇y g` vanishes the second term is left out. A baseline. Costs `n + 1` gradients of `g`, one of
+/// `f`; memory: none.
 ///
 /// # References
-/// Giovannelli, Kent, Vicente (2021), "Inexact bilevel stochastic gradient methods for constrained and
-/// unconstrained lower-level problems", arXiv:2110.00604.
+/// Giovannelli, Kent, Vicente (2021), "Inexact bilevel stochastic gradient methods for constrained
+/// and unconstrained lower-level problems", arXiv:2110.00604.
 ///
 /// # Differences from the paper
 /// None.

@@ -7,7 +7,8 @@ use super::{Block, Draws, Iterate, Oracle, Rule};
 use crate::vector::{dot, read};
 use crate::{Error, LossGradients, Schedule, Vector, positive};
 
-/// BVFSM: the lower problem becomes a constraint on the value of `g`, kept by a logarithmic barrier.
+/// BVFSM: the lower problem becomes a constraint on the value of `g`, kept by a logarithmic
+/// barrier.
 ///
 /// ```text
 /// z ≈ argmin g(x, ·) + μ/2 ‖·‖²                              n gradient steps
@@ -16,10 +17,11 @@ use crate::{Error, LossGradients, Schedule, Vector, positive};
 /// x ← Π(x − γ_t (∇x f + σ/s (∇x g(x, y) − ∇x g(x, z))))
 /// ```
 ///
-/// `μ`, `σ` and `θ` fall with the steps. The lower problem need not be convex nor have one solution. Steps of y begin
-/// at the last y, or at z if that is no longer inside, and are halved until they stay inside and the barrier's
-/// function does not grow: its curvature is about `‖∇y f‖² / σ`. Costs on all samples: `n + 2 + m` gradients of
-/// `g` and `m + 1` of `f`, one more of each where y has to begin at z and for each halving; memory: z.
+/// `μ`, `σ` and `θ` fall with the steps. The lower problem need not be convex nor have one
+/// solution. Steps of y begin at the last y, or at z if that is no longer inside, and are halved
+/// until they stay inside and the barrier's function does not grow: its curvature is about `‖∇y f‖²
+/// / σ`. Costs on all samples: `n + 2 + m` gradients of `g` and `m + 1` of `f`, one more of each
+/// where y has to begin at z and for each halving; memory: z.
 ///
 /// # Example
 ///
@@ -44,12 +46,12 @@ use crate::{Error, LossGradients, Schedule, Vector, positive};
 /// ```
 ///
 /// # References
-/// Liu, Liu, Zeng, Zhang, Zhang (2023), "Value-Function-based Sequential Minimization for Bi-level Optimization",
-/// TPAMI, arXiv:2110.04974.
+/// Liu, Liu, Zeng, Zhang, Zhang (2023), "Value-Function-based Sequential Minimization for Bi-level
+/// Optimization", TPAMI, arXiv:2110.04974.
 ///
 /// # Differences from the paper
-/// Steps of y stay inside by halving instead of a truncated barrier; x moves by plain gradient steps; y starts
-/// warm.
+/// Steps of y stay inside by halving instead of a truncated barrier; x moves by plain gradient
+/// steps; y starts warm.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bvfsm(BvfsmSettings);
 

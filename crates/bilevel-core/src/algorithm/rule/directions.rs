@@ -12,8 +12,8 @@ use crate::Vector;
 /// D_y = ∇y g_I(x, y),   D_q = ∇²yy g_I(x, y) q − ∇y f_J(x, y),   D_x = ∇x f_J(x, y) − ∇²xy g_I(x, y) q
 /// ```
 ///
-/// On all samples they vanish together at a stationary point: `y = y*(x)`, `q` the adjoint there, and `D_x`
-/// the hypergradient.
+/// On all samples they vanish together at a stationary point: `y = y*(x)`, `q` the adjoint there,
+/// and `D_x` the hypergradient.
 #[derive(Record, Clone, Debug)]
 pub struct Directions<B: Backend> {
     /// Of y: `[systems, dim y]`.

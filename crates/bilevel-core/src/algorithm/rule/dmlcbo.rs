@@ -11,7 +11,8 @@ use crate::random::below;
 use crate::vector::norm;
 use crate::{Error, ErrorKind, Vector, positive};
 
-/// DMLCBO: a single loop in which both levels move on one time scale, each along a momentum, the lower one in a set.
+/// DMLCBO: a single loop in which both levels move on one time scale, each along a momentum, the
+/// lower one in a set.
 ///
 /// ```text
 /// x̃ = Π(x − γ w/(√‖w‖ + G)),        ỹ = P(y − τ v/(√‖v‖ + G))
@@ -20,17 +21,19 @@ use crate::{Error, ErrorKind, Vector, positive};
 /// w̄ = ∇x f_J − η Q ∇²xy g_I · u,    u = H₀ᵀ ∇y f_J,   then c times   u ← H_jᵀ (I − η ∇²yy g_{I_j}) u,   c uniform in {0, …, Q−1}
 /// ```
 ///
-/// `H_j` are Jacobians of P at `y − η v` (or at [another point](Anchor)), each with a direction of its own ([`ProjectionJacobian`]), and every `I_j` is a
-/// block of its own. `w̄` has the mean of the hypergradient's series of Q terms. Averages of points of a convex set are
-/// in it: y never leaves P's set, x never that of the problem's own projection. Costs one gradient of each loss, c Hessian
-/// products, one cross product; memory: w and v.
+/// `H_j` are Jacobians of P at `y − η v` (or at [another point](Anchor)), each with a direction of
+/// its own ([`ProjectionJacobian`]), and every `I_j` is a block of its own. `w̄` has the mean of
+/// the hypergradient's series of Q terms. Averages of points of a convex set are in it: y never
+/// leaves P's set, x never that of the problem's own projection. Costs one gradient of each loss, c
+/// Hessian products, one cross product; memory: w and v.
 ///
 /// # References
-/// Shi, Chang, Gu (2024), "Double momentum method for lower-level constrained bilevel optimization", ICML, PMLR 235.
+/// Shi, Chang, Gu (2024), "Double momentum method for lower-level constrained bilevel
+/// optimization", ICML, PMLR 235.
 ///
 /// # Differences from the paper
-/// The paper's listing was not at hand: the order of the updates, the scaling by the root of the norm and the
-/// constants are a reconstruction, and all of them are settings.
+/// The paper's listing was not at hand: the order of the updates, the scaling by the root of the
+/// norm and the constants are a reconstruction, and all of them are settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dmlcbo<C> {
     projection: C,
@@ -66,11 +69,12 @@ pub struct DmlcboSettings {
     pub offset: f64,
 }
 
-/// Which `∇y g` makes the point `y − η ∇y g` at which [`Dmlcbo`] differentiates the projection. A sample's noise would
-/// smear the kinks.
+/// Which `∇y g` makes the point `y − η ∇y g` at which [`Dmlcbo`] differentiates the projection. A
+/// sample's noise would smear the kinks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anchor {
-    /// The momentum v: nothing more to compute, but late by some steps, for which x circles about a kink.
+    /// The momentum v: nothing more to compute, but late by some steps, for which x circles about a
+    /// kink.
     Momentum,
     /// The gradient on all samples: one more gradient a step.
     AllSamples,

@@ -7,8 +7,8 @@ use rand_chacha::rand_core::SeedableRng;
 use super::{Block, Blocks};
 use crate::{Vector, random};
 
-/// What a step draws: it depends on the seed and the step's number alone, so that a run that goes on after a
-/// break draws what it would have drawn.
+/// What a step draws: it depends on the seed and the step's number alone, so that a run that goes
+/// on after a break draws what it would have drawn.
 #[derive(Debug, Clone)]
 pub struct Draws {
     rng: ChaCha8Rng,

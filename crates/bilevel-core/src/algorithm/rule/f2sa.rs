@@ -6,7 +6,8 @@ use burn::tensor::backend::Backend;
 use super::{Draws, Iterate, Oracle, Rule};
 use crate::{Error, Schedule, Vector, positive};
 
-/// F2SA: two lower variables, with and without the upper loss, whose difference is the hypergradient.
+/// F2SA: two lower variables, with and without the upper loss, whose difference is the
+/// hypergradient.
 ///
 /// ```text
 /// n times:  z ← z − ρ_t ∇y g_I(x, z)                                  z → argmin g
@@ -14,8 +15,9 @@ use crate::{Error, Schedule, Vector, positive};
 /// x ← Π(x − γ_t (∇x f_J(x, y) + λ (∇x g_I(x, y) − ∇x g_I(x, z)))),    λ ← λ + δ_t
 /// ```
 ///
-/// Both gradients of `g` in x see the same block: with different ones their noise would be multiplied by λ.
-/// The bias is `O(1/λ)`. Costs `2n + 2` gradients of `g` and `n + 1` of `f` on a block; memory: z.
+/// Both gradients of `g` in x see the same block: with different ones their noise would be
+/// multiplied by λ. The bias is `O(1/λ)`. Costs `2n + 2` gradients of `g` and `n + 1` of `f` on a
+/// block; memory: z.
 ///
 /// # Example
 ///
@@ -33,12 +35,12 @@ use crate::{Error, Schedule, Vector, positive};
 /// ```
 ///
 /// # References
-/// Kwon, Kwon, Wright, Nowak (2023), "A Fully First-Order Method for Stochastic Bilevel Optimization", ICML,
-/// arXiv:2301.10945, algorithm 1.
+/// Kwon, Kwon, Wright, Nowak (2023), "A Fully First-Order Method for Stochastic Bilevel
+/// Optimization", ICML, arXiv:2301.10945, algorithm 1.
 ///
 /// # Differences from the paper
-/// The step of y is on `g + f/λ`, so that one step size fits y and z however large λ becomes. y and z see the same
-/// block of g, and so do its gradients in x; the paper draws each anew.
+/// The step of y is on `g + f/λ`, so that one step size fits y and z however large λ becomes. y and
+/// z see the same block of g, and so do its gradients in x; the paper draws each anew.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct F2sa {
     inner_steps: usize,
@@ -58,8 +60,8 @@ pub struct F2saMemory<B: Backend> {
 }
 
 impl F2sa {
-    /// With `n` inner steps `ρ` of y and z, steps `γ` of x, and `λ`, which begins at `weight` and grows by
-    /// `growth` δ.
+    /// With `n` inner steps `ρ` of y and z, steps `γ` of x, and `λ`, which begins at `weight` and
+    /// grows by `growth` δ.
     ///
     /// # Errors
     /// If a number is not above zero.

@@ -15,7 +15,8 @@ use crate::{Error, Schedule, Vector, positive};
 /// x ← Π(x − γ_t (F_x + λ (G_x − Z_x))),              λ ← λ + δ_t
 /// ```
 ///
-/// Costs four gradients of `g` and two of `f` on a block; memory: z, the point before, three gradients.
+/// Costs four gradients of `g` and two of `f` on a block; memory: z, the point before, three
+/// gradients.
 ///
 /// # Example
 ///
@@ -33,8 +34,8 @@ use crate::{Error, Schedule, Vector, positive};
 /// ```
 ///
 /// # References
-/// Kwon, Kwon, Wright, Nowak (2023), "A Fully First-Order Method for Stochastic Bilevel Optimization", ICML,
-/// arXiv:2301.10945, algorithm 2.
+/// Kwon, Kwon, Wright, Nowak (2023), "A Fully First-Order Method for Stochastic Bilevel
+/// Optimization", ICML, arXiv:2301.10945, algorithm 2.
 ///
 /// # Differences from the paper
 /// All variables move from the old point at once; the step of y is on `g + f/λ`.
@@ -68,8 +69,8 @@ pub struct F3saEstimates<B: Backend> {
 }
 
 impl F3sa {
-    /// With steps `ρ` of y and z, `γ` of x, the share `η` of the newest gradient, and `λ`, which begins at
-    /// `weight` and grows by `growth` δ.
+    /// With steps `ρ` of y and z, `γ` of x, the share `η` of the newest gradient, and `λ`, which
+    /// begins at `weight` and grows by `growth` δ.
     ///
     /// # Errors
     /// If a number is not above zero, or `η` is not in (0, 1].

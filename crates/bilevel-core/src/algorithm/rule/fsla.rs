@@ -13,9 +13,9 @@ use crate::{Error, Schedule, Vector};
 /// y ← y − ρ_t D_y,   q ← q − ρ_t D_q,   x ← Π(x − γ_t h)
 /// ```
 ///
-/// The directions are [`Directions`](super::Directions). Costs one gradient of `g`, two of `f`, one Hessian
-/// product and two cross products on a block, six calls where SOBA makes four; memory: the point before, two
-/// adjoints, h.
+/// The directions are [`Directions`](super::Directions). Costs one gradient of `g`, two of `f`, one
+/// Hessian product and two cross products on a block, six calls where SOBA makes four; memory: the
+/// point before, two adjoints, h.
 ///
 /// # Example
 ///
@@ -33,8 +33,8 @@ use crate::{Error, Schedule, Vector};
 /// ```
 ///
 /// # References
-/// Li, Gu, Huang (2022), "A Fully Single Loop Algorithm for Bilevel Optimization without Hessian Inverse",
-/// AAAI, arXiv:2112.04660.
+/// Li, Gu, Huang (2022), "A Fully Single Loop Algorithm for Bilevel Optimization without Hessian
+/// Inverse", AAAI, arXiv:2112.04660.
 ///
 /// # Differences from the paper
 /// All three variables move from the old point at once, and both new directions share their blocks.

@@ -12,8 +12,8 @@ use crate::LossGradients;
 /// q̂ = g(x, y) − g(x, y⁽ᵀ⁾),   ∇q̂ = (∇x g(x, y) − ∇x g(x, y⁽ᵀ⁾), ∇y g(x, y))
 /// ```
 ///
-/// y⁽ᵀ⁾ is held fixed: at the solution, where `∇y g = 0`, that leaves nothing out. T + 2 gradients of `g` on
-/// all samples.
+/// y⁽ᵀ⁾ is held fixed: at the solution, where `∇y g = 0`, that leaves nothing out. T + 2 gradients
+/// of `g` on all samples.
 pub(super) fn value_gap<B: Backend>(
     oracle: &dyn Oracle<B>,
     at: &Iterate<B>,

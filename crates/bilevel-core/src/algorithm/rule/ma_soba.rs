@@ -13,9 +13,9 @@ use crate::{Error, Schedule, Vector};
 /// y ← y − ρ_t D_y,   q ← q − ρ_t D_q,   x ← Π(x − γ_t h),   h ← (1 − θ_t) h + θ_t D_x
 /// ```
 ///
-/// The paper's θ falls in proportion to γ: `θ_t = c γ_t`. The average takes the place of third derivatives in
-/// the analysis: the optimal rate of stochastic gradient descent with second-order smoothness of `g` alone.
-/// Costs as SOBA; memory: one adjoint, one vector of x.
+/// The paper's θ falls in proportion to γ: `θ_t = c γ_t`. The average takes the place of third
+/// derivatives in the analysis: the optimal rate of stochastic gradient descent with second-order
+/// smoothness of `g` alone. Costs as SOBA; memory: one adjoint, one vector of x.
 ///
 /// # Example
 ///
@@ -33,8 +33,8 @@ use crate::{Error, Schedule, Vector};
 /// ```
 ///
 /// # References
-/// Chen, Xiao, Balasubramanian (2023), "Optimal Algorithms for Stochastic Bilevel Optimization under Relaxed
-/// Smoothness Conditions", arXiv:2306.12067, algorithm 1.
+/// Chen, Xiao, Balasubramanian (2023), "Optimal Algorithms for Stochastic Bilevel Optimization
+/// under Relaxed Smoothness Conditions", arXiv:2306.12067, algorithm 1.
 ///
 /// # Differences from the paper
 /// y and q share a step size.

@@ -1,8 +1,9 @@
 //! Update rules: methods that look at the losses through an oracle and move both levels at once.
 //!
-//! A [`Rule`] takes the iterate and what it remembers and gives both back; it sees vectors, blocks of
-//! samples and derivatives, never a module or a data set. [`ProblemOracle`] makes such an [`Oracle`] of a problem
-//! and its samples and counts what is asked of it; [`Run`] makes steps and says how they ended.
+//! A [`Rule`] takes the iterate and what it remembers and gives both back; it sees vectors, blocks
+//! of samples and derivatives, never a module or a data set. [`ProblemOracle`] makes such an
+//! [`Oracle`] of a problem and its samples and counts what is asked of it; [`Run`] makes steps and
+//! says how they ended.
 //!
 //! | rule | second derivatives an iteration | samples | use it when |
 //! |---|---|---|---|
@@ -22,8 +23,9 @@
 //! | [`Dmlcbo`] | a Neumann product | blocks | y is confined to a convex set |
 //! | [`Sustain`], [`Mrbo`], [`Vrbo`] | two Neumann series | blocks | as baselines |
 //!
-//! What they share are values: the [`Directions`] of a [`IterateWithAdjoint`] point, a [`NeumannSeries`], SAGA's table, and
-//! [`VarianceReduced`] for directions that are followed from step to step (STORM, SARAH).
+//! What they share are values: the [`Directions`] of a [`IterateWithAdjoint`] point, a
+//! [`NeumannSeries`], SAGA's table, and [`VarianceReduced`] for directions that are followed from
+//! step to step (STORM, SARAH).
 
 mod amigo;
 mod bome;
@@ -95,8 +97,8 @@ use burn::tensor::backend::Backend;
 
 /// One iteration of a method on both levels.
 pub trait Rule<B: Backend> {
-    /// What the method keeps from one step to the next, beside the iterate. Saved with it, so that a run
-    /// can go on with the same bits.
+    /// What the method keeps from one step to the next, beside the iterate. Saved with it, so that
+    /// a run can go on with the same bits.
     type Memory: Record<B> + Clone;
 
     /// The point nearest to `at` from which the method may start.

@@ -14,8 +14,9 @@ use crate::{Error, Schedule};
 /// x ← Π(x − γ_t d_x),   y ← y − ρ_t d_y
 /// ```
 ///
-/// The paper's steps fall like `t^(−1/3)`, its `η` like `t^(−2/3)`. Costs two gradients of each loss, two cross
-/// products and `2 terms − 2` Hessian products; memory: the point before and a direction.
+/// The paper's steps fall like `t^(−1/3)`, its `η` like `t^(−2/3)`. Costs two gradients of each
+/// loss, two cross products and `2 terms − 2` Hessian products; memory: the point before and a
+/// direction.
 ///
 /// # Example
 ///
@@ -33,8 +34,8 @@ use crate::{Error, Schedule};
 /// ```
 ///
 /// # References
-/// Yang, Ji, Liang (2021), "Provably Faster Algorithms for Bilevel Optimization", NeurIPS, arXiv:2106.04692,
-/// algorithm 1.
+/// Yang, Ji, Liang (2021), "Provably Faster Algorithms for Bilevel Optimization", NeurIPS,
+/// arXiv:2106.04692, algorithm 1.
 ///
 /// # Differences from the paper
 /// The weights `η` of both levels are one schedule.
@@ -42,8 +43,8 @@ use crate::{Error, Schedule};
 pub struct Mrbo(RecursiveMomentum);
 
 impl Mrbo {
-    /// With steps `ρ` of y, `γ` of x, the share `η` of the newest direction, and a series of `terms` terms of step
-    /// `series_step_size`.
+    /// With steps `ρ` of y, `γ` of x, the share `η` of the newest direction, and a series of
+    /// `terms` terms of step `series_step_size`.
     ///
     /// # Errors
     /// If a number is not above zero, or `η` is not in (0, 1].

@@ -15,8 +15,8 @@ use crate::{Error, Vector, positive};
 /// D = ∇x f_J − ∇²xy g_I q
 /// ```
 ///
-/// The same estimators as [`StochasticNeumann`](crate::hypergradient::StochasticNeumann), on an oracle. Costs one gradient of
-/// `f`, one cross product and at most `n − 1` Hessian products.
+/// The same estimators as [`StochasticNeumann`](crate::hypergradient::StochasticNeumann), on an
+/// oracle. Costs one gradient of `f`, one cross product and at most `n − 1` Hessian products.
 ///
 /// # References
 /// As there.

@@ -15,10 +15,10 @@ use crate::{Error, positive};
 /// ```
 ///
 /// For `g` that satisfies the Polyak-Łojasiewicz inequality a solution of the penalised problem has
-/// `p = O(1/γ²)`, and it is `O(1/γ)` away from one of the bilevel problem, for both penalties. V-PBGD is
-/// [`Bome`](super::Bome) with a fixed multiplier. Steps have to be of the order `1/γ`. Costs on all samples:
-/// a gradient of `f` and, V-PBGD, T + 2 gradients of `g`, or, G-PBGD, two of them and both products; memory:
-/// none.
+/// `p = O(1/γ²)`, and it is `O(1/γ)` away from one of the bilevel problem, for both penalties.
+/// V-PBGD is [`Bome`](super::Bome) with a fixed multiplier. Steps have to be of the order `1/γ`.
+/// Costs on all samples: a gradient of `f` and, V-PBGD, T + 2 gradients of `g`, or, G-PBGD, two of
+/// them and both products; memory: none.
 ///
 /// # Example
 ///
@@ -39,7 +39,8 @@ use crate::{Error, positive};
 /// Shen, Chen (2023), "On Penalty-based Bilevel Gradient Descent Method", ICML, arXiv:2302.05185.
 ///
 /// # Differences from the paper
-/// A step size for each level; y is not projected; γ is fixed, where the authors' programs let it grow.
+/// A step size for each level; y is not projected; γ is fixed, where the authors' programs let it
+/// grow.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pbgd {
     penalty: Penalization,

@@ -15,8 +15,8 @@ pub trait Minibatches<B: Backend, P: Differentiable<B>> {
 
     /// A batch of the samples `lower` for `g` and `upper` for `f`.
     ///
-    /// Losses must be such that their mean over all blocks is the loss on all samples: means over the
-    /// samples, where all blocks are equally large.
+    /// Losses must be such that their mean over all blocks is the loss on all samples: means over
+    /// the samples, where all blocks are equally large.
     fn batch(&self, lower: Block, upper: Block) -> P::Batch<B>;
 }
 

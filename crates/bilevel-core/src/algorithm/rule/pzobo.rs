@@ -15,8 +15,9 @@ use crate::{Error, Schedule, positive};
 /// x ← Π(x − γ_t (∇x f_J(x, y_K) + 1/N Σ_j u_j ⟨d_j, ∇y f_J(x, y_K)⟩)),   y ← y_K(x)
 /// ```
 ///
-/// Exact in expectation where y_K is linear in x, whatever μ; its variance is then `(dim x + 1) / N` times the squared
-/// length of the part through y_K. Costs `K (N + 1)` gradients of `g` and one of `f` on a block; memory: a y.
+/// Exact in expectation where y_K is linear in x, whatever μ; its variance is then `(dim x + 1) /
+/// N` times the squared length of the part through y_K. Costs `K (N + 1)` gradients of `g` and one
+/// of `f` on a block; memory: a y.
 ///
 /// # Example
 ///

@@ -14,7 +14,8 @@ pub struct Run<'a, B: Backend, R> {
     seed: u64,
 }
 
-/// Where a run stands: all of it, so that a run goes on with the same bits after this was saved and loaded.
+/// Where a run stands: all of it, so that a run goes on with the same bits after this was saved and
+/// loaded.
 #[derive(Record, Clone, Debug)]
 pub struct RunState<B: Backend, M: Record<B>> {
     /// The iterate.
@@ -34,7 +35,8 @@ impl<'a, B: Backend, R: Rule<B>> Run<'a, B, R> {
         Self { rule, oracle, seed }
     }
 
-    /// The state before the first step. A point from which the rule may not start is projected: how far, [`outside`](Self::outside) says.
+    /// The state before the first step. A point from which the rule may not start is projected: how
+    /// far, [`outside`](Self::outside) says.
     pub fn start(&self, at: Iterate<B>) -> StateOf<B, R> {
         let at = self.rule.admissible(self.oracle, at);
         RunState {

@@ -7,17 +7,17 @@ use super::saga::SagaTable;
 use super::{Directions, Draws, Iterate, IterateWithAdjoint, Oracle, Rule};
 use crate::{Error, Schedule, Vector};
 
-/// SABA: [`Soba`](super::Soba) with SAGA's memory for each of its five derivatives, so that constant steps
-/// converge.
+/// SABA: [`Soba`](super::Soba) with SAGA's memory for each of its five derivatives, so that
+/// constant steps converge.
 ///
 /// ```text
 /// D ↦ D_I − m_I + mean m,   m_I ← D_I      for ∇y g, ∇²yy g q, ∇²xy g q on the block I, ∇y f, ∇x f on J
 /// y ← y − ρ_t D_y,   q ← q − ρ_t D_q,   x ← Π(x − γ_t D_x)
 /// ```
 ///
-/// For strongly convex `g` and a smooth `F` it takes as many steps as gradient descent, each on one block of
-/// each loss. Costs as SOBA. Memory: the table has `2 dim y + dim x` numbers for a block of `g` and
-/// `dim y + dim x` for one of `f`: [`Saba::table_numbers`].
+/// For strongly convex `g` and a smooth `F` it takes as many steps as gradient descent, each on one
+/// block of each loss. Costs as SOBA. Memory: the table has `2 dim y + dim x` numbers for a block
+/// of `g` and `dim y + dim x` for one of `f`: [`Saba::table_numbers`].
 ///
 /// # Example
 ///
@@ -35,8 +35,8 @@ use crate::{Error, Schedule, Vector};
 /// ```
 ///
 /// # References
-/// Dagréou, Ablin, Vaiter, Moreau (2022), "A framework for bilevel optimization that enables stochastic and
-/// global variance reduction algorithms", NeurIPS, arXiv:2201.13409.
+/// Dagréou, Ablin, Vaiter, Moreau (2022), "A framework for bilevel optimization that enables
+/// stochastic and global variance reduction algorithms", NeurIPS, arXiv:2201.13409.
 ///
 /// # Differences from the paper
 /// Entries are those of blocks, not of samples; the adjoint has the opposite sign.

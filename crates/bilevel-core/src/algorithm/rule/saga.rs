@@ -12,8 +12,9 @@ use crate::Vector;
 /// d = D_i − m_i + mean_j m_j,     m_i ← D_i
 /// ```
 ///
-/// For `i` drawn uniformly, d is an unbiased estimate of the mean of D over all blocks, and its variance
-/// vanishes as the iterate settles. All `m` begin at 0. Memory: a vector for each block that was seen, and one.
+/// For `i` drawn uniformly, d is an unbiased estimate of the mean of D over all blocks, and its
+/// variance vanishes as the iterate settles. All `m` begin at 0. Memory: a vector for each block
+/// that was seen, and one.
 ///
 /// # References
 /// Defazio, Bach, Lacoste-Julien (2014), "SAGA", NeurIPS, arXiv:1407.0202.

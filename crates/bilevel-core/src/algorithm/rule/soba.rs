@@ -6,17 +6,19 @@ use burn::tensor::backend::Backend;
 use super::{Draws, Iterate, IterateWithAdjoint, Oracle, Rule};
 use crate::{Error, Schedule, Vector};
 
-/// SOBA: lower variable, adjoint and upper variable each take one stochastic gradient step at a time.
+/// SOBA: lower variable, adjoint and upper variable each take one stochastic gradient step at a
+/// time.
 ///
 /// ```text
 /// D_y = ∇y g_I(x, y),   D_q = ∇²yy g_I(x, y) q − ∇y f_J(x, y),   D_x = ∇x f_J(x, y) − ∇²xy g_I(x, y) q
 /// y ← y − ρ_t D_y,      q ← q − ρ_t D_q,                         x ← Π(x − γ_t D_x)
 /// ```
 ///
-/// `I` is a block of the samples of `g`, `J` of those of `f`, drawn anew in every step; all three directions are
-/// taken at the old point and see the same blocks. With steps that decay like `1/√t` it converges as SGD does
-/// on one level; at constant steps it stays at a distance of `O(ρ)`, unless the blocks are all there is. Costs
-/// one gradient of each loss, one Hessian product and one cross product on a block; memory: one adjoint.
+/// `I` is a block of the samples of `g`, `J` of those of `f`, drawn anew in every step; all three
+/// directions are taken at the old point and see the same blocks. With steps that decay like `1/√t`
+/// it converges as SGD does on one level; at constant steps it stays at a distance of `O(ρ)`,
+/// unless the blocks are all there is. Costs one gradient of each loss, one Hessian product and one
+/// cross product on a block; memory: one adjoint.
 ///
 /// # Example
 ///
@@ -34,8 +36,8 @@ use crate::{Error, Schedule, Vector};
 /// ```
 ///
 /// # References
-/// Dagréou, Ablin, Vaiter, Moreau (2022), "A framework for bilevel optimization that enables stochastic and
-/// global variance reduction algorithms", NeurIPS, arXiv:2201.13409.
+/// Dagréou, Ablin, Vaiter, Moreau (2022), "A framework for bilevel optimization that enables
+/// stochastic and global variance reduction algorithms", NeurIPS, arXiv:2201.13409.
 ///
 /// # Differences from the paper
 /// The adjoint has the opposite sign: q here is −v there.

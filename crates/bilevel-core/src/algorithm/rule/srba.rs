@@ -14,8 +14,9 @@ use crate::{Error, Schedule, Vector, positive};
 /// y ← y − ρ_t D_y,   q ← q − ρ_t D_q,   x ← Π(x − γ_t D_x)
 /// ```
 ///
-/// The number of samples it looks at on the way to a stationary point is the least that is possible, up to a
-/// constant. Costs twice SOBA's, and all samples once a period; memory: the point before, three directions.
+/// The number of samples it looks at on the way to a stationary point is the least that is
+/// possible, up to a constant. Costs twice SOBA's, and all samples once a period; memory: the point
+/// before, three directions.
 ///
 /// # Example
 ///
@@ -33,8 +34,8 @@ use crate::{Error, Schedule, Vector, positive};
 /// ```
 ///
 /// # References
-/// Dagréou, Moreau, Vaiter, Ablin (2024), "A Lower Bound and a Near-Optimal Algorithm for Bilevel Empirical
-/// Risk Minimization", AISTATS, arXiv:2302.08766.
+/// Dagréou, Moreau, Vaiter, Ablin (2024), "A Lower Bound and a Near-Optimal Algorithm for Bilevel
+/// Empirical Risk Minimization", AISTATS, arXiv:2302.08766.
 ///
 /// # Differences from the paper
 /// The adjoint has the opposite sign and is not projected on a ball.

@@ -7,15 +7,16 @@ use super::{Draws, Iterate, NeumannSeries, Oracle, Rule};
 use crate::hypergradient::NeumannForm;
 use crate::{Error, Schedule, positive};
 
-/// stocBiO: stochastic gradient steps on y from where they ended, then one on x along a Neumann series.
+/// stocBiO: stochastic gradient steps on y from where they ended, then one on x along a Neumann
+/// series.
 ///
 /// ```text
 /// n times:  y ← y − ρ_t ∇y g_I(x, y)
 /// x ← Π(x − γ_t D),   D by the sum of NeumannSeries
 /// ```
 ///
-/// Costs `n` gradients of `g`, one of `f`, a cross product and `terms − 1` Hessian products; memory: none.
-/// The bias of the series, `(1 − ημ)^terms`, stays.
+/// Costs `n` gradients of `g`, one of `f`, a cross product and `terms − 1` Hessian products;
+/// memory: none. The bias of the series, `(1 − ημ)^terms`, stays.
 ///
 /// # Example
 ///
@@ -37,8 +38,9 @@ use crate::{Error, Schedule, positive};
 /// arXiv:2010.07962.
 ///
 /// # Differences from the paper
-/// The series is the paper's, not the one of the authors' program, which leaves out its first term and the step
-/// size of the others. The factors' blocks are of one size; the paper's shrink geometrically along the series.
+/// The series is the paper's, not the one of the authors' program, which leaves out its first term
+/// and the step size of the others. The factors' blocks are of one size; the paper's shrink
+/// geometrically along the series.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StocBio {
     inner_steps: usize,
@@ -48,7 +50,8 @@ pub struct StocBio {
 }
 
 impl StocBio {
-    /// With `inner_steps` steps `ρ` of y, `γ` of x, and a series of `terms` terms of step `series_step_size`.
+    /// With `inner_steps` steps `ρ` of y, `γ` of x, and a series of `terms` terms of step
+    /// `series_step_size`.
     ///
     /// # Errors
     /// If a number is not above zero.

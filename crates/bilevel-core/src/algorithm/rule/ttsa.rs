@@ -14,9 +14,10 @@ use crate::{Error, Schedule};
 /// x ← Π(x − γ_t D)                      γ_t = γ (t + 1)^(−3/5),   D by the random product of NeumannSeries
 /// ```
 ///
-/// The powers are the paper's for a weakly convex F, where it takes `c K^(−2/5)` and `c K^(−3/5)` for a run
-/// of K steps; for a strongly convex F it takes the powers 2/3 and 1 in t. Any schedule can be given. Costs
-/// one gradient of each loss, a cross product and at most `terms − 1` Hessian products; memory: none.
+/// The powers are the paper's for a weakly convex F, where it takes `c K^(−2/5)` and `c K^(−3/5)`
+/// for a run of K steps; for a strongly convex F it takes the powers 2/3 and 1 in t. Any schedule
+/// can be given. Costs one gradient of each loss, a cross product and at most `terms − 1` Hessian
+/// products; memory: none.
 ///
 /// # Example
 ///
@@ -34,8 +35,8 @@ use crate::{Error, Schedule};
 /// ```
 ///
 /// # References
-/// Hong, Wai, Wang, Yang (2023), "A Two-Timescale Stochastic Algorithm Framework for Bilevel Optimization",
-/// SIOPT 33(1), arXiv:2007.05170.
+/// Hong, Wai, Wang, Yang (2023), "A Two-Timescale Stochastic Algorithm Framework for Bilevel
+/// Optimization", SIOPT 33(1), arXiv:2007.05170.
 ///
 /// # Differences from the paper
 /// The number of terms is fixed; the paper's grows like log t.

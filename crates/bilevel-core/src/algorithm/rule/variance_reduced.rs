@@ -13,10 +13,10 @@ pub trait VarianceReduced: Sized {
     /// d ← D(z; ξ) + (1 − η) (d − D(z⁻; ξ))
     /// ```
     ///
-    /// `self` is `D(z; ξ)`, `before` is `D(z⁻; ξ)` on the same samples at the point before, `estimate` is d.
-    /// With `η = 1` it is the plain stochastic gradient; with `η = 0` it is SARAH, also known as SPIDER, which
-    /// has to begin again from a gradient on all samples now and then. For η between, the error of d has
-    /// a memory of `1/η` steps and shrinks with the steps of z.
+    /// `self` is `D(z; ξ)`, `before` is `D(z⁻; ξ)` on the same samples at the point before,
+    /// `estimate` is d. With `η = 1` it is the plain stochastic gradient; with `η = 0` it is SARAH,
+    /// also known as SPIDER, which has to begin again from a gradient on all samples now and then.
+    /// For η between, the error of d has a memory of `1/η` steps and shrinks with the steps of z.
     ///
     /// # References
     /// Cutkosky, Orabona (2019), "Momentum-Based Variance Reduction in Non-Convex SGD", NeurIPS,

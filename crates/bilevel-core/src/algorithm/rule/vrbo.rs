@@ -16,10 +16,11 @@ use crate::{Error, Schedule, positive};
 /// n times:  d ← D_ξ(x, y) + d − D_ξ(x⁻, y⁻),   y ← y − ρ_t d_y
 /// ```
 ///
-/// `D` is the pair of a Neumann series' hypergradient and `∇y g`; `(x⁻, y⁻)` is the point that `d` belongs to. The
-/// differences telescope: with all samples in every block, `d = D(x⁻, y⁻)` however long the period.
-/// Costs `2n` gradients of each loss, `2n` cross products and `2n (terms − 1)` Hessian products on blocks, and
-/// `terms + 2` passes over all samples once a period; memory: a direction and a point.
+/// `D` is the pair of a Neumann series' hypergradient and `∇y g`; `(x⁻, y⁻)` is the point that `d`
+/// belongs to. The differences telescope: with all samples in every block, `d = D(x⁻, y⁻)` however
+/// long the period. Costs `2n` gradients of each loss, `2n` cross products and `2n (terms − 1)`
+/// Hessian products on blocks, and `terms + 2` passes over all samples once a period; memory: a
+/// direction and a point.
 ///
 /// # Example
 ///
@@ -37,14 +38,15 @@ use crate::{Error, Schedule, positive};
 /// ```
 ///
 /// # References
-/// Yang, Ji, Liang (2021), "Provably Faster Algorithms for Bilevel Optimization", NeurIPS, arXiv:2106.04692,
-/// algorithm 2.
+/// Yang, Ji, Liang (2021), "Provably Faster Algorithms for Bilevel Optimization", NeurIPS,
+/// arXiv:2106.04692, algorithm 2.
 ///
 /// # Differences from the paper
-/// The large batch is all samples. The paper makes one more difference after the last step of y, so that `d`
-/// belongs to where the next step begins. Here the next step's first difference makes up for it: x moves along a
-/// `d_x` that is one step of y old, and a step costs a pair of directions less. The authors' program leaves that
-/// difference out: its `d` drifts away from `D` until the next look at all samples.
+/// The large batch is all samples. The paper makes one more difference after the last step of y, so
+/// that `d` belongs to where the next step begins. Here the next step's first difference makes up
+/// for it: x moves along a `d_x` that is one step of y old, and a step costs a pair of directions
+/// less. The authors' program leaves that difference out: its `d` drifts away from `D` until the
+/// next look at all samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Vrbo {
     inner_steps: usize,
@@ -62,8 +64,8 @@ pub struct VrboMemory<B: Backend> {
 }
 
 impl Vrbo {
-    /// With `n` inner steps `ρ` of y, steps `γ` of x, all samples every `period` steps, and a series of `terms`
-    /// terms of step `series_step_size`.
+    /// With `n` inner steps `ρ` of y, steps `γ` of x, all samples every `period` steps, and a
+    /// series of `terms` terms of step `series_step_size`.
     ///
     /// # Errors
     /// If a number is not above zero.

@@ -11,10 +11,10 @@ use super::logged::{Call, Logged};
 use super::problem::Setup;
 use crate::B;
 
-/// A step, as evaluations in their order: `kind:draw`, where one letter is one draw of a block, of f a
-/// capital one, and `*` all samples. Every step after the first that is not one of `except` has to be of this
-/// form: evaluations of one letter see the same block in every step, those of two letters different ones in
-/// some step.
+/// A step, as evaluations in their order: `kind:draw`, where one letter is one draw of a block, of
+/// f a capital one, and `*` all samples. Every step after the first that is not one of `except` has
+/// to be of this form: evaluations of one letter see the same block in every step, those of two
+/// letters different ones in some step.
 fn check<R: Rule<B>>(name: &str, rule: Result<R, Error>, except: fn(usize) -> bool, form: &str) {
     let oracle = Setup::read().oracle();
     let logged = Logged::new(&oracle);

@@ -11,7 +11,8 @@ use crate::B;
 /// What was asked, and on which block.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Call {
-    /// `gy` a gradient in y, `g` and `f` gradients in both, `h` and `c` products, `s` both of them and the gradient.
+    /// `gy` a gradient in y, `g` and `f` gradients in both, `h` and `c` products, `s` both of them
+    /// and the gradient.
     pub kind: &'static str,
     /// None for all samples.
     pub block: Option<usize>,

@@ -1,4 +1,5 @@
-//! Iterates of the published algorithms against those of an independent program, `tests/reference` at the root.
+//! Iterates of the published algorithms against those of an independent program, `tests/reference`
+//! at the root.
 
 mod blocks;
 mod logged;

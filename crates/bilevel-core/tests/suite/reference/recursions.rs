@@ -1,4 +1,5 @@
-//! Estimates that are followed by differences telescope: on all samples they are the direction itself.
+//! Estimates that are followed by differences telescope: on all samples they are the direction
+//! itself.
 
 use bilevel_core::algorithm::rule::{Block, IterateWithAdjoint, NeumannSeries};
 use bilevel_core::hypergradient::NeumannForm;

@@ -163,7 +163,8 @@ impl<'a> Master<'a> {
         Ok(())
     }
 
-    /// Waits for enough steps, for all if planes are to be made; those who come meanwhile are welcome.
+    /// Waits for enough steps, for all if planes are to be made; those who come meanwhile are
+    /// welcome.
     fn collect(&mut self, stop: Stop, due: bool) -> Result<(), Interruption> {
         self.expected = Expected::Step;
         loop {

@@ -5,8 +5,8 @@ use crate::message::Directive;
 use crate::{Lower, LowerEstimate, OnLoss, Participation, Relaxation};
 
 impl Master<'_> {
-    /// Whether those who live can make a plane. One made without a worker that is still in the problem would be of
-    /// another problem, and cut off its solutions.
+    /// Whether those who live can make a plane. One made without a worker that is still in the
+    /// problem would be of another problem, and cut off its solutions.
     pub(super) fn is_complete(&self) -> bool {
         let Participation {
             on_loss, min_live, ..
@@ -18,7 +18,8 @@ impl Master<'_> {
         self.active.live() >= wanted
     }
 
-    /// The estimate, and a plane if the point is too far from it. Returns `h`, unless too few are left for one.
+    /// The estimate, and a plane if the point is too far from it. Returns `h`, unless too few are
+    /// left for one.
     pub(super) fn refresh(&mut self, stop: Stop) -> Result<Option<f64>, Interruption> {
         while self.is_complete() {
             match self.estimate(stop) {

@@ -5,8 +5,8 @@ pub(super) fn common_name(worker: usize) -> String {
     format!("worker-{worker}")
 }
 
-/// Zenoh's access control for the master: a worker asks and lives in its own name, the master replies and looks on.
-/// Everything else is denied.
+/// Zenoh's access control for the master: a worker asks and lives in its own name, the master
+/// replies and looks on. Everything else is denied.
 pub(super) fn access_control(run: &str, workers: usize) -> String {
     let (mut rules, mut subjects, mut policies) = (Vec::new(), Vec::new(), Vec::new());
     let mut rule = |id: &str, flow: &str, messages: &str, keys: &str| {

@@ -14,8 +14,9 @@ use crate::error::{Error, ErrorKind};
 
 /// The master's end of a run over Zenoh: it listens, and holds what workers ask until it replies.
 ///
-/// Dropped after it was [closed](MasterCommunicator::close) it stays until all workers have left, but not longer than
-/// [`linger`](ZenohSettings::linger). Dropped before, it is gone at once, and workers wait for the next master.
+/// Dropped after it was [closed](MasterCommunicator::close) it stays until all workers have left,
+/// but not longer than [`linger`](ZenohSettings::linger). Dropped before, it is gone at once, and
+/// workers wait for the next master.
 pub struct ZenohMaster {
     events: Receiver<Event>,
     sessions: Arc<Mutex<Sessions>>,

@@ -25,8 +25,9 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// All workers of a run, their newest lives, and what these wait for.
 ///
-/// A life is there as long as its token is. What it asks before its token has come is kept until then; what comes after its
-/// token has gone counts only when the token is back: a dead worker's last words do not revive it.
+/// A life is there as long as its token is. What it asks before its token has come is kept until
+/// then; what comes after its token has gone counts only when the token is back: a dead worker's
+/// last words do not revive it.
 pub(super) struct Sessions {
     events: Sender<Event>,
     most_bytes: usize,
@@ -77,7 +78,8 @@ impl Sessions {
         }))
     }
 
-    /// A worker asks whether it may come in. It is told how many bytes a message may have here, and the number of its life.
+    /// A worker asks whether it may come in. It is told how many bytes a message may have here, and
+    /// the number of its life.
     pub fn admit(&mut self, query: Query) {
         let worker = last_part(query.key_expr().as_str());
         let slot = worker.and_then(|worker| self.of_worker.get(worker.index()));
@@ -246,7 +248,8 @@ impl Sessions {
         }
     }
 
-    /// A word was said. Where it took too long the link was closed, and its token may be late to tell.
+    /// A word was said. Where it took too long the link was closed, and its token may be late to
+    /// tell.
     fn took(&mut self, worker: WorkerId, incarnation: Incarnation, took: Duration) {
         let session = self
             .of_worker

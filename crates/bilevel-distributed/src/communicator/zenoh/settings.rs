@@ -35,7 +35,8 @@ pub struct ZenohSettings {
 
 /// Files in PEM format. Each side shows its certificate and asks for the other's.
 ///
-/// The master's has to be for its address; worker i's has the common name `worker-i`, and lets it take part as worker i only.
+/// The master's has to be for its address; worker i's has the common name `worker-i`, and lets it
+/// take part as worker i only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
     /// The certificate of the authority that signed all others.

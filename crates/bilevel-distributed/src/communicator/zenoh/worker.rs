@@ -31,7 +31,8 @@ impl ZenohWorker {
     /// Connects to the master; waits for it if it does not listen yet.
     ///
     /// # Errors
-    /// If a setting is wrong, or the master cannot be reached in time or does not let this worker in.
+    /// If a setting is wrong, or the master cannot be reached in time or does not let this worker
+    /// in.
     pub fn connect(settings: &ZenohSettings, worker: WorkerId) -> Result<Self, Error> {
         let start = Instant::now();
         let session = zenoh::open(settings.worker()?).wait().map_err(network)?;
@@ -96,8 +97,8 @@ impl WorkerCommunicator for ZenohWorker {
     }
 }
 
-/// Asks until there is a reply; `None` if there is none in time. Without a reply a question ends at once where the
-/// master is not there, or when the time is over.
+/// Asks until there is a reply; `None` if there is none in time. Without a reply a question ends at
+/// once where the master is not there, or when the time is over.
 fn ask(
     session: &Session,
     key: &str,

@@ -46,8 +46,8 @@ fn echo(settings: &ZenohSettings, worker: WorkerId) -> std::thread::JoinHandle<(
     })
 }
 
-/// 32 MiB are owed to a worker that does not read: the others go on without a pause and without losing their links, and it
-/// is back when it reads again.
+/// 32 MiB are owed to a worker that does not read: the others go on without a pause and without
+/// losing their links, and it is back when it reads again.
 #[test]
 fn a_frozen_worker_holds_up_nobody_and_comes_back() {
     let (mut master, settings) = listen_with(3, |settings| settings.lease = Duration::from_secs(3));

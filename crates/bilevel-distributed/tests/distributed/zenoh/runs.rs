@@ -184,7 +184,8 @@ fn a_worker_that_comes_back_gets_its_own() {
     assert_ne!(known[0].x, known[known.len() - 1].x, "it did not move");
 }
 
-/// A master is killed twice; the next one goes on from its file, with the same workers, and no iteration and no bit is lost.
+/// A master is killed twice; the next one goes on from its file, with the same workers, and no
+/// iteration and no bit is lost.
 #[test]
 fn a_master_goes_on_where_the_last_one_was_killed() {
     const WORKERS: usize = 3;

@@ -1,4 +1,5 @@
-//! A passage between a worker and its master that can be closed: from outside the worker stands still.
+//! A passage between a worker and its master that can be closed: from outside the worker stands
+//! still.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

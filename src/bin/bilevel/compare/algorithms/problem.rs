@@ -40,7 +40,8 @@ const START_SIGMA: f64 = 10.0 / 255.0;
 const TEST_CROPS: usize = 8;
 /// Noise for the test must not be that of the training.
 const TEST_NOISE: u64 = 1 << 40;
-/// Where a solve for a score stops: its error, `‖∇y g‖/μ`, changes the PSNR by some thousandths of a dB.
+/// Where a solve for a score stops: its error, `‖∇y g‖/μ`, changes the PSNR by some thousandths of
+/// a dB.
 const SCORE_TOLERANCE: f64 = 1e-3;
 /// Steps of any lower solve at most.
 const LOWER_STEPS: usize = 500;
@@ -134,8 +135,8 @@ impl<B: Backend> Contest<B> {
     }
 }
 
-/// Scores upper variables, with images of its own: what an algorithm left undone does not count for it or
-/// against it, nor do these solves count as its cost.
+/// Scores upper variables, with images of its own: what an algorithm left undone does not count for
+/// it or against it, nor do these solves count as its cost.
 pub(crate) struct Evaluator<'a, B: Backend> {
     contest: &'a Contest<B>,
     /// Where the next solves begin.

@@ -32,13 +32,14 @@ const BATCH: usize = 2;
 /// | HOAG, geometric | all | its own, from 300 | 0.3 · 0.9ᵏ, the same |
 /// | HOAG, quadratic | all | its own, from 300 | 0.3 (k + 1)^(−2), the same |
 ///
-/// First step sizes were scanned (MAID 30, 100, 300; ISGD 80, 150, 300 and 300, 1000, 3000; HOAG 100, 300, 1000)
-/// at seed 0 and a budget of 15,000, for the best training PSNR at its end up to the noise of the
-/// batches; accuracies and powers were not. Of ISGD's decreasing ones 3000 ended 0.1 dB higher than 1000, and
-/// fell back by 2 dB twice on the way. HOAG's own first step, of length `√d`, is far too long here.
+/// First step sizes were scanned (MAID 30, 100, 300; ISGD 80, 150, 300 and 300, 1000, 3000; HOAG
+/// 100, 300, 1000) at seed 0 and a budget of 15,000, for the best training PSNR at its end up to
+/// the noise of the batches; accuracies and powers were not. Of ISGD's decreasing ones 3000 ended
+/// 0.1 dB higher than 1000, and fell back by 2 dB twice on the way. HOAG's own first step, of
+/// length `√d`, is far too long here.
 ///
-/// MAID's strong convexity is the problem's. The constants that the problem does not state are probed at
-/// every step, which counts as cost: its tests are estimated, not certified.
+/// MAID's strong convexity is the problem's. The constants that the problem does not state are
+/// probed at every step, which counts as cost: its tests are estimated, not certified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AlgorithmName {
     /// Adaptive, on all crops in every step.
@@ -236,8 +237,8 @@ fn cost_to(psnr: f64, rows: &[Row]) -> Option<u64> {
     reached.map(|row| row.cost)
 }
 
-/// Training PSNRs on the way from the start to the best that any algorithm reached, in dB, and what each
-/// algorithm had spent at its first row that is as good.
+/// Training PSNRs on the way from the start to the best that any algorithm reached, in dB, and what
+/// each algorithm had spent at its first row that is as good.
 pub(crate) fn levels(courses: &[Vec<Row>]) -> Vec<Level> {
     let rows = courses.iter().flatten();
     let psnrs = rows.map(|row| row.training_psnr);
@@ -336,8 +337,8 @@ struct Recorded<'a, B: Backend> {
 }
 
 impl<B: Backend> Recorded<'_, B> {
-    /// Upper steps until the budget is spent or a step fails, with rows on the way. The last row is what the
-    /// budget has led to: a step that it does not cover is not counted.
+    /// Upper steps until the budget is spent or a step fails, with rows on the way. The last row is
+    /// what the budget has led to: a step that it does not cover is not counted.
     fn run<S>(
         &self,
         mut state: S,

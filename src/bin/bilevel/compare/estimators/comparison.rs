@@ -38,7 +38,8 @@ pub(crate) struct Row {
     pub products: usize,
     /// Cross terms.
     pub crosses: usize,
-    /// Steps that the lower problem was solved with before: 0 for estimators that solve it themselves.
+    /// Steps that the lower problem was solved with before: 0 for estimators that solve it
+    /// themselves.
     pub lower_steps: usize,
     /// Wall clock, once.
     pub seconds: f64,
@@ -119,7 +120,8 @@ impl Reference {
         })
     }
 
-    /// Runs an estimator: from the noisy crops if it solves the lower problem, else at its solution.
+    /// Runs an estimator: from the noisy crops if it solves the lower problem, else at its
+    /// solution.
     pub fn measure(&self, name: EstimatorName, budget: usize, problem: &SmallProblem) -> Row {
         let estimator = name.build(budget, problem);
         let (y, lower_steps) = if name.solves() {

@@ -47,7 +47,8 @@ pub(crate) struct SmallProblem {
 }
 
 impl SmallProblem {
-    /// The problem of the arguments, with the parameters of `model` or those to start learning from.
+    /// The problem of the arguments, with the parameters of `model` or those to start learning
+    /// from.
     ///
     /// # Errors
     /// If the images cannot be read, or a crop does not fit into one of them or is too small.

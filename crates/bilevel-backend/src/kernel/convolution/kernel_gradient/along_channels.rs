@@ -26,8 +26,9 @@ const fn highest(registers: usize, wide: usize) -> usize {
 /// Bytes of results that stay in the first-level cache while all columns pass by.
 const NEAR: usize = 1 << 14;
 
-/// `gradient[o, column] = sum over n, t of r[n, o, t] x[n, column + t]`, the results turned round so that
-/// the channels of a pixel stand together: no sum across lanes, and no lanes without a pixel.
+/// `gradient[o, column] = sum over n, t of r[n, o, t] x[n, column + t]`, the results turned round
+/// so that the channels of a pixel stand together: no sum across lanes, and no lanes without a
+/// pixel.
 pub fn correlate<E: Element>(correlation: Correlation<'_, E>) {
     let Correlation {
         geometry,
@@ -105,7 +106,8 @@ fn turn<E: Element>(r: &[E], [count, outputs, area]: [usize; 3], channels: usize
     })
 }
 
-/// The square whose rows begin `area` entries apart, with its rows as columns, `channels` entries apart.
+/// The square whose rows begin `area` entries apart, with its rows as columns, `channels` entries
+/// apart.
 #[inline(always)]
 fn turn_square<E: Element>(from: &[E], area: usize, to: &mut [E], channels: usize) {
     let mut square = [[E::default(); SIDE]; SIDE];

@@ -21,8 +21,8 @@ const fn widest(registers: usize, rows: usize) -> usize {
     }
 }
 
-/// `gradient[o, column] = sum over n, t of r[n, o, t] x[n, column + t]`, a block of channels of results
-/// and of columns at a time.
+/// `gradient[o, column] = sum over n, t of r[n, o, t] x[n, column + t]`, a block of channels of
+/// results and of columns at a time.
 pub fn correlate<E: Element>(correlation: Correlation<'_, E>) {
     let Correlation {
         geometry,
