@@ -64,9 +64,10 @@ pub use burn;
 pub mod prelude {
     pub use bilevel_backend::{Cpu, Tape};
     pub use bilevel_core::{
-        Accelerated, BilevelProblem, Certificate, ConjugateGradient, DoubleBackward, DoubleLoop,
-        Estimate, GradientDescent, ImplicitDifferentiation, Point, Report, Schedule, State, Status,
-        Stop, Task, Tolerance, hypergradient,
+        Accelerated, BilevelProblem, Certificate, Checkpointing, ConjugateGradient, DoubleBackward,
+        DoubleLoop, Estimate, Failure, GradientDescent, Hypergradient, ImplicitDifferentiation,
+        LowerSolver, Point, Report, Schedule, State, Status, Stop, Stopped, Task, Tolerance,
+        Unrolled, hypergradient,
     };
     pub use bilevel_models::meta::{Episode, Learner, Loss, Maml, Network, Samples};
     pub use burn::module::{AutodiffModule, Module, Param};

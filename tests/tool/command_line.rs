@@ -726,3 +726,45 @@ fn a_run_that_diverges_keeps_its_last_good_state() {
     assert_eq!(text.lines().count(), 1, "{text}");
     assert!(bench.path("run/state.safetensors").exists());
 }
+
+/// Words of before are understood: what is wrong with these calls is something else.
+#[test]
+fn older_words_of_options_are_understood() {
+    let nowhere = ["--data", "/nowhere"];
+    refuses(
+        bilevel().args(["clean", "--references"]).args(nowhere),
+        &["/nowhere"],
+    );
+    refuses(
+        bilevel().args(["distributed", "local", "--look", "-1"]),
+        &["--eval-every"],
+    );
+    refuses(
+        bilevel().args([
+            "few-shot",
+            "adapt",
+            "--paper",
+            "--support",
+            "/nowhere",
+            "/nothing",
+        ]),
+        &["/nowhere"],
+    );
+    for physics in ["halved", "lost-pixels"] {
+        let call = [
+            "reconstruct",
+            "/nowhere.png",
+            "-o",
+            "/nothing.png",
+            "--physics",
+            physics,
+        ];
+        let output = bilevel().args(call).output().expect("it runs");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(!text.contains("possible values"), "{text}");
+    }
+    refuses(
+        bilevel().args(["reconstruct", "a.png", "-o", "b.png", "--physics", "cut"]),
+        &["masked", "downsampled"],
+    );
+}

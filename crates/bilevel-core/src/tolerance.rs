@@ -23,8 +23,16 @@ use crate::vector::norm;
 /// tolerance asks a lower solver for more than is needed; linear solvers measure against `b`
 /// whatever they start from.
 ///
+/// MINRES, GMRES and the solvers around others call a residual converged that rounding has left at most a tenth above
+/// its bound. The residual they report is the true one.
+///
 /// ```
-/// use bilevel_core::Tolerance;
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/scalar.rs")); }
+/// # use example::*;
+/// let At { x, y, batch } = scalar(1.0, 0.0); // g = y² − x y
+/// let descent = GradientDescent::new(0.25).tolerance(Tolerance::Relative(1e-3));
+/// // Every step halves the gradient: 2⁻¹⁰ of the first is below a thousandth.
+/// assert_eq!(Point::new(&Scalar, &x, &y, &batch).solve(&descent).steps, 10);
 ///
 /// assert_eq!(Tolerance::Relative(1e-3).bound(2.0), 2e-3);
 /// assert_eq!(Tolerance::Absolute(1e-3).bound(2.0), 1e-3);

@@ -170,7 +170,7 @@ impl<P: Sync, L: Sync, H: Sync> DoubleLoop<P, L, H> {
         O: Optimizer<P::Upper<Tape<B>>, Tape<B>>,
     {
         let tasks = tasks.into_iter().map(|(batch, y)| Task::new(batch, y));
-        let mut reports = Vec::with_capacity(steps);
+        let mut reports = Vec::new();
         let mut collect = |report: &Report| reports.push(report.clone());
         let state = State::new(x, optimizer);
         let stop = Stop::after(steps);

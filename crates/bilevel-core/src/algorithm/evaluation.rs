@@ -208,7 +208,7 @@ impl<B: Backend, P: Differentiable<B>> Evaluation<B, P> {
         bounds.map(|bounds| bounds.iter().zip(weights).map(|(b, w)| b * w).sum())
     }
 
-    /// What an observer is told. `spent` is that of the whole run.
+    /// What an observer receives. `cost` is that of the whole run.
     pub fn report(&self, step: usize, learning_rate: f64, cost: Cost) -> Report {
         Report {
             step,

@@ -110,7 +110,8 @@ impl<B: Backend, P: Differentiable<B>> Clone for HoagState<B, P> {
 }
 
 impl<P, L, H> Hoag<P, L, H> {
-    /// The method; the tolerances that `lower` and `hypergradient` have are not used.
+    /// The method. Of the tolerances of `lower` and `hypergradient` the kind is used, absolute or
+    /// relative, and not the number.
     ///
     /// # Errors
     /// If the accuracies are not positive.
@@ -130,7 +131,7 @@ impl<P: Sync, L: Sync, H: Sync> Hoag<P, L, H> {
     ///
     /// If the numbers on the way are of no use, state and tasks come back as they were, but for
     /// what was spent, and the report says where ([`Report::failure`]). A step that was refused has
-    /// learning rate 0 in its report.
+    /// step size 0 in its report.
     ///
     /// # Panics
     /// If there is no task.

@@ -95,7 +95,8 @@ pub struct IsgdSettings {
 }
 
 impl<P, L, H> Isgd<P, L, H> {
-    /// The method; the tolerances that `lower` and `hypergradient` have are not used.
+    /// The method. Of the tolerances of `lower` and `hypergradient` the kind is used, absolute or
+    /// relative, and not the number.
     ///
     /// # Errors
     /// If the batch is empty, or a schedule does not consist of positive numbers.

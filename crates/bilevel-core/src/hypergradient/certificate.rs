@@ -13,7 +13,7 @@ pub struct Certificate {
     pub lower: Option<Outcome>,
     /// How the solve for the adjoint ended, if there was one; residual `‖∇²yy g · q − ∇y f‖`.
     pub adjoint: Option<Outcome>,
-    /// `‖a₀‖ / ‖∇y f‖` for the adjoint a₀ of the first step that was reversed, the largest of the
+    /// `‖a₀‖ / ‖∇y f‖` for the y part a₀ of the adjoint before the first step that was reversed, the largest of the
     /// systems; of estimators that reverse steps. Steps that contract keep it below 1. Far above 1
     /// the estimate is mostly rounding: the step size is too long, or [`Adam`](super::Adam)'s ε too
     /// small for steps near a solution.

@@ -7,7 +7,7 @@ use super::product_counter::{Counted, ProductCounter};
 use super::{Bound, Certificate, Curvature, Estimate, Evidence, Memory};
 use crate::failure::{Cause, Failure, Phase};
 use crate::parameters::{non_finite_parameter, pack, paths};
-use crate::vector::{norm, norms, read};
+use crate::vector::{largest, norm, norms, read};
 use crate::{Differentiable, LossGradients, Outcome, Point, SecondOrder, Status, Vector};
 
 /// An estimate before its numbers are read from the device.
@@ -103,7 +103,7 @@ impl<B: Backend> EstimateBuilder<B> {
         let size = norm(self.gradient.clone()).expand(upper.shape());
         let mut rows = read(Vector::cat(vec![lower, upper, residuals, size], 1));
         // Squares may have vanished or overflowed. (Without a residual its column is zero.)
-        let there = |&(i, _): &(usize, &f64)| third.is_some() || i % 4 != 2;
+        let there = |&(i, _): &(usize, &f64)| residual.is_some() || i % 4 != 2;
         let mut norms_there = rows.iter().enumerate().filter(there);
         if norms_there.any(|(_, norm)| !(1e-15..1e15).contains(norm)) {
             let columns = [Some(&self.lower_gradient), Some(&self.f.y), third];
@@ -121,11 +121,10 @@ impl<B: Backend> EstimateBuilder<B> {
             upper_gradient: row[1],
         });
         let growth = self.reversed.is_some().then(|| {
-            let growths = rows.chunks(4).map(|row| match row[1] > 0.0 {
-                true => row[2] / row[1],
-                false => 0.0,
-            });
-            growths.fold(0.0, f64::max)
+            // Where ∇y f = 0 the adjoint is 0 too.
+            let growths = rows.chunks(4).filter(|row| row[1] != 0.0);
+            let growths: Vec<f64> = growths.map(|row| row[2] / row[1]).collect();
+            largest(&growths)
         });
         (evidence.collect(), growth, rows[3])
     }

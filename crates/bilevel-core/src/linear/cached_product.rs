@@ -47,6 +47,10 @@ impl<'a, B: Backend> CachedProduct<'a, B> {
         });
         let status = match solution.status {
             Status::Converged if !solved => Status::MaxSteps,
+            // The inner system is harder to solve than this one.
+            Status::MaxSteps | Status::Breakdown if solved && tolerance.is_some() => {
+                Status::Converged
+            }
             status => status,
         };
         Solution {

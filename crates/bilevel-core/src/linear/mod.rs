@@ -90,7 +90,8 @@ pub trait LinearSolver<B: Backend> {
     /// How many vectors of the size of `b` a solve of `dim` unknowns holds at once, at most.
     fn vectors(&self, dim: usize) -> usize;
 
-    /// When the solver stops: none if it makes a fixed number of steps.
+    /// When the solver stops: none if it makes a fixed number of steps, or solves another
+    /// system.
     fn tolerance(&self) -> Option<Tolerance> {
         None
     }

@@ -107,8 +107,8 @@ pub struct Maml<N> {
 }
 
 impl<N> Maml<N> {
-    /// MAML as in its paper: one step of size 0.01 on all weights, differentiated exactly, judged
-    /// by cross entropy.
+    /// Second-order MAML: one step of size 0.01 on all weights, differentiated exactly, judged by
+    /// cross entropy.
     pub fn new(network: N) -> Self {
         Self {
             network,
@@ -140,8 +140,7 @@ setters!(Maml<N> {
 });
 
 impl<N: Network> Maml<N> {
-    /// The weights after learning from the support of `episode`: those of the network that is used
-    /// afterwards.
+    /// The weights after learning from the support of `episode`; its queries are not read.
     ///
     /// Of a [`Stack`] those of all tasks, one after the other along the first axis.
     pub fn adapt<B: Backend, O>(

@@ -99,7 +99,7 @@ pub(crate) fn distributed_master<B: Backend>(
     report.finish(&folder, "seconds", arguments.json, &beside)
 }
 
-/// The course of the run in a folder.
+/// The history of the run in a folder.
 ///
 /// # Errors
 /// If it cannot be read.

@@ -1,11 +1,11 @@
-//! The course of a method: how right z was when.
+//! The history of a method: how accurate z was when.
 
 use bilevel_distributed::{AdboState, Report, Stopped};
 use serde::{Deserialize, Serialize};
 
 use super::Task;
 
-/// A look at the master's z.
+/// An evaluation of the master's z.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Evaluation {
     pub iteration: usize,
@@ -17,7 +17,7 @@ pub(crate) struct Evaluation {
     pub planes: usize,
 }
 
-/// The course of a method.
+/// The history of a method.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct History {
     pub method: String,
@@ -50,12 +50,11 @@ impl History {
         }
     }
 
-    /// An iteration is done, of a run that began after `before` seconds. There is a look every
-    /// `evaluation` seconds.
+    /// An iteration is done, of a run that began after `before` seconds. z is evaluated every `eval_every` seconds.
     pub fn observe(
         &mut self,
         task: &Task,
-        evaluation: f64,
+        eval_every: f64,
         before: f64,
         state: &AdboState,
         report: &Report,
@@ -70,9 +69,9 @@ impl History {
             .iter_mut()
             .zip(sent)
             .for_each(|(sum, n)| *sum += n);
-        let due = |seconds: f64| (seconds / evaluation).floor();
+        let due = |seconds: f64| (seconds / eval_every).floor();
         if self.evaluations.is_empty() || due(self.seconds) > due(last) {
-            self.evaluation(task, state);
+            self.evaluate(task, state);
         }
     }
 
@@ -80,17 +79,17 @@ impl History {
     pub fn end(&mut self, task: &Task, state: &AdboState, why: Stopped) {
         self.ended = Some(why.to_string());
         self.failed = !matches!(why, Stopped::Iterations | Stopped::Time);
-        self.evaluation(task, state);
+        self.evaluate(task, state);
     }
 
-    /// At the last look.
+    /// At the last evaluation.
     pub fn accuracy(&self) -> f64 {
         self.evaluations
             .last()
             .map_or(0.0, |evaluation| evaluation.accuracy)
     }
 
-    fn evaluation(&mut self, task: &Task, state: &AdboState) {
+    fn evaluate(&mut self, task: &Task, state: &AdboState) {
         let known = self
             .evaluations
             .last()

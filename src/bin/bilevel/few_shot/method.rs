@@ -75,6 +75,10 @@ pub(crate) enum Method {
 /// # Errors
 /// If a name is of no part of the network.
 fn adapted_parameters<B: Backend>(network: &AnyNetwork, names: &[String]) -> Result<Filter> {
+    ensure!(
+        !names.is_empty(),
+        "method: adapted: name a part of the network, or leave the field out"
+    );
     let weights = network.init::<Tape<B>>(0, &Default::default());
     let paths = paths(&weights);
     // Paths begin with the network's kind, which nobody writes.

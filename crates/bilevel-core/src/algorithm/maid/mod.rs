@@ -176,7 +176,7 @@ impl<P: Sync, L: Sync, D: Sync, S: Sync> Maid<P, L, D, S> {
     /// Upper steps on the same tasks until `stop`.
     ///
     /// `stop.gradient_norm` is compared with `‖z‖` and with ω, before the line search: the last
-    /// report then has learning rate 0.
+    /// report then has step size 0.
     ///
     /// # Errors
     /// As [`step`](Self::step).
