@@ -281,16 +281,23 @@ mod tests {
     fn the_documented_snippet_gives_the_same_potential() {
         let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/model-files.md");
         let docs = std::fs::read_to_string(docs).expect("the documentation");
-        let between = |from: &str, to: &str| {
-            let rest = docs.split_once(from).expect("the documentation changed").1;
-            rest.split_once(to).expect("the documentation changed").0
+        // Wherever its lines end.
+        let prose: Vec<&str> = docs.split_whitespace().collect();
+        let prose = prose.join(" ");
+        let part = |text: &str, from: &str, to: &str| {
+            let rest = text.split_once(from).expect("the documentation changed").1;
+            let part = rest.split_once(to).expect("the documentation changed").0;
+            part.to_owned()
         };
-        let documented: f64 = between("it is **", "**").parse().expect("a number");
+        let documented = part(&prose, "it is **", "**");
+        let documented: f64 = documented.parse().expect("a number");
         let root = env!("CARGO_MANIFEST_DIR");
-        let named = Path::new(root).join(between(
-            "snippet.py model.safetensors` prints one number; with\n`",
+        let named = part(
+            &prose,
+            "snippet.py model.safetensors` prints one number; with `",
             "`",
-        ));
+        );
+        let named = Path::new(root).join(named);
         let load = |path| load_model::<Cpu>(Some(path), &Default::default());
         let shipped = load(&named).expect("reads");
         let close = |a: f64, b: f64| (a - b).abs() < 1e-9 * b.abs();
@@ -299,7 +306,7 @@ mod tests {
 
         let folder = tempfile::tempdir().expect("a folder");
         let snippet = folder.path().join("snippet.py");
-        std::fs::write(&snippet, between("```python\n", "```")).expect("written");
+        std::fs::write(&snippet, part(&docs, "```python\n", "```")).expect("written");
         let python = |arguments: &[&std::ffi::OsStr]| {
             let output = std::process::Command::new("python3")
                 .args(arguments)
