@@ -744,6 +744,8 @@ fn older_words_of_options_are_understood() {
             "few-shot",
             "adapt",
             "--paper",
+            "--model",
+            "/nowhere.safetensors",
             "--support",
             "/nowhere",
             "/nothing",
