@@ -26,11 +26,11 @@ use crate::classification::{Batch, Classifier, cross_entropies, mean_cross_entro
 /// use bilevel_backend::Cpu;
 /// use bilevel_core::hypergradient::Descent;
 /// use bilevel_core::{DoubleBackward, Hypergradient, Checkpointing, Point, Unrolled};
-/// use bilevel_models::classification::{Classifier, Linear, Set, TrainValidation};
+/// use bilevel_models::classification::{Classifier, Linear, Dataset, TrainValidation};
 /// use bilevel_models::tuning::{TrainingParameters, Tuning};
 ///
 /// let device = Default::default();
-/// let set = Set::<Cpu>::new(&[0.0, 1.0, 1.0, 0.0], 2, &[0, 1], 2, 2, &device).unwrap();
+/// let set = Dataset::<Cpu>::new(&[0.0, 1.0, 1.0, 0.0], 2, &[0, 1], 2, 2, &device).unwrap();
 /// let data = TrainValidation { training: set.clone(), validation: set };
 /// let problem = Tuning { classifier: Linear { features: 2, classes: 2 }, regularization: 0.0 };
 /// let hypergradient = Unrolled {
